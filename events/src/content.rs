@@ -1,0 +1,166 @@
+//! Bytes inside events: inline as text or base64, or by reference to an object store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// Up to this many bytes in all stand inside one event; what is larger goes to an object store (design §4.3).
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Where an object lies. Objects are named by the SHA-256 of their content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ObjectBucket {
+    /// Files and standard input of submissions.
+    #[serde(rename = "SOURCES")]
+    Sources,
+    /// Outputs of programs.
+    #[serde(rename = "OUTPUTS")]
+    Outputs,
+    /// Test suites, each one JSON array of cases.
+    #[serde(rename = "TESTS")]
+    Tests,
+}
+
+impl ObjectBucket {
+    /// Every bucket.
+    pub const ALL: [Self; 3] = [Self::Sources, Self::Outputs, Self::Tests];
+
+    /// Returns the bucket's name on the server.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sources => "SOURCES",
+            Self::Outputs => "OUTPUTS",
+            Self::Tests => "TESTS",
+        }
+    }
+}
+
+/// A reference to an object by what it contains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectRef {
+    /// The bucket that holds it.
+    pub bucket: ObjectBucket,
+    /// Its name, the hash of its content.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+impl ObjectRef {
+    /// Names `content` as an object of `bucket`.
+    pub fn of(bucket: ObjectBucket, content: &[u8]) -> Self {
+        Self { bucket, sha256: Digest::of(content), bytes: content.len() as u64 }
+    }
+}
+
+/// Bytes, in the form that reads best: `{"text": …}`, `{"base64": …}` or `{"object": …}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Content {
+    /// UTF-8 without NUL (PostgreSQL has no NUL in text).
+    Text(String),
+    /// Any other bytes.
+    Base64(#[serde(with = "base64_text")] Vec<u8>),
+    /// Too large for an event.
+    Object(ObjectRef),
+}
+
+impl Content {
+    /// Takes bytes inline, as text where they are text.
+    pub fn inline(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) if !text.contains('\0') => Self::Text(text),
+            Ok(text) => Self::Base64(text.into_bytes()),
+            Err(not_utf8) => Self::Base64(not_utf8.into_bytes()),
+        }
+    }
+
+    /// Returns the inline bytes, or the reference to fetch them by.
+    pub fn bytes(&self) -> Result<&[u8], &ObjectRef> {
+        match self {
+            Self::Text(text) => Ok(text.as_bytes()),
+            Self::Base64(bytes) => Ok(bytes),
+            Self::Object(object) => Err(object),
+        }
+    }
+
+    /// Returns the content's length in bytes, wherever it lies.
+    pub fn len(&self) -> u64 {
+        match self.bytes() {
+            Ok(bytes) => bytes.len() as u64,
+            Err(object) => object.bytes,
+        }
+    }
+
+    /// Tells whether there is no byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+/// What a program wrote to one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Captured {
+    /// The bytes kept.
+    pub content: Content,
+    /// How many bytes the program wrote, as far as they were counted.
+    pub bytes_total: u64,
+    /// Whether `content` is only the beginning.
+    pub truncated: bool,
+}
+
+mod base64_text {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stays_text_and_other_bytes_become_base64() {
+        assert_eq!(Content::inline(b"hi".to_vec()), Content::Text("hi".to_owned()));
+        assert_eq!(Content::inline(b"a\0b".to_vec()), Content::Base64(b"a\0b".to_vec()));
+        assert_eq!(Content::inline(vec![0xff]), Content::Base64(vec![0xff]));
+    }
+
+    #[test]
+    fn each_form_of_content_has_its_own_key_on_the_wire() {
+        let object = ObjectRef::of(ObjectBucket::Outputs, b"x");
+        let forms = [
+            (Content::Text("é".to_owned()), r#"{"text":"é"}"#.to_owned()),
+            (Content::Base64(vec![0xff, 0]), r#"{"base64":"/wA="}"#.to_owned()),
+            (
+                Content::Object(object.clone()),
+                format!(
+                    r#"{{"object":{{"bucket":"OUTPUTS","sha256":"{}","bytes":1}}}}"#,
+                    object.sha256
+                ),
+            ),
+        ];
+        for (content, json) in forms {
+            assert_eq!(serde_json::to_string(&content).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Content>(&json).unwrap(), content);
+        }
+    }
+}

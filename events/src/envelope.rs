@@ -1,0 +1,259 @@
+//! The stored form of an event: a CloudEvents 1.0 JSON object in structured mode (design §4.2).
+//!
+//! Format: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Timestamp;
+use crate::digest::Digest;
+use crate::event::Event;
+use crate::ids::{BootId, EventId, EventKey, SubmissionId};
+
+/// The CloudEvents version of every stored event.
+const SPEC_VERSION: &str = "1.0";
+/// The content type of `data`.
+const DATA_CONTENT_TYPE: &str = "application/json";
+/// The media type of a whole event, for whoever serves one.
+pub const CLOUDEVENT_MEDIA_TYPE: &str = "application/cloudevents+json";
+
+/// One event with its context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The event's id.
+    pub id: EventId,
+    /// Who wrote it, as a URI reference: `/executor/<name>`.
+    pub source: String,
+    /// The submission that it belongs to.
+    pub submission: SubmissionId,
+    /// The writer's clock; the stream's timestamp is the authority.
+    pub time: Timestamp,
+    /// The hash of the payload of the submission's previous event; absent in the first.
+    pub previous: Option<Digest>,
+    /// The id of the submission's first event.
+    pub correlation: EventId,
+    /// The id of the event that led to this one; absent in the first.
+    pub causation: Option<EventId>,
+    /// On whose behalf: `user:<sub>` or `executor:<name>`.
+    pub actor: String,
+    /// The W3C trace context of the writer's work, where there is one.
+    pub traceparent: Option<String>,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Who writes, and when.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    /// See [`Envelope::source`].
+    pub source: String,
+    /// See [`Envelope::actor`].
+    pub actor: String,
+    /// The life of the writing process.
+    pub instance: BootId,
+    /// See [`Envelope::traceparent`].
+    pub traceparent: Option<String>,
+}
+
+/// The event that another one follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Predecessor {
+    /// Its id.
+    pub id: EventId,
+    /// The hash of its payload.
+    pub digest: Digest,
+    /// The id of the submission's first event.
+    pub correlation: EventId,
+}
+
+/// An event as the stream keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its place in the stream, from 1: the authoritative order.
+    pub sequence: u64,
+    /// The server's clock when it was stored: the authoritative time.
+    pub stored_at: Timestamp,
+    /// The hash of its payload.
+    pub digest: Digest,
+    /// The event.
+    pub envelope: Envelope,
+}
+
+/// A payload that is no event that we know.
+#[derive(Debug, thiserror::Error)]
+pub enum FormError {
+    /// It is not the JSON of a stored event.
+    #[error("not a stored event")]
+    Malformed(#[source] serde_json::Error),
+    /// A type or form of a newer version of Runledger: stop, and upgrade.
+    #[error(
+        "unknown form {schema:?} of event type {kind:?}: this program is older than the ledger, upgrade it"
+    )]
+    Unknown {
+        /// The event's `type`.
+        kind: String,
+        /// The event's `dataschema`.
+        schema: String,
+    },
+    /// A CloudEvents attribute does not say what ours say.
+    #[error("attribute {attribute} is {found:?}")]
+    Attribute {
+        /// The attribute's name.
+        attribute: &'static str,
+        /// What it says.
+        found: String,
+    },
+}
+
+/// The JSON object, in the order in which it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    specversion: String,
+    id: EventId,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    subject: SubmissionId,
+    time: Timestamp,
+    datacontenttype: String,
+    dataschema: String,
+    attempt: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<Digest>,
+    correlationid: EventId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    causationid: Option<EventId>,
+    actor: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    data: Value,
+}
+
+impl Envelope {
+    /// Puts `event` into its context. The same writer, event and predecessor always give the same id.
+    pub fn new(
+        submission: SubmissionId,
+        event: Event,
+        writer: &Writer,
+        previous: Option<Predecessor>,
+        time: Timestamp,
+    ) -> Self {
+        let data = serde_json::to_vec(&data_of(&event)).unwrap_or_default();
+        let id = EventId::derive(&EventKey {
+            submission,
+            kind: event.kind(),
+            attempt: event.attempt(),
+            ordinal: event.ordinal(),
+            writer: writer.instance,
+            data: Digest::of(&data),
+        });
+        Self {
+            id,
+            source: writer.source.clone(),
+            submission,
+            time,
+            previous: previous.map(|event| event.digest),
+            correlation: previous.map_or(id, |event| event.correlation),
+            causation: previous.map(|event| event.id),
+            actor: writer.actor.clone(),
+            traceparent: writer.traceparent.clone(),
+            event,
+        }
+    }
+
+    /// Returns the stored bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let wire = Wire {
+            specversion: SPEC_VERSION.to_owned(),
+            id: self.id,
+            source: self.source.clone(),
+            kind: self.event.kind().to_owned(),
+            subject: self.submission,
+            time: self.time,
+            datacontenttype: DATA_CONTENT_TYPE.to_owned(),
+            dataschema: schema(self.event.kind(), self.event.form()),
+            attempt: self.event.attempt(),
+            previous: self.previous,
+            correlationid: self.correlation,
+            causationid: self.causation,
+            actor: self.actor.clone(),
+            traceparent: self.traceparent.clone(),
+            data: data_of(&self.event),
+        };
+        serde_json::to_vec(&wire).expect("an event has no map with other keys than texts")
+    }
+
+    /// Reads stored bytes. A form that this version does not know is an error, never skipped.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FormError> {
+        let wire: Wire = serde_json::from_slice(bytes).map_err(FormError::Malformed)?;
+        expect("specversion", &wire.specversion, SPEC_VERSION)?;
+        expect("datacontenttype", &wire.datacontenttype, DATA_CONTENT_TYPE)?;
+        let event = upcast(&wire.kind, &wire.dataschema, wire.data)?;
+        expect("attempt", &wire.attempt.to_string(), &event.attempt().to_string())?;
+        Ok(Self {
+            id: wire.id,
+            source: wire.source,
+            submission: wire.subject,
+            time: wire.time,
+            previous: wire.previous,
+            correlation: wire.correlationid,
+            causation: wire.causationid,
+            actor: wire.actor,
+            traceparent: wire.traceparent,
+            event,
+        })
+    }
+}
+
+impl Recorded {
+    /// Reads a stored message.
+    pub fn decode(sequence: u64, stored_at: Timestamp, payload: &[u8]) -> Result<Self, FormError> {
+        let envelope = Envelope::decode(payload)?;
+        Ok(Self { sequence, stored_at, digest: Digest::of(payload), envelope })
+    }
+
+    /// Returns what the submission's next event must name.
+    pub fn as_predecessor(&self) -> Predecessor {
+        Predecessor {
+            id: self.envelope.id,
+            digest: self.digest,
+            correlation: self.envelope.correlation,
+        }
+    }
+}
+
+/// The `dataschema` of a form.
+fn schema(kind: &str, form: u16) -> String {
+    format!("urn:runledger:{kind}:{form}")
+}
+
+fn data_of(event: &Event) -> Value {
+    let tagged =
+        serde_json::to_value(event).expect("an event has no map with other keys than texts");
+    match tagged {
+        Value::Object(mut members) => members.remove("data").unwrap_or(Value::Null),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Value::Null
+        }
+    }
+}
+
+/// Turns the stored data of any known form into the newest form's event.
+///
+/// Every type has one form so far. A second form adds an arm here that rewrites `data` to the next form's shape.
+fn upcast(kind: &str, dataschema: &str, data: Value) -> Result<Event, FormError> {
+    if !Event::KINDS.contains(&kind) || dataschema != schema(kind, 1) {
+        return Err(FormError::Unknown { kind: kind.to_owned(), schema: dataschema.to_owned() });
+    }
+    let members = [("type".to_owned(), Value::from(kind)), ("data".to_owned(), data)];
+    serde_json::from_value(Value::Object(members.into_iter().collect()))
+        .map_err(FormError::Malformed)
+}
+
+fn expect(attribute: &'static str, found: &str, expected: &str) -> Result<(), FormError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(FormError::Attribute { attribute, found: found.to_owned() })
+}

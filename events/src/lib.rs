@@ -1,0 +1,29 @@
+//! The vocabulary and the rules of the ledger: ids, limits, subjects, event forms and the submission state machine.
+//!
+//! Pure: no IO, no async, no clock and no randomness of its own.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod content;
+pub mod digest;
+pub mod envelope;
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod names;
+pub mod subject;
+pub mod submission;
+pub mod verdict;
+
+/// An instant, always in UTC.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+pub use content::{Captured, Content, ObjectBucket, ObjectRef};
+pub use digest::Digest;
+pub use envelope::{Envelope, FormError, Recorded};
+pub use event::Event;
+pub use ids::{BootId, EventId, SubmissionId};
+pub use limits::{LimitPolicy, Limits};
+pub use names::{ExecutorName, FileName, LanguageSlug, PoolName, UserId};
+pub use subject::{Family, Lane, Subject};
+pub use submission::{Command, Fold, Rejection, State, Submission};
+pub use verdict::{Exit, StopCause, Usage, Verdict};

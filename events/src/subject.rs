@@ -1,0 +1,183 @@
+//! The subjects of the ledger, built and parsed here and nowhere else (design §4.1).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::SubmissionId;
+use crate::names::PoolName;
+
+/// The stream that holds everything that happened.
+pub const LEDGER_STREAM: &str = "LEDGER";
+/// The subjects of [`LEDGER_STREAM`].
+pub const LEDGER_SUBJECTS: &str = "ledger.>";
+/// The stream of signed tree heads.
+pub const CHECKPOINTS_STREAM: &str = "CHECKPOINTS";
+/// The subject of [`CHECKPOINTS_STREAM`].
+pub const CHECKPOINTS_SUBJECT: &str = "checkpoint.ledger";
+
+/// What a submission wants: only to run, or to be judged by cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Run once and show the output.
+    Run,
+    /// Run every case and judge the outputs.
+    Submit,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 2] = [Self::Run, Self::Submit];
+
+    /// Returns the token in subjects.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Submit => "submit",
+        }
+    }
+}
+
+/// The two families of subjects that a submission owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// One event, `submission.accepted`: this is the queue.
+    Submission,
+    /// Everything after it.
+    Outcome,
+}
+
+impl Family {
+    /// Returns the token in subjects.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Submission => "submission",
+            Self::Outcome => "outcome",
+        }
+    }
+}
+
+/// A literal subject, `ledger.<family>.<lane>.<pool>.<id>`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject {
+    /// Which of the submission's two subjects.
+    pub family: Family,
+    /// The submission's lane.
+    pub lane: Lane,
+    /// The pool whose image has the language.
+    pub pool: PoolName,
+    /// The submission.
+    pub id: SubmissionId,
+}
+
+impl Subject {
+    /// Returns the submission's other subject, or itself, by family.
+    #[must_use]
+    pub fn in_family(&self, family: Family) -> Self {
+        Self { family, ..self.clone() }
+    }
+
+    /// The filter of an executor: every submission of one lane and pool.
+    pub fn queue_filter(lane: Lane, pool: &PoolName) -> String {
+        format!("ledger.{}.{}.{pool}.*", Family::Submission.as_str(), lane.as_str())
+    }
+
+    /// The filter that finds a submission's subject of `family` when lane and pool are not known.
+    pub fn lookup_filter(family: Family, id: SubmissionId) -> String {
+        format!("ledger.{}.*.*.{id}", family.as_str())
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { family, lane, pool, id } = self;
+        write!(f, "ledger.{}.{}.{pool}.{id}", family.as_str(), lane.as_str())
+    }
+}
+
+/// A text that is no subject of a submission.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is not ledger.<submission|outcome>.<run|submit>.<pool>.<id>")]
+pub struct SubjectError(String);
+
+impl FromStr for Subject {
+    type Err = SubjectError;
+
+    fn from_str(text: &str) -> Result<Self, SubjectError> {
+        parse(text).ok_or_else(|| SubjectError(text.to_owned()))
+    }
+}
+
+fn parse(text: &str) -> Option<Subject> {
+    let mut tokens = text.split('.');
+    let mut next = || tokens.next();
+    if next()? != "ledger" {
+        return None;
+    }
+    let family = match next()? {
+        "submission" => Family::Submission,
+        "outcome" => Family::Outcome,
+        _other => return None,
+    };
+    let lane = match next()? {
+        "run" => Lane::Run,
+        "submit" => Lane::Submit,
+        _other => return None,
+    };
+    let pool = next()?.parse().ok()?;
+    let id = next()?;
+    let subject = Subject { family, lane, pool, id: id.parse().ok()? };
+    // Only the canonical spelling is a subject: one submission must not own two.
+    (tokens.next().is_none() && subject.id.to_string() == id).then_some(subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn subjects() -> impl Strategy<Value = Subject> {
+        let family = prop_oneof![Just(Family::Submission), Just(Family::Outcome)];
+        let lane = prop_oneof![Just(Lane::Run), Just(Lane::Submit)];
+        (family, lane, "[a-z0-9_-]{1,32}", any::<u128>()).prop_map(|(family, lane, pool, id)| {
+            Subject {
+                family,
+                lane,
+                pool: pool.parse().unwrap(),
+                id: SubmissionId::new(uuid::Uuid::from_u128(id)),
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_subject_is_read_back_as_it_was_written(subject in subjects()) {
+            prop_assert_eq!(subject.to_string().parse(), Ok(subject));
+        }
+
+        #[test]
+        fn any_text_is_parsed_without_panic(text in ".*") {
+            if let Ok(subject) = text.parse::<Subject>() {
+                prop_assert_eq!(subject.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_subjects() {
+        let id = "0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b";
+        for bad in [
+            "ledger.submission.run.core".to_owned(),
+            format!("ledger.submission.run.core.{id}.x"),
+            format!("ledger.problem.run.core.{id}"),
+            format!("ledger.submission.other.core.{id}"),
+            format!("ledger.submission.run.CORE.{id}"),
+            format!("other.submission.run.core.{id}"),
+            format!("ledger.submission.run.core.{}", id.replace('-', "")),
+        ] {
+            assert!(bad.parse::<Subject>().is_err(), "{bad} was accepted");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How a run ended: verdict, exit, what stopped it and what it used.
+
+use serde::{Deserialize, Serialize};
+
+/// The judgement of a run or of a case. Infrastructure failures are never verdicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every case's output is right.
+    Accepted,
+    /// It ended well, with another output than expected.
+    WrongAnswer,
+    /// The compiler refused it.
+    CompileError,
+    /// It ended with a non-zero exit code or by a signal.
+    RuntimeError,
+    /// It used up its cpu or wall time.
+    TimeLimit,
+    /// It used up its memory.
+    MemoryLimit,
+    /// It wrote more than it may.
+    OutputLimit,
+    /// It ended well, and there was nothing to compare.
+    Finished,
+}
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 8] = [
+        Self::Accepted,
+        Self::WrongAnswer,
+        Self::CompileError,
+        Self::RuntimeError,
+        Self::TimeLimit,
+        Self::MemoryLimit,
+        Self::OutputLimit,
+        Self::Finished,
+    ];
+
+    /// Returns the stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::WrongAnswer => "wrong_answer",
+            Self::CompileError => "compile_error",
+            Self::RuntimeError => "runtime_error",
+            Self::TimeLimit => "time_limit",
+            Self::MemoryLimit => "memory_limit",
+            Self::OutputLimit => "output_limit",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+/// How the main process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// It returned this exit code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// The limit that made the cell stop a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// `cpu_time_ms`.
+    CpuTime,
+    /// `wall_time_ms`.
+    WallTime,
+    /// `memory_kib`.
+    Memory,
+    /// `output_bytes`.
+    Output,
+}
+
+/// What a run used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    /// User and system time of all its processes, in microseconds.
+    pub cpu_us: u64,
+    /// Time from start to end on a monotonic clock, in microseconds.
+    pub wall_us: u64,
+    /// The most memory in use at once, in KiB.
+    pub memory_kib: u64,
+}

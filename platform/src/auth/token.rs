@@ -1,0 +1,189 @@
+//! Minting and checking tokens. The algorithm is fixed, whatever a token's header says, and the time is the clock's.
+
+use std::sync::Arc;
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, TokenData, Validation};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{Principal, Scopes, Subject, SubjectError};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{AuthConfig, TokenSecret};
+
+/// The longest token that is looked at.
+const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// The caller's name.
+    pub sub: String,
+    /// What the caller may do, separated by spaces.
+    pub scope: String,
+    /// When the token ends, in seconds since 1970.
+    pub exp: u64,
+    /// When it was made, in seconds since 1970.
+    pub iat: u64,
+    /// Before when it is not good, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<u64>,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// Whom it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
+}
+
+/// A token could not be made.
+#[derive(Debug, Error)]
+#[error("the token cannot be signed")]
+pub struct MintError(#[from] jsonwebtoken::errors::Error);
+
+/// Makes a token that says what the claims say.
+pub fn mint(secret: &TokenSecret, claims: &Claims) -> Result<String, MintError> {
+    let key = EncodingKey::from_secret(secret.expose_bytes());
+    Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key)?)
+}
+
+/// Why a token is not believed. The texts go to the client.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum AuthError {
+    /// Not three parts of base64 and JSON, or too long.
+    #[error("the token is not a well-formed JWT")]
+    Malformed,
+    /// Signed in another way than HS256, or not at all.
+    #[error("the token is not signed with HS256")]
+    Algorithm,
+    /// Its header asks for something that is not understood here.
+    #[error("the token's header has critical extensions")]
+    Critical,
+    /// Not signed with our secret.
+    #[error("the token's signature does not match")]
+    Signature,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its time has not come.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// Something has to be in it and is not.
+    #[error("the token has no {0} claim")]
+    MissingClaim(String),
+    /// Something in it is of the wrong type.
+    #[error("the token's claims are not of the right types")]
+    Claims,
+    /// Made by someone else.
+    #[error("the token is from another issuer")]
+    Issuer,
+    /// Made for someone else.
+    #[error("the token is for another audience")]
+    Audience,
+    /// Its subject cannot be a caller's name.
+    #[error(transparent)]
+    Subject(#[from] SubjectError),
+    /// Our own keys are at fault.
+    #[error("the token cannot be checked")]
+    Provider,
+}
+
+/// The claims as they come, so that each that is missing can be named.
+#[derive(Deserialize)]
+struct Received {
+    sub: Option<String>,
+    scope: Option<String>,
+    exp: Option<u64>,
+    iat: Option<u64>,
+    nbf: Option<u64>,
+}
+
+/// Checks tokens.
+#[derive(Debug)]
+pub struct Verifier {
+    key: DecodingKey,
+    validation: Validation,
+    leeway_seconds: u64,
+    clock: Arc<dyn Clock>,
+}
+
+impl Verifier {
+    /// Makes a verifier that goes by the machine's clock.
+    pub fn new(config: &AuthConfig) -> Self {
+        Self {
+            key: DecodingKey::from_secret(config.hs256_secret.expose_bytes()),
+            validation: validation(config),
+            leeway_seconds: u64::from(config.leeway_seconds),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Goes by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Returns whom the token speaks for.
+    pub fn verify(&self, token: &str) -> Result<Principal, AuthError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(AuthError::Malformed);
+        }
+        let data: TokenData<Received> = jsonwebtoken::decode(token, &self.key, &self.validation).map_err(|e| refusal(e.into_kind()))?;
+        if data.header.crit.is_some() {
+            return Err(AuthError::Critical);
+        }
+        self.check_times(&data.claims)?;
+        let subject = data.claims.sub.ok_or_else(|| AuthError::MissingClaim("sub".to_owned()))?;
+        let scopes = Scopes::parse(data.claims.scope.as_deref().unwrap_or_default());
+        Ok(Principal { subject: Subject::try_from(subject)?, scopes })
+    }
+
+    fn check_times(&self, claims: &Received) -> Result<(), AuthError> {
+        let now = u64::try_from(self.clock.now().timestamp()).unwrap_or_default();
+        let expires = claims.exp.ok_or_else(|| AuthError::MissingClaim("exp".to_owned()))?;
+        if now >= expires.saturating_add(self.leeway_seconds) {
+            return Err(AuthError::Expired);
+        }
+        let latest = now.saturating_add(self.leeway_seconds);
+        if claims.nbf.max(claims.iat).is_some_and(|starts| starts > latest) {
+            return Err(AuthError::NotYetValid);
+        }
+        Ok(())
+    }
+}
+
+/// Returns what the library is to check. Times are ours, so that they go by the clock.
+fn validation(config: &AuthConfig) -> Validation {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.required_spec_claims.clear();
+    if let Some(issuer) = &config.issuer {
+        validation.set_issuer(&[issuer]);
+        validation.required_spec_claims.insert("iss".to_owned());
+    }
+    if let Some(audience) = &config.audience {
+        validation.set_audience(&[audience]);
+        validation.required_spec_claims.insert("aud".to_owned());
+    }
+    validation
+}
+
+fn refusal(kind: ErrorKind) -> AuthError {
+    match kind {
+        ErrorKind::InvalidSignature => AuthError::Signature,
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::UnsupportedAlgorithm => AuthError::Algorithm,
+        ErrorKind::MissingRequiredClaim(claim) => AuthError::MissingClaim(claim),
+        ErrorKind::InvalidIssuer => AuthError::Issuer,
+        ErrorKind::InvalidAudience => AuthError::Audience,
+        ErrorKind::InvalidClaimFormat(_) => AuthError::Claims,
+        ErrorKind::Json(error) if error.is_data() => AuthError::Claims,
+        ErrorKind::InvalidToken | ErrorKind::Json(_) | ErrorKind::Base64(_) | ErrorKind::Utf8(_) => AuthError::Malformed,
+        // The library's enum is open; whatever else it says is about keys, and the token stays unbelieved.
+        _ => AuthError::Provider,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! The recorder behind the `metrics` macros, rendered by a route of our own: no listener of its own.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::TelemetryError;
+use crate::shutdown::Shutdown;
+
+/// Upper bounds of durations, in seconds: from a cache answer to the longest wait of a poll.
+const SECONDS_BUCKETS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// How often samples are moved into their buckets, so that memory stays bounded when nobody reads the metrics.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Reads what has been recorded.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+}
+
+impl Metrics {
+    /// Installs the recorder of the whole process, which lives until the shutdown.
+    pub fn install(shutdown: &Shutdown) -> Result<Self, TelemetryError> {
+        let handle = builder()?.install_recorder()?;
+        let (keeper, stop) = (handle.clone(), shutdown.token());
+        shutdown.spawn(async move {
+            while stop.run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY)).await.is_some() {
+                keeper.run_upkeep();
+            }
+        });
+        Ok(Self { handle })
+    }
+
+    /// Makes a recorder for one test, and its reader; the recorder is used through `metrics::with_local_recorder`.
+    pub fn local() -> Result<(impl metrics::Recorder, Self), TelemetryError> {
+        let recorder = builder()?.build_recorder();
+        let handle = recorder.handle();
+        Ok((recorder, Self { handle }))
+    }
+
+    /// Renders everything in the Prometheus text format.
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+}
+
+fn builder() -> Result<PrometheusBuilder, TelemetryError> {
+    let seconds = Matcher::Suffix("_seconds".to_owned());
+    Ok(PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?)
+}
+
+/// Describes metrics at a service's start, each by name and one sentence.
+pub mod describe {
+    use metrics::Unit;
+
+    /// Describes counters.
+    pub fn counters(list: &[(&'static str, &'static str)]) {
+        for (name, text) in list {
+            metrics::describe_counter!(*name, *text);
+        }
+    }
+
+    /// Describes gauges.
+    pub fn gauges(list: &[(&'static str, &'static str)]) {
+        for (name, text) in list {
+            metrics::describe_gauge!(*name, *text);
+        }
+    }
+
+    /// Describes histograms of seconds, whose names end in `_seconds`.
+    pub fn durations(list: &[(&'static str, &'static str)]) {
+        for (name, text) in list {
+            debug_assert!(name.ends_with("_seconds"), "the buckets of a duration go by its suffix");
+            metrics::describe_histogram!(*name, Unit::Seconds, *text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_buckets_and_descriptions() {
+        let (recorder, metrics) = Metrics::local().unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            describe::durations(&[("ledger_append_seconds", "Time to append.")]);
+            describe::counters(&[("ledger_appends_total", "Appends.")]);
+            metrics::histogram!("ledger_append_seconds").record(0.004);
+            metrics::counter!("ledger_appends_total").increment(2);
+        });
+        let text = metrics.render();
+        assert!(text.contains("# HELP ledger_append_seconds Time to append."), "{text}");
+        assert!(text.contains("ledger_append_seconds_bucket{le=\"0.005\"} 1"), "{text}");
+        assert!(text.contains("ledger_append_seconds_bucket{le=\"0.0025\"} 0"), "{text}");
+        assert!(text.contains("ledger_appends_total 2"), "{text}");
+    }
+}

@@ -1,0 +1,3 @@
+//! `cell-init`.
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! The table of languages, embedded from `languages.toml` and checked when it is parsed. Says how a language is compiled
+//! and run; keeps out who may use it and where it runs.
+
+mod catalog;
+mod language;
+mod template;
+
+pub use catalog::{Catalog, CatalogError};
+pub use language::{Language, PistonName};

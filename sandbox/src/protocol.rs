@@ -1,0 +1,28 @@
+//! The protocol between an executor and `cell-init`, over the cell's standard input and output. Strictly one [`Response`]
+//! to each [`Request`], after one unasked [`Response::Ready`]; one [`Request::Prepare`], then any number of
+//! [`Request::Run`]. Pure: bytes in, messages out, for blocking and async callers alike.
+
+mod bounded;
+mod frame;
+mod message;
+
+pub use frame::{Decoder, ProtocolError, Wire, encode};
+pub use message::{
+    Captured, Exit, Prepare, Prepared, Ready, Request, Response, SourceFile, Stage, StageLimits,
+    StageReport, Stop, Usage,
+};
+
+/// Version of the protocol. It stands in every frame's first byte, so that no two versions ever misread each other.
+pub const PROTOCOL_VERSION: u8 = 1;
+
+/// The longest payload of one frame, in bytes, in either direction.
+pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// What is captured of one output stream at most, in bytes, whatever a stage asks for. Two of them fit into a frame.
+pub const OUTPUT_BYTES_MAX: usize = 15 * 1024 * 1024;
+
+/// Files in one [`Prepare`] at most.
+pub const FILES_MAX: usize = 1024;
+
+/// Elements of one command line at most.
+pub const ARGUMENTS_MAX: usize = 4096;

@@ -1,0 +1,205 @@
+//! The messages and what they are made of. Their meaning only; how they become bytes is in `frame`.
+
+use serde::{Deserialize, Serialize};
+
+use super::frame::{ProtocolError, Wire, from_payload, to_payload};
+use super::{ARGUMENTS_MAX, FILES_MAX, bounded};
+
+/// What an executor asks of a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Forget whatever was prepared before, write these files, and compile if there is something to compile.
+    Prepare(Prepare),
+    /// Run a program on what is prepared. Leaves nothing behind for the next run.
+    Run(Stage),
+}
+
+/// What a cell answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// The cell waits for its first request. Sent once, unasked.
+    Ready(Ready),
+    /// The answer to [`Request::Prepare`].
+    Prepared(Prepared),
+    /// The answer to [`Request::Run`].
+    Ran(StageReport),
+    /// The cell could not do what was asked. It is no statement on the user's program, and the cell ends after it.
+    Fault {
+        /// Why, for the operator's log.
+        message: String,
+    },
+}
+
+/// Files, and how to compile them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepare {
+    /// The submission's files.
+    #[serde(deserialize_with = "bounded::sequence::<_, _, FILES_MAX>")]
+    pub files: Vec<SourceFile>,
+    /// The compiler's run, for languages that have one.
+    pub compile: Option<Stage>,
+}
+
+/// A file to write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// A plain relative path: no empty, `.` or `..` component, no NUL.
+    pub path: String,
+    /// Its bytes.
+    #[serde(with = "serde_bytes")]
+    pub content: Vec<u8>,
+}
+
+/// One program's run, of a compiler or of what the user wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// The command line. The program is looked up in the cell's `PATH` unless it has a slash.
+    #[serde(deserialize_with = "bounded::sequence::<_, _, ARGUMENTS_MAX>")]
+    pub argv: Vec<String>,
+    /// What the program reads on standard input.
+    #[serde(with = "serde_bytes")]
+    pub stdin: Vec<u8>,
+    /// Where it is stopped.
+    pub limits: StageLimits,
+}
+
+/// Limits of one stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageLimits {
+    /// Processor time of all processes together, in milliseconds.
+    pub cpu_time_ms: u32,
+    /// Time from start to end, in milliseconds.
+    pub wall_time_ms: u32,
+    /// Memory of all processes and of the files they write, in KiB. The container's own limit stands above it.
+    pub memory_kib: u32,
+    /// Stack of each process, in KiB.
+    pub stack_kib: u32,
+    /// What is kept of standard output, and as much again of standard error, in bytes; more stops the program.
+    pub output_bytes: u32,
+    /// The largest file that the program may write, in KiB.
+    pub file_size_kib: u32,
+    /// Processes and threads at once.
+    pub processes: u32,
+}
+
+/// What a stage did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// How the main process ended.
+    pub exit: Exit,
+    /// The limit that ended the stage, if one did.
+    pub stopped: Option<Stop>,
+    /// What the stage took.
+    pub usage: Usage,
+    /// Standard output.
+    pub stdout: Captured,
+    /// Standard error.
+    pub stderr: Captured,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    /// By itself, with this code. As in a shell, 127 is also a program that was not found and 126 one that could not be
+    /// executed; standard error then says so.
+    Code(i32),
+    /// By a signal of this number.
+    Signal(i32),
+}
+
+/// A limit that ended a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stop {
+    /// [`StageLimits::cpu_time_ms`].
+    CpuTime,
+    /// [`StageLimits::wall_time_ms`].
+    WallTime,
+    /// [`StageLimits::output_bytes`].
+    Output,
+    /// [`StageLimits::memory_kib`], or the container's own memory limit.
+    Memory,
+}
+
+/// Resources that a stage took, over all of its processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Processor time, in microseconds.
+    pub cpu_us: u64,
+    /// Time from start to the main process's end, in microseconds.
+    pub wall_us: u64,
+    /// Peak memory, in KiB: the largest process's resident set, or all processes' anonymous memory and files together
+    /// where that is more.
+    pub memory_peak_kib: u64,
+}
+
+/// An output stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Captured {
+    /// The first bytes, up to the limit.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+    /// How many bytes were read before the stage ended or was stopped for them.
+    pub total_bytes: u64,
+    /// Whether [`Self::bytes`] is not all.
+    pub truncated: bool,
+}
+
+/// A cell's first word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The version that the cell speaks.
+    pub protocol_version: u8,
+}
+
+/// The answer to [`Request::Prepare`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The compiler's run, if one was asked for.
+    pub compile: Option<StageReport>,
+}
+
+const PREPARE: u8 = 1;
+const RUN: u8 = 2;
+const READY: u8 = 17;
+const PREPARED: u8 = 18;
+const RAN: u8 = 19;
+const FAULT: u8 = 20;
+
+impl Wire for Request {
+    fn to_parts(&self) -> (u8, Vec<u8>) {
+        match self {
+            Self::Prepare(prepare) => (PREPARE, to_payload(prepare)),
+            Self::Run(stage) => (RUN, to_payload(stage)),
+        }
+    }
+
+    fn from_parts(kind: u8, payload: &[u8]) -> Result<Self, ProtocolError> {
+        match kind {
+            PREPARE => from_payload(payload).map(Self::Prepare),
+            RUN => from_payload(payload).map(Self::Run),
+            kind => Err(ProtocolError::Kind { kind }),
+        }
+    }
+}
+
+impl Wire for Response {
+    fn to_parts(&self) -> (u8, Vec<u8>) {
+        match self {
+            Self::Ready(ready) => (READY, to_payload(ready)),
+            Self::Prepared(prepared) => (PREPARED, to_payload(prepared)),
+            Self::Ran(report) => (RAN, to_payload(report)),
+            Self::Fault { message } => (FAULT, to_payload(message)),
+        }
+    }
+
+    fn from_parts(kind: u8, payload: &[u8]) -> Result<Self, ProtocolError> {
+        match kind {
+            READY => from_payload(payload).map(Self::Ready),
+            PREPARED => from_payload(payload).map(Self::Prepared),
+            RAN => from_payload(payload).map(Self::Ran),
+            FAULT => from_payload(payload).map(|message| Self::Fault { message }),
+            kind => Err(ProtocolError::Kind { kind }),
+        }
+    }
+}
