@@ -12,6 +12,8 @@ pub mod limits;
 pub mod names;
 pub mod subject;
 pub mod submission;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod verdict;
 
 /// An instant, always in UTC.
