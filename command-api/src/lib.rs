@@ -1,1 +1,11 @@
-//! Placeholder.
+//! HTTP in, events out: the only writer on behalf of clients. Runs nothing and serves no views.
+
+pub mod admission;
+pub mod app;
+pub mod bus;
+pub mod config;
+pub mod error;
+pub mod metrics;
+pub mod routes;
+pub mod service;
+pub mod submission;

@@ -48,6 +48,11 @@ pub(crate) fn raised() -> bool {
     RAISED.load(Ordering::SeqCst)
 }
 
+/// Takes note of a request to end, so that the work of ending is not itself interrupted by it.
+pub(crate) fn take() -> bool {
+    RAISED.swap(false, Ordering::SeqCst)
+}
+
 /// Fails when we were asked to end.
 pub(crate) fn check() -> Result<()> {
     if raised() {

@@ -134,6 +134,16 @@ pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> 
     Ok(())
 }
 
+/// Removes a directory and all in it; one that is not there is fine.
+pub(crate) fn remove_tree(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether a user without any right of ours can enter the directory.
 pub(crate) fn reachable_by_all(dir: &Path) -> bool {
     dir.ancestors()

@@ -45,14 +45,10 @@ pub(crate) struct Spec {
     pub(crate) files: Vec<PathBuf>,
     /// Another user than ours.
     pub(crate) run_as: Option<RunAs>,
-    /// The signal that asks for an orderly end.
-    pub(crate) stop: Signal,
-    /// How long an orderly end may take.
-    pub(crate) patience: Duration,
 }
 
 impl Spec {
-    /// A program with its arguments, ended by SIGTERM.
+    /// A program without arguments.
     pub(crate) fn new(program: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
@@ -60,8 +56,6 @@ impl Spec {
             env: Vec::new(),
             files: Vec::new(),
             run_as: None,
-            stop: Signal::TERM,
-            patience: Duration::from_secs(15),
         }
     }
 
@@ -127,7 +121,6 @@ pub(crate) fn start(layout: &Layout, name: &str, spec: &Spec) -> Result<Record> 
 }
 
 /// The child is not kept: it is looked after by its recorded identity, which also reaps it.
-#[expect(clippy::zombie_processes, reason = "state::Identity reaps our own children")]
 fn spawn(command: &mut Command) -> Result<i32> {
     Ok(i32::try_from(command.spawn()?.id())?)
 }
@@ -253,7 +246,7 @@ mod tests {
         let spec = Spec::new("/bin/sh").args(["x"]).env("K", "v").file(&conf);
         let first = spec.fingerprint();
 
-        assert_eq!(first, spec.clone().fingerprint());
+        assert_eq!(first, spec.fingerprint());
         assert_ne!(first, spec.clone().args(["y"]).fingerprint());
         assert_ne!(first, spec.clone().env("K2", "v").fingerprint());
         fs::write(&conf, "b").unwrap();

@@ -85,8 +85,10 @@ impl Identity {
     /// Takes the exit status when the process is our own child, so that no zombie stays.
     fn reap(&self) {
         let pid = nix::unistd::Pid::from_raw(self.pid);
-        // It is an error when it is not our child, which is the usual case and means nothing.
-        drop(waitpid(pid, Some(WaitPidFlag::WNOHANG)));
+        match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+            // It is an error when it is not our child, which is the usual case and means nothing.
+            Ok(_) | Err(_) => {}
+        }
     }
 }
 
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_killed_process_is_noticed_and_reaped() {
-        let child = long_lived();
+        let mut child = long_lived();
         let it = identity(&child);
         assert!(it.is_alive());
 
@@ -182,6 +184,7 @@ mod tests {
         assert!(it.wait_for_end(Duration::from_secs(10)).unwrap());
         assert!(!it.is_alive());
         assert!(!fs::exists(format!("/proc/{}", it.pid)).unwrap());
+        child.wait().unwrap_err();
     }
 
     #[test]

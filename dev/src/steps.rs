@@ -57,14 +57,10 @@ fn spin(name: &str) -> ProgressBar {
 
 fn close<T: Outcome>(name: &str, begun: Instant, result: &Result<T>) {
     let took = seconds(begun.elapsed());
-    match result {
-        Ok(value) => {
-            let shown = value.shown();
-            let gap = if shown.is_empty() { "" } else { ": " };
-            note(format_args!("  ok  {name}{gap}{shown}  ({took})"));
-        }
-        Err(_) => note(format_args!("FAIL  {name}  ({took})")),
-    }
+    let shown = result.as_ref().map(Outcome::shown).unwrap_or_default();
+    let mark = if result.as_ref().is_ok_and(Outcome::is_good) { "  ok" } else { "FAIL" };
+    let gap = if shown.is_empty() { "" } else { ": " };
+    note(format_args!("{mark}  {name}{gap}{shown}  ({took})"));
 }
 
 /// A duration as a person reads it.
@@ -93,6 +89,11 @@ pub(crate) trait Outcome {
     /// Short text, or nothing.
     fn shown(&self) -> String {
         String::new()
+    }
+
+    /// Whether it is what one hoped for.
+    fn is_good(&self) -> bool {
+        true
     }
 }
 

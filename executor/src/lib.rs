@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The executor: submissions in, outcomes out. The only user of Docker.
+//!
+//! `cells` makes and keeps containers, `run` judges what happened in them, `attempt` takes one submission from the queue
+//! to its end in the ledger, `service` puts them together.
+
+pub mod attempt;
+pub mod cells;
+pub mod config;
+mod consume;
+pub mod machine;
+pub mod metrics;
+mod patience;
+pub mod run;
+pub mod runner;
+pub mod service;
+#[cfg(test)]
+mod testing;

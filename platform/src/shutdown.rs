@@ -116,7 +116,9 @@ impl Shutdown {
         if tokio::time::timeout(deadline, self.tasks.wait()).await.is_err() {
             return Err(ShutdownError::Unfinished { tasks: self.tasks.len(), deadline });
         }
-        self.ended_by_itself.get().map_or(Ok(()), |name| Err(ShutdownError::VitalTaskEnded { name }))
+        self.ended_by_itself
+            .get()
+            .map_or(Ok(()), |name| Err(ShutdownError::VitalTaskEnded { name }))
     }
 }
 
@@ -157,7 +159,10 @@ mod tests {
         let shutdown = Shutdown::new();
         shutdown.spawn_vital("consumer", async { panic!("planted") });
         shutdown.cancelled().await;
-        assert_eq!(shutdown.finish(SOON).await, Err(ShutdownError::VitalTaskEnded { name: "consumer" }));
+        assert_eq!(
+            shutdown.finish(SOON).await,
+            Err(ShutdownError::VitalTaskEnded { name: "consumer" })
+        );
     }
 
     #[tokio::test]
@@ -173,7 +178,10 @@ mod tests {
         let shutdown = Shutdown::new();
         shutdown.on_signals().unwrap();
         let pid = std::process::id().to_string();
-        let sent = tokio::process::Command::new("/bin/sh").args(["-c", &format!("kill -TERM {pid}")]).status().await;
+        let sent = tokio::process::Command::new("/bin/sh")
+            .args(["-c", &format!("kill -TERM {pid}")])
+            .status()
+            .await;
         assert!(sent.unwrap().success());
         tokio::time::timeout(SOON, shutdown.cancelled()).await.unwrap();
     }

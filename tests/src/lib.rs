@@ -1,1 +1,14 @@
-//! Placeholder.
+//! What the black-box tests share: a whole Runledger out of real processes, clients for it, and an auditor that compares
+//! the ledger with the views. No rule of its own, and no fakes.
+
+pub mod audit;
+pub mod cells;
+pub mod client;
+pub mod ports;
+pub mod process;
+pub mod programs;
+pub mod servers;
+pub mod services;
+pub mod tokens;
+pub mod tools;
+pub mod world;

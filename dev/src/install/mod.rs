@@ -28,8 +28,6 @@ pub(crate) struct Tools {
     pub(crate) nginx: PathBuf,
     /// dockerd, where this machine has one.
     pub(crate) dockerd: Option<PathBuf>,
-    /// The docker client.
-    pub(crate) docker: PathBuf,
 }
 
 /// What Debian packages give us, beside the engine.
@@ -66,13 +64,13 @@ pub(crate) fn ensure(engine_answers: bool) -> Result<Tools> {
 
 /// Where everything lies, without installing anything.
 pub(crate) fn located() -> Result<Tools> {
+    find("docker").ok_or_else(|| absent("the docker client"))?;
     Ok(Tools {
         nats_server: wheels::NATS_SERVER.path(),
         mongod: wheels::MONGOD.path(),
         postgres: postgres_programs().ok_or_else(|| absent("PostgreSQL"))?,
         nginx: find("nginx").ok_or_else(|| absent("nginx"))?,
         dockerd: find("dockerd"),
-        docker: find("docker").ok_or_else(|| absent("the docker client"))?,
     })
 }
 

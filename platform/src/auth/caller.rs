@@ -47,7 +47,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let token = bearer(&parts.headers)?;
-        let principal = Arc::<Verifier>::from_ref(state).verify(token).map_err(|error| invalid_token(&error.to_string()))?;
+        let principal = Arc::<Verifier>::from_ref(state)
+            .verify(token)
+            .map_err(|error| invalid_token(&error.to_string()))?;
         tracing::Span::current().record("user.id", principal.subject.as_str());
         Ok(Self(principal))
     }
@@ -60,13 +62,17 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     if values.next().is_some() {
         return Err(invalid_token("there is more than one Authorization header"));
     }
-    let text = value.to_str().map_err(|_| invalid_token("the Authorization header is not ASCII"))?;
+    let text =
+        value.to_str().map_err(|_opaque| invalid_token("the Authorization header is not ASCII"))?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(no_token()) }
 }
 
 fn no_token() -> Problem {
-    Problem::unauthenticated("there is no bearer token in the Authorization header", REALM.to_owned())
+    Problem::unauthenticated(
+        "there is no bearer token in the Authorization header",
+        REALM.to_owned(),
+    )
 }
 
 /// `why` has neither quotes nor backslashes, so it can stand inside a quoted string.
@@ -90,14 +96,16 @@ mod tests {
     use crate::config::{AuthConfig, TokenSecret};
 
     fn config() -> AuthConfig {
-        let hs256_secret = TokenSecret::try_from("0123456789abcdef0123456789abcdef".to_owned()).unwrap();
+        let hs256_secret =
+            TokenSecret::try_from("0123456789abcdef0123456789abcdef".to_owned()).unwrap();
         AuthConfig { hs256_secret, issuer: None, audience: None, leeway_seconds: 0 }
     }
 
     fn token(scope: &str) -> String {
         let now = u64::try_from(SystemClock.now().timestamp()).unwrap();
         let (sub, scope) = ("ada".to_owned(), scope.to_owned());
-        let claims = Claims { sub, scope, exp: now + 60, iat: now, nbf: None, iss: None, aud: None };
+        let claims =
+            Claims { sub, scope, exp: now + 60, iat: now, nbf: None, iss: None, aud: None };
         mint(&config().hs256_secret, &claims).unwrap()
     }
 
@@ -106,20 +114,25 @@ mod tests {
             caller.require(Scope::Submit)?;
             Ok(caller.subject().to_string())
         }
-        let router = Router::new().route("/", get(handler)).with_state(Arc::new(Verifier::new(&config())));
+        let router =
+            Router::new().route("/", get(handler)).with_state(Arc::new(Verifier::new(&config())));
         let mut request = Request::get("/");
         for value in authorization {
             request = request.header(AUTHORIZATION, *value);
         }
         let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        let challenge = response.headers().get(WWW_AUTHENTICATE).map(|v| v.to_str().unwrap().to_owned());
+        let challenge =
+            response.headers().get(WWW_AUTHENTICATE).map(|v| v.to_str().unwrap().to_owned());
         (response.status(), challenge)
     }
 
     #[tokio::test]
     async fn a_good_token_is_let_in_whatever_the_case_of_the_scheme() {
         for scheme in ["Bearer", "bearer", "BEARER"] {
-            assert_eq!(ask(&[&format!("{scheme} {}", token("submit"))]).await, (StatusCode::OK, None));
+            assert_eq!(
+                ask(&[&format!("{scheme} {}", token("submit"))]).await,
+                (StatusCode::OK, None)
+            );
         }
     }
 
@@ -133,20 +146,28 @@ mod tests {
     #[tokio::test]
     async fn a_bad_token_is_challenged_with_its_error() {
         let expected = |why: &str| {
-            let text = format!("Bearer realm=\"runledger\", error=\"invalid_token\", error_description=\"{why}\"");
+            let text = format!(
+                "Bearer realm=\"runledger\", error=\"invalid_token\", error_description=\"{why}\""
+            );
             (StatusCode::UNAUTHORIZED, Some(text))
         };
         for header in ["Bearer", "Bearer ", "Bearer a.b.c"] {
             assert_eq!(ask(&[header]).await, expected("the token is not a well-formed JWT"));
         }
         let good = format!("Bearer {}", token("submit"));
-        assert_eq!(ask(&[&good, &good]).await, expected("there is more than one Authorization header"));
+        assert_eq!(
+            ask(&[&good, &good]).await,
+            expected("there is more than one Authorization header")
+        );
     }
 
     #[tokio::test]
     async fn a_missing_scope_is_forbidden_and_named() {
         let (status, challenge) = ask(&[&format!("Bearer {}", token("read:any"))]).await;
         assert_eq!(status, StatusCode::FORBIDDEN);
-        assert_eq!(challenge.unwrap(), "Bearer realm=\"runledger\", error=\"insufficient_scope\", scope=\"submit\"");
+        assert_eq!(
+            challenge.unwrap(),
+            "Bearer realm=\"runledger\", error=\"insufficient_scope\", scope=\"submit\""
+        );
     }
 }

@@ -129,7 +129,8 @@ impl Verifier {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AuthError::Malformed);
         }
-        let data: TokenData<Received> = jsonwebtoken::decode(token, &self.key, &self.validation).map_err(|e| refusal(e.into_kind()))?;
+        let data: TokenData<Received> = jsonwebtoken::decode(token, &self.key, &self.validation)
+            .map_err(|e| refusal(e.into_kind()))?;
         if data.header.crit.is_some() {
             return Err(AuthError::Critical);
         }
@@ -173,13 +174,18 @@ fn validation(config: &AuthConfig) -> Validation {
 fn refusal(kind: ErrorKind) -> AuthError {
     match kind {
         ErrorKind::InvalidSignature => AuthError::Signature,
-        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::UnsupportedAlgorithm => AuthError::Algorithm,
+        ErrorKind::InvalidAlgorithm
+        | ErrorKind::InvalidAlgorithmName
+        | ErrorKind::UnsupportedAlgorithm => AuthError::Algorithm,
         ErrorKind::MissingRequiredClaim(claim) => AuthError::MissingClaim(claim),
         ErrorKind::InvalidIssuer => AuthError::Issuer,
         ErrorKind::InvalidAudience => AuthError::Audience,
         ErrorKind::InvalidClaimFormat(_) => AuthError::Claims,
         ErrorKind::Json(error) if error.is_data() => AuthError::Claims,
-        ErrorKind::InvalidToken | ErrorKind::Json(_) | ErrorKind::Base64(_) | ErrorKind::Utf8(_) => AuthError::Malformed,
+        ErrorKind::InvalidToken
+        | ErrorKind::Json(_)
+        | ErrorKind::Base64(_)
+        | ErrorKind::Utf8(_) => AuthError::Malformed,
         // The library's enum is open; whatever else it says is about keys, and the token stays unbelieved.
         _ => AuthError::Provider,
     }

@@ -1,7 +1,10 @@
 //! The environment as a configuration layer. Keeps out the sections of other services on the same machine.
 
+use std::convert::Infallible;
+
+use figment::error::{Actual, Kind};
 use figment::value::{Dict, Map, Value};
-use figment::{Error, Figment, Metadata, Profile, Provider};
+use figment::{Error, Metadata, Profile, Provider};
 
 use super::ENV_PREFIX;
 
@@ -9,33 +12,53 @@ use super::ENV_PREFIX;
 pub(super) const ENV_LAYER: &str = "environment";
 
 /// The variables that concern this service, by configuration key.
+#[derive(Clone)]
 pub(super) struct EnvLayer {
-    values: Vec<(Vec<String>, Value)>,
+    variables: Vec<Variable>,
+}
+
+#[derive(Clone)]
+struct Variable {
+    path: Vec<String>,
+    text: String,
+    /// Whether the text is to be read as a TOML value.
+    as_toml: bool,
 }
 
 impl EnvLayer {
-    /// Takes the variables of known sections; a value's type is that of its default.
-    pub(super) fn new(vars: impl IntoIterator<Item = (String, String)>, sections: &Dict, defaults: &Figment) -> Self {
-        let values = vars.into_iter().filter_map(|(name, text)| {
-            let path: Vec<String> = name.strip_prefix(ENV_PREFIX)?.split("__").map(str::to_ascii_lowercase).collect();
-            let known = path.len() > 1 && path.first().is_some_and(|section| sections.contains_key(section));
-            known.then(|| {
-                let default = defaults.find_value(&path.join(".")).ok();
-                let value = read(text, default.as_ref());
-                (path, value)
-            })
+    /// Takes the variables of known sections, each as text.
+    pub(super) fn new(vars: impl IntoIterator<Item = (String, String)>, sections: &Dict) -> Self {
+        let variables = vars.into_iter().filter_map(|(name, text)| {
+            let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase();
+            let path: Vec<String> = key.split("__").map(str::to_owned).collect();
+            let known = path.len() > 1 && sections.contains_key(path.first()?);
+            known.then_some(Variable { path, text, as_toml: false })
         });
-        Self { values: values.collect() }
+        Self { variables: variables.collect() }
+    }
+
+    /// Reads the variable that an error is about as a TOML value from now on, if its key does not take text.
+    /// Returns whether another try makes sense.
+    ///
+    /// The type of a key decides how its variable is read, and only the error tells the type: were every variable read as TOML
+    /// from the start, a secret of digits would lose its leading zeros.
+    pub(super) fn reread(&mut self, error: &Error) -> bool {
+        let of_text = matches!(&error.kind, Kind::InvalidType(Actual::Str(_), _));
+        let about = |variable: &&mut Variable| !variable.as_toml && variable.path == error.path;
+        match self.variables.iter_mut().find(about) {
+            Some(variable) if of_text => {
+                variable.as_toml = true;
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 }
 
-/// Reads a variable's text as the type of the default that it replaces.
-fn read(text: String, default: Option<&Value>) -> Value {
-    match default {
-        None | Some(Value::String(..) | Value::Char(..)) => Value::from(text),
-        Some(Value::Bool(..) | Value::Num(..) | Value::Empty(..) | Value::Dict(..) | Value::Array(..)) => {
-            text.parse().unwrap_or_else(|_: std::convert::Infallible| unreachable!("reading a value cannot fail"))
-        }
+impl Variable {
+    fn value(&self) -> Value {
+        let text = || Value::from(self.text.clone());
+        if self.as_toml { self.text.parse().unwrap_or_else(|_: Infallible| text()) } else { text() }
     }
 }
 
@@ -46,8 +69,8 @@ impl Provider for EnvLayer {
 
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
         let mut root = Dict::new();
-        for (path, value) in &self.values {
-            insert(&mut root, path, value);
+        for variable in &self.variables {
+            insert(&mut root, &variable.path, &variable.value());
         }
         Ok(Map::from([(Profile::Default, root)]))
     }

@@ -97,8 +97,12 @@ fn detail(kind: &Kind, path: &[String]) -> String {
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
             format!("expected {expected}, found {}", shown(found, path))
         }
-        Kind::UnknownField(_, valid) => format!("no such key here; valid keys are {}", valid.join(", ")),
-        Kind::UnknownVariant(found, valid) => format!("expected one of {}, found {found:?}", valid.join(", ")),
+        Kind::UnknownField(_, valid) => {
+            format!("no such key here; valid keys are {}", valid.join(", "))
+        }
+        Kind::UnknownVariant(found, valid) => {
+            format!("expected one of {}, found {found:?}", valid.join(", "))
+        }
         Kind::Message(_)
         | Kind::InvalidLength(..)
         | Kind::MissingField(_)
@@ -122,7 +126,7 @@ const FILE_LAYER: &str = "file ";
 /// A file's values as a layer that knows the file's path.
 pub(super) struct FileLayer {
     pub(super) path: PathBuf,
-    pub(super) values: Dict,
+    pub(super) values: Map<Profile, Dict>,
 }
 
 impl Provider for FileLayer {
@@ -131,6 +135,6 @@ impl Provider for FileLayer {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Map::from([(Profile::Default, self.values.clone())]))
+        Ok(self.values.clone())
     }
 }

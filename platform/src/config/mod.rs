@@ -8,16 +8,17 @@ mod sections;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use figment::Figment;
 use figment::providers::{Format, Toml};
 use figment::value::Dict;
+use figment::{Figment, Provider};
 pub use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use self::env::EnvLayer;
 pub use self::error::ConfigError;
 pub use self::sections::{
-    AuthConfig, HttpConfig, LogConfig, LogFilter, LogFormat, MongoConfig, NatsConfig, PostgresConfig, TokenSecret, TokenSecretError,
+    AuthConfig, HttpConfig, LogConfig, LogFilter, LogFormat, MongoConfig, NatsConfig,
+    PostgresConfig, TokenSecret, TokenSecretError,
 };
 
 /// What every name of ours in the environment begins with.
@@ -45,10 +46,11 @@ impl ServiceArgs {
 /// Loads a configuration from embedded defaults (TOML text), an optional file, and the process's environment.
 ///
 /// Only variables of sections that the defaults have are read, since several services share one environment: a section without
-/// defaults of its own is named by an empty table. An environment value is taken as the type that its default has, and as text
-/// where there is no default, so a secret of digits only stays text.
+/// defaults of its own is named by an empty table. An environment value is text where its key takes text, so
+/// that a secret of digits stays what it is, and a TOML value otherwise.
 pub fn load<T: DeserializeOwned>(defaults: &str, file: Option<&Path>) -> Result<T, ConfigError> {
-    let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let vars = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     load_from(defaults, file, vars)
 }
 
@@ -59,14 +61,23 @@ pub fn load_from<T: DeserializeOwned>(
     vars: impl IntoIterator<Item = (String, String)>,
 ) -> Result<T, ConfigError> {
     let mut figment = Figment::from(Toml::string(defaults));
-    let known: Dict = figment.extract().map_err(|source| ConfigError::Defaults { source: Box::new(source) })?;
-    let env = EnvLayer::new(vars, &known, &figment);
+    let known: Dict =
+        figment.extract().map_err(|source| ConfigError::Defaults { source: Box::new(source) })?;
+    let mut env = EnvLayer::new(vars, &known);
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-        let layer: Dict = Figment::from(Toml::string(&text)).extract().map_err(|e| ConfigError::syntax(path, &e))?;
-        figment = figment.merge(error::FileLayer { path: path.to_owned(), values: layer });
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+        let values = Toml::string(&text).data().map_err(|e| ConfigError::syntax(path, &e))?;
+        figment = figment.merge(error::FileLayer { path: path.to_owned(), values });
     }
-    figment.merge(env).extract().map_err(|e| ConfigError::from_figment(&e))
+    loop {
+        match figment.clone().merge(env.clone()).extract() {
+            Ok(config) => return Ok(config),
+            // Ends, since each variable is read anew once at most.
+            Err(error) if env.reread(&error) => {}
+            Err(error) => return Err(ConfigError::from_figment(&error)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -25,8 +25,11 @@ fn default_body_bytes_max() -> usize {
 
 fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse()
-        .map_err(|_| serde::de::Error::custom(format_args!("expected an address and port such as 127.0.0.1:8081, found {text:?}")))
+    text.parse().map_err(|_same_in_other_words| {
+        serde::de::Error::custom(format_args!(
+            "expected an address and port such as 127.0.0.1:8081, found {text:?}"
+        ))
+    })
 }
 
 /// `[nats]`: the event bus.
@@ -35,6 +38,18 @@ fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAd
 pub struct NatsConfig {
     /// The servers, such as `nats://127.0.0.1:4222`; several are separated by commas.
     pub url: String,
+    /// The monitoring addresses of all servers, such as `http://127.0.0.1:8222`, separated by commas: only they tell whether
+    /// a server syncs before it acknowledges. Needed by whoever provisions streams.
+    #[serde(default)]
+    pub monitor_url: String,
+}
+
+impl NatsConfig {
+    /// Returns the monitoring addresses one by one.
+    pub fn monitor_urls(&self) -> Vec<String> {
+        let urls = self.monitor_url.split(',').map(str::trim);
+        urls.filter(|url| !url.is_empty()).map(str::to_owned).collect()
+    }
 }
 
 /// `[postgres]`: the results store.

@@ -74,16 +74,34 @@ fn a_secret_of_digits_stays_text() {
 }
 
 #[test]
-fn values_take_the_type_of_their_default() {
-    let service = with(&[("RUNLEDGER__CELLS__COUNT", "12"), ("RUNLEDGER__CELLS__NAMES", "[\"x\", \"y\"]")]).unwrap();
+fn text_that_looks_like_something_else_stays_text() {
+    let texts = [("RUNLEDGER__AUTH__ISSUER", "007"), ("RUNLEDGER__AUTH__AUDIENCE", "[true]")];
+    let service = with(&texts).unwrap();
+    assert_eq!(service.auth.issuer.as_deref(), Some("007"));
+    assert_eq!(service.auth.audience.as_deref(), Some("[true]"));
+}
+
+#[test]
+fn values_take_the_type_of_their_key_with_or_without_a_default() {
+    let bare = [("RUNLEDGER__AUTH__LEEWAY_SECONDS", "5"), ("RUNLEDGER__HTTP__BODY_BYTES_MAX", "9")];
+    let service = with(&bare).unwrap();
+    assert_eq!((service.auth.leeway_seconds, service.http.body_bytes_max), (5, 9));
+    let service =
+        with(&[("RUNLEDGER__CELLS__COUNT", "12"), ("RUNLEDGER__CELLS__NAMES", "[\"x\", \"y\"]")])
+            .unwrap();
     assert_eq!(service.cells.count, 12);
     assert_eq!(service.cells.names, ["x", "y"]);
 }
 
 #[test]
 fn variables_of_other_services_and_of_other_programs_are_not_read() {
-    let others = [("RUNLEDGER__DOCKER__HOST", "x"), ("RUNLEDGER_URL", "x"), ("RUNLEDGER__HTTP", "x"), ("HOME", "/root")];
-    assert!(with(&others).is_ok());
+    let others = [
+        ("RUNLEDGER__DOCKER__HOST", "x"),
+        ("RUNLEDGER_URL", "x"),
+        ("RUNLEDGER__HTTP", "x"),
+        ("HOME", "/root"),
+    ];
+    with(&others).unwrap();
 }
 
 #[test]
@@ -116,12 +134,16 @@ fn a_bad_value_in_a_file_is_named_with_the_file() {
     let file = file("[cells]\ncount = \"many\"\n");
     let error = load_from::<Service>(DEFAULTS, Some(file.path()), vars(&[])).unwrap_err();
     let path = file.path().display();
-    assert_eq!(error.to_string(), format!("`cells.count` (from file {path}): expected u32, found string \"many\""));
+    assert_eq!(
+        error.to_string(),
+        format!("`cells.count` (from file {path}): expected u32, found string \"many\"")
+    );
 }
 
 #[test]
 fn a_file_that_is_absent_or_no_toml_is_named() {
-    let absent = load_from::<Service>(DEFAULTS, Some(Path::new("/nowhere/x.toml")), vars(&[])).unwrap_err();
+    let absent =
+        load_from::<Service>(DEFAULTS, Some(Path::new("/nowhere/x.toml")), vars(&[])).unwrap_err();
     assert_eq!(absent.to_string(), "cannot read the configuration file /nowhere/x.toml");
     let broken = file("[cells\n");
     let error = load_from::<Service>(DEFAULTS, Some(broken.path()), vars(&[])).unwrap_err();
@@ -139,7 +161,11 @@ fn a_missing_key_is_named_with_the_variable_that_would_set_it() {
 
 #[test]
 fn a_short_secret_is_refused_and_never_shown() {
-    let error = load_from::<Service>(DEFAULTS, None, [("RUNLEDGER__AUTH__HS256_SECRET".to_owned(), "hunter2".to_owned())]);
+    let error = load_from::<Service>(
+        DEFAULTS,
+        None,
+        [("RUNLEDGER__AUTH__HS256_SECRET".to_owned(), "hunter2".to_owned())],
+    );
     let text = error.unwrap_err().to_string();
     assert!(text.ends_with("expected a secret of at least 32 bytes, found 7"), "{text}");
     let number = file("[auth]\nhs256_secret = 424242\n");

@@ -30,7 +30,11 @@ pub struct FieldFault {
 ///
 /// As a response it carries itself as an extension, so that [`complete`] can add what only the outer layer knows.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Occurrence>);
+
+/// Boxed, since most results that could be a problem are none.
+#[derive(Debug, Clone)]
+struct Occurrence {
     slug: Slug,
     detail: Cow<'static, str>,
     instance: Option<String>,
@@ -44,7 +48,15 @@ impl Problem {
     /// Makes a problem of a kind, with a sentence about this occurrence.
     pub fn new(slug: Slug, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        Self { slug, detail, instance: None, request_id: None, errors: Vec::new(), retry_after: None, challenge: None }
+        Self(Box::new(Occurrence {
+            slug,
+            detail,
+            instance: None,
+            request_id: None,
+            errors: Vec::new(),
+            retry_after: None,
+            challenge: None,
+        }))
     }
 
     /// 400: the request cannot be understood.
@@ -54,7 +66,7 @@ impl Problem {
 
     /// 401: no caller, or none that can be believed; the challenge says how to become one.
     pub fn unauthenticated(detail: impl Into<Cow<'static, str>>, challenge: String) -> Self {
-        Self { challenge: Some(challenge), ..Self::new(Slug::Unauthenticated, detail) }
+        Self::new(Slug::Unauthenticated, detail).with_challenge(challenge)
     }
 
     /// 403: the caller is known and may not.
@@ -69,7 +81,10 @@ impl Problem {
 
     /// 405: the route exists, the method does not.
     pub fn method_not_allowed() -> Self {
-        Self::new(Slug::MethodNotAllowed, "this route does not take this method; the Allow header has those it takes")
+        Self::new(
+            Slug::MethodNotAllowed,
+            "this route does not take this method; the Allow header has those it takes",
+        )
     }
 
     /// 408: the body did not arrive in time.
@@ -89,17 +104,24 @@ impl Problem {
 
     /// 415: the body is not of a type that is read here.
     pub fn unsupported_media_type() -> Self {
-        Self::new(Slug::UnsupportedMediaType, "the body has to be JSON, announced by content-type: application/json")
+        Self::new(
+            Slug::UnsupportedMediaType,
+            "the body has to be JSON, announced by content-type: application/json",
+        )
     }
 
     /// 422: well formed, and against the rules; every fault at once.
     pub fn invalid(errors: Vec<FieldFault>) -> Self {
-        Self::new(Slug::Invalid, "the request is well formed but breaks the rules listed in errors").with_errors(errors)
+        Self::new(Slug::Invalid, "the request is well formed but breaks the rules listed in errors")
+            .with_errors(errors)
     }
 
     /// 422: the Idempotency-Key was used with another body.
     pub fn idempotency_key_reused() -> Self {
-        Self::new(Slug::IdempotencyKeyReused, "this Idempotency-Key was used before with another body")
+        Self::new(
+            Slug::IdempotencyKeyReused,
+            "this Idempotency-Key was used before with another body",
+        )
     }
 
     /// 500: our own mistake, told in a fixed text; the chain goes to the log.
@@ -109,45 +131,54 @@ impl Problem {
 
     /// 503: something that the request needs is away or full, told in a fixed text.
     pub fn unavailable(detail: &'static str, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..Self::new(Slug::Unavailable, detail) }
+        Self::new(Slug::Unavailable, detail).with_retry_after(retry_after)
     }
 
     /// Adds faults of single fields.
     #[must_use]
-    pub fn with_errors(self, errors: Vec<FieldFault>) -> Self {
-        Self { errors, ..self }
+    pub fn with_errors(mut self, errors: Vec<FieldFault>) -> Self {
+        self.0.errors = errors;
+        self
     }
 
     /// Adds a challenge, sent as `WWW-Authenticate`.
     #[must_use]
-    pub fn with_challenge(self, challenge: String) -> Self {
-        Self { challenge: Some(challenge), ..self }
+    pub fn with_challenge(mut self, challenge: String) -> Self {
+        self.0.challenge = Some(challenge);
+        self
+    }
+
+    /// Adds how long to wait before the next try, sent as `Retry-After`.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
     }
 
     /// Returns the kind.
     pub fn slug(&self) -> Slug {
-        self.slug
+        self.0.slug
     }
 
     /// Returns the sentence about this occurrence.
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// Returns the faults of single fields.
     pub fn errors(&self) -> &[FieldFault] {
-        &self.errors
+        &self.0.errors
     }
 
     fn to_body(&self) -> Vec<u8> {
         let body = ProblemBody {
-            r#type: format!("/problems/{}", self.slug.as_str()),
-            title: self.slug.title(),
-            status: self.slug.status().as_u16(),
-            detail: &self.detail,
-            instance: self.instance.as_deref(),
-            request_id: self.request_id.as_deref(),
-            errors: &self.errors,
+            r#type: format!("/problems/{}", self.0.slug.as_str()),
+            title: self.0.slug.title(),
+            status: self.0.slug.status().as_u16(),
+            detail: &self.0.detail,
+            instance: self.0.instance.as_deref(),
+            request_id: self.0.request_id.as_deref(),
+            errors: &self.0.errors,
         };
         serde_json::to_vec(&body).expect("a problem is made of strings and numbers only")
     }
@@ -169,15 +200,17 @@ struct ProblemBody<'a> {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.slug.status(), self.to_body()).into_response();
+        let mut response = (self.0.slug.status(), self.to_body()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_PROBLEM));
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.0.retry_after {
             // Rounded up: a client must not come back before the time.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(value) = self.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        if let Some(value) =
+            self.0.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok())
+        {
             headers.insert(WWW_AUTHENTICATE, value);
         }
         response.extensions_mut().insert(self);
@@ -191,8 +224,8 @@ pub fn complete(response: Response, instance: &str, request_id: &str) -> Respons
     let Some(mut problem) = parts.extensions.remove::<Problem>() else {
         return Response::from_parts(parts, body);
     };
-    problem.instance = Some(instance.to_owned());
-    problem.request_id = Some(request_id.to_owned());
+    problem.0.instance = Some(instance.to_owned());
+    problem.0.request_id = Some(request_id.to_owned());
     parts.headers.remove(CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(problem.to_body()))
 }

@@ -19,6 +19,8 @@ pub enum Slug {
     RequestTimeout,
     /// A rule or a version stands against it.
     Conflict,
+    /// The submission is over.
+    AlreadyEnded,
     /// The body is over the limit.
     TooLarge,
     /// The body is not JSON.
@@ -35,7 +37,7 @@ pub enum Slug {
 
 impl Slug {
     /// Every kind, in order of declaration.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -43,6 +45,7 @@ impl Slug {
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::Conflict,
+        Self::AlreadyEnded,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Invalid,
@@ -68,23 +71,50 @@ impl Slug {
 
     const fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
-            Self::Malformed => ("malformed", StatusCode::BAD_REQUEST, "The request cannot be understood"),
-            Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "A valid token is required"),
-            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The token does not allow this"),
-            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing, or it is not yours"),
-            Self::MethodNotAllowed => ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The route does not take this method"),
-            Self::RequestTimeout => ("request-timeout", StatusCode::REQUEST_TIMEOUT, "The request did not arrive in time"),
-            Self::Conflict => ("conflict", StatusCode::CONFLICT, "The present state does not allow this"),
+            Self::Malformed => {
+                ("malformed", StatusCode::BAD_REQUEST, "The request cannot be understood")
+            }
+            Self::Unauthenticated => {
+                ("unauthenticated", StatusCode::UNAUTHORIZED, "A valid token is required")
+            }
+            Self::Forbidden => {
+                ("forbidden", StatusCode::FORBIDDEN, "The token does not allow this")
+            }
+            Self::NotFound => {
+                ("not-found", StatusCode::NOT_FOUND, "There is no such thing, or it is not yours")
+            }
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "The route does not take this method",
+            ),
+            Self::RequestTimeout => (
+                "request-timeout",
+                StatusCode::REQUEST_TIMEOUT,
+                "The request did not arrive in time",
+            ),
+            Self::Conflict => {
+                ("conflict", StatusCode::CONFLICT, "The present state does not allow this")
+            }
+            Self::AlreadyEnded => ("already-ended", StatusCode::CONFLICT, "The submission has ended"),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::UnsupportedMediaType => {
-                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's media type is not read here")
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body's media type is not read here",
+            ),
+            Self::Invalid => {
+                ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "The request breaks a rule")
             }
-            Self::Invalid => ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "The request breaks a rule"),
-            Self::IdempotencyKeyReused => {
-                ("idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The Idempotency-Key stands for another request")
-            }
+            Self::IdempotencyKeyReused => (
+                "idempotency-key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The Idempotency-Key stands for another request",
+            ),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The service failed"),
-            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Not available at the moment"),
+            Self::Unavailable => {
+                ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "Not available at the moment")
+            }
         }
     }
 }

@@ -32,7 +32,8 @@ async fn a_problem_has_its_wire_form() {
 
 #[tokio::test]
 async fn a_wait_is_rounded_up_to_whole_seconds() {
-    let response = Problem::unavailable("the ledger is away", Duration::from_millis(1_200)).into_response();
+    let response =
+        Problem::unavailable("the ledger is away", Duration::from_millis(1_200)).into_response();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()[RETRY_AFTER], "2");
 }
@@ -55,9 +56,12 @@ fn every_kind_is_listed_once() {
 #[test]
 fn kinds_and_pages_agree() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/problems");
-    let pages: BTreeSet<String> =
-        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    let slugs: BTreeSet<String> = Slug::ALL.into_iter().map(|slug| format!("{}.md", slug.as_str())).collect();
+    let pages: BTreeSet<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let slugs: BTreeSet<String> =
+        Slug::ALL.into_iter().map(|slug| format!("{}.md", slug.as_str())).collect();
     assert_eq!(pages, slugs);
     for slug in Slug::ALL {
         let page = std::fs::read_to_string(folder.join(format!("{}.md", slug.as_str()))).unwrap();

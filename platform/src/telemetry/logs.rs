@@ -26,7 +26,13 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
     let lines = tracing_subscriber::fmt().with_env_filter(config.filter.to_filter());
     match config.format {
         // The whole list of spans, since an inner span of a handler must not hide the request's id.
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(true).finish().try_init()?,
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(true)
+            .finish()
+            .try_init()?,
         LogFormat::Text => lines.with_ansi(false).finish().try_init()?,
     }
     std::panic::set_hook(Box::new(log_panic));
@@ -35,7 +41,8 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
 
 fn log_panic(info: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
-    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     error!(
         panic.message = info.payload_as_str().unwrap_or("a panic without text"),
         panic.location = info.location().map(ToString::to_string),

@@ -8,7 +8,8 @@ use super::TelemetryError;
 use crate::shutdown::Shutdown;
 
 /// Upper bounds of durations, in seconds: from a cache answer to the longest wait of a poll.
-const SECONDS_BUCKETS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const SECONDS_BUCKETS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// How often samples are moved into their buckets, so that memory stays bounded when nobody reads the metrics.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);

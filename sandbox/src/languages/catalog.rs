@@ -191,15 +191,12 @@ fn check_slug(slug: &str) -> Result<(), CatalogError> {
     }
 }
 
-fn check_command(slug: &str, command: &[String], allowed: &[&str]) -> Result<(), CatalogError> {
+fn check_command(slug: &str, command: &[String], whole: &[&str]) -> Result<(), CatalogError> {
     if command.first().is_none_or(String::is_empty) {
         return Err(CatalogError::EmptyCommand { slug: slug.to_owned() });
     }
-    match command.iter().find_map(|element| template::misplaced(element, allowed)) {
-        Some(placeholder) => Err(CatalogError::Placeholder {
-            slug: slug.to_owned(),
-            placeholder: placeholder.to_owned(),
-        }),
+    match command.iter().find_map(|element| template::misplaced(element, whole)) {
+        Some(placeholder) => Err(CatalogError::Placeholder { slug: slug.to_owned(), placeholder }),
         None => Ok(()),
     }
 }

@@ -31,17 +31,16 @@ pub(super) fn as_operand(file: &str) -> String {
     if file.starts_with('-') { format!("./{file}") } else { file.to_owned() }
 }
 
-/// The first placeholder of an element that [`render`] would leave standing, or that does not belong there.
-pub(super) fn misplaced<'a>(element: &'a str, allowed: &[&str]) -> Option<&'a str> {
-    let start = element.find('{')?;
-    let found = element.get(start..)?;
-    let known = allowed.iter().any(|placeholder| {
-        found.starts_with(placeholder) && (*placeholder == ENTRY || element == *placeholder)
-    });
-    if known { None } else { Some(found) }
+/// What [`render`] would leave standing of an element as if it were a placeholder, or find where it does not belong.
+pub(super) fn misplaced(element: &str, whole: &[&str]) -> Option<String> {
+    if whole.contains(&element) {
+        return None;
+    }
+    let rest = element.replace(ENTRY, "");
+    rest.find('{').and_then(|start| rest.get(start..)).map(str::to_owned)
 }
 
-/// What may stand in a compiler's template.
-pub(super) const IN_COMPILE: &[&str] = &[ENTRY, SOURCES, OPTIONS];
-/// What may stand in a program's template.
-pub(super) const IN_RUN: &[&str] = &[ENTRY];
+/// What may be a whole element of a compiler's template, besides the entry's name anywhere.
+pub(super) const IN_COMPILE: &[&str] = &[SOURCES, OPTIONS];
+/// The same for a program's template.
+pub(super) const IN_RUN: &[&str] = &[];

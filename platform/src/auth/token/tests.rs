@@ -67,20 +67,24 @@ fn a_minted_token_is_believed() {
     };
     let principal = verify(&mint(&secret(SECRET), &claims).unwrap()).unwrap();
     assert_eq!(principal.subject.as_str(), "ada");
-    assert!(principal.may(Scope::Submit) && principal.may(Scope::Admin) && !principal.may(Scope::ReadAny));
+    assert!(
+        principal.may(Scope::Submit)
+            && principal.may(Scope::Admin)
+            && !principal.may(Scope::ReadAny)
+    );
 }
 
 #[test]
 fn an_expired_token_is_refused_after_the_leeway() {
-    assert!(verify(&with("exp", json!(NOW - 29))).is_ok());
+    verify(&with("exp", json!(NOW - 29))).unwrap();
     assert_eq!(verify(&with("exp", json!(NOW - 30))), Err(AuthError::Expired));
     assert_eq!(verify(&with("exp", json!(0))), Err(AuthError::Expired));
-    assert!(verify(&with("exp", json!(u64::MAX))).is_ok());
+    verify(&with("exp", json!(u64::MAX))).unwrap();
 }
 
 #[test]
 fn a_token_from_the_future_is_refused() {
-    assert!(verify(&with("nbf", json!(NOW + 30))).is_ok());
+    verify(&with("nbf", json!(NOW + 30))).unwrap();
     assert_eq!(verify(&with("nbf", json!(NOW + 31))), Err(AuthError::NotYetValid));
     assert_eq!(verify(&with("iat", json!(NOW + 31))), Err(AuthError::NotYetValid));
 }
@@ -97,17 +101,26 @@ fn a_token_of_another_secret_or_with_a_changed_part_is_refused() {
 
 #[test]
 fn every_algorithm_but_hs256_is_refused() {
-    for header in [json!({"alg": "none"}), json!({"alg": "None", "typ": "JWT"}), json!({"alg": "nOnE"})] {
+    for header in
+        [json!({"alg": "none"}), json!({"alg": "None", "typ": "JWT"}), json!({"alg": "nOnE"})]
+    {
         for signature in [&b""[..], &b"x"[..]] {
             let refused = verify(&unsigned(&header, signature)).unwrap_err();
-            assert!(matches!(refused, AuthError::Algorithm | AuthError::Claims | AuthError::Malformed), "{refused:?}");
+            assert!(
+                matches!(refused, AuthError::Algorithm | AuthError::Claims | AuthError::Malformed),
+                "{refused:?}"
+            );
         }
     }
     for algorithm in [Algorithm::HS384, Algorithm::HS512] {
         assert_eq!(verify(&signed(algorithm, &claims(), SECRET)), Err(AuthError::Algorithm));
     }
     for name in ["RS256", "ES256", "PS256", "EdDSA"] {
-        assert_eq!(verify(&unsigned(&json!({"alg": name}), b"signature")), Err(AuthError::Algorithm), "{name}");
+        assert_eq!(
+            verify(&unsigned(&json!({"alg": name}), b"signature")),
+            Err(AuthError::Algorithm),
+            "{name}"
+        );
     }
 }
 
@@ -126,7 +139,12 @@ fn required_claims_are_named_when_missing() {
 
 #[test]
 fn claims_of_wrong_types_are_refused() {
-    for (claim, value) in [("sub", json!(7)), ("exp", json!("soon")), ("exp", json!(-1)), ("scope", json!(["submit"]))] {
+    for (claim, value) in [
+        ("sub", json!(7)),
+        ("exp", json!("soon")),
+        ("exp", json!(-1)),
+        ("scope", json!(["submit"])),
+    ] {
         assert_eq!(verify(&with(claim, value)), Err(AuthError::Claims), "{claim}");
     }
 }
@@ -144,13 +162,19 @@ fn a_subject_that_cannot_be_a_name_is_refused() {
 fn critical_extensions_are_refused() {
     let mut header = Header::new(Algorithm::HS256);
     header.crit = Some(vec!["b64".to_owned()]);
-    let token = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+    let token =
+        jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes()))
+            .unwrap();
     assert_eq!(verify(&token), Err(AuthError::Critical));
 }
 
 #[test]
 fn issuer_and_audience_are_held_where_configured() {
-    let config = AuthConfig { issuer: Some("us".to_owned()), audience: Some("runledger".to_owned()), ..config() };
+    let config = AuthConfig {
+        issuer: Some("us".to_owned()),
+        audience: Some("runledger".to_owned()),
+        ..config()
+    };
     let verifier = verifier(&config);
     let token = |iss: Value, aud: Value| {
         let mut all = claims();
@@ -158,8 +182,8 @@ fn issuer_and_audience_are_held_where_configured() {
         all["aud"] = aud;
         signed(Algorithm::HS256, &all, SECRET)
     };
-    assert!(verifier.verify(&token(json!("us"), json!("runledger"))).is_ok());
-    assert!(verifier.verify(&token(json!("us"), json!(["x", "runledger"]))).is_ok());
+    verifier.verify(&token(json!("us"), json!("runledger"))).unwrap();
+    verifier.verify(&token(json!("us"), json!(["x", "runledger"]))).unwrap();
     assert_eq!(verifier.verify(&token(json!("them"), json!("runledger"))), Err(AuthError::Issuer));
     assert_eq!(verifier.verify(&token(json!("us"), json!("x"))), Err(AuthError::Audience));
     let bare = signed(Algorithm::HS256, &claims(), SECRET);

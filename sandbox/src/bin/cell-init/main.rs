@@ -1,3 +1,61 @@
-//! `cell-init`.
+//! `cell-init`: process 1 of a cell. Takes framed requests on standard input, runs programs under uids of their own, and
+//! answers on standard output. Knows nothing of Docker, languages or verdicts.
 
-fn main() {}
+mod capture;
+mod cell;
+mod exec;
+mod fault;
+mod hold;
+mod meter;
+mod process;
+mod serve;
+mod spawn;
+mod stage;
+mod sys;
+mod wipe;
+mod write;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use fault::Fault;
+
+const USAGE: &str = "cell-init serve --uid-base N | cell-init hold";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(fault) => {
+            // Nobody is left to tell where standard error is closed too.
+            drop(writeln!(std::io::stderr(), "cell-init: {fault}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The first two are for executors; the others are steps that `serve` has done by a child under another uid.
+fn dispatch(arguments: &[&str]) -> Result<ExitCode, Fault> {
+    match arguments {
+        ["serve", "--uid-base", base] => serve::serve(parse_uid_base(base)?),
+        ["hold"] => hold::hold(),
+        ["exec", setup @ ..] => exec::exec(setup),
+        ["write", directory] => write::write_files(directory),
+        ["wipe", directories @ ..] => wipe::wipe(directories),
+        _ => Err(Fault::new(format!("usage: {USAGE}"))),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// Uids below are people's and services' on an ordinary host, where a uid in a cell is the same uid.
+const UID_BASE_MIN: u32 = 10_000;
+
+fn parse_uid_base(text: &str) -> Result<u32, Fault> {
+    let base = text.parse().map_err(|error| Fault::new(format!("--uid-base {text:?}: {error}")))?;
+    if (UID_BASE_MIN..u32::MAX - cell::UIDS).contains(&base) {
+        Ok(base)
+    } else {
+        Err(Fault::new(format!("--uid-base must be at least {UID_BASE_MIN}")))
+    }
+}

@@ -1,0 +1,80 @@
+//! The server's reasons: RFC 9457 problem documents, or whatever stands in their place.
+
+use std::fmt;
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+/// Why the server did not do what was asked.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Problem {
+    title: String,
+    status: u16,
+    #[serde(default)]
+    detail: Option<String>,
+    #[serde(default)]
+    request_id: Option<String>,
+    #[serde(default)]
+    errors: Vec<Fault>,
+}
+
+/// One fault of the request.
+#[derive(Debug, Deserialize)]
+struct Fault {
+    pointer: String,
+    detail: String,
+}
+
+impl Problem {
+    /// Reads the body of an answer; one that is no problem document, as a proxy's, is known by its status alone.
+    pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_else(|_no_document| Self {
+            title: status.canonical_reason().unwrap_or("no reason given").to_owned(),
+            status: status.as_u16(),
+            detail: None,
+            request_id: None,
+            errors: Vec::new(),
+        })
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.title, self.status)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        for Fault { pointer, detail } in &self.errors {
+            let place = if pointer.is_empty() { "the whole body" } else { pointer };
+            write!(f, "\n  {place}: {detail}")?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, "\n  request id {id}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_shows_its_title_detail_and_every_fault() {
+        let body = br#"{"type":"/problems/invalid","title":"The request breaks a rule","status":422,
+            "detail":"two faults","instance":"/v1/submissions","request_id":"r1",
+            "errors":[{"pointer":"/limits/cpu_time_ms","detail":"too much"},{"pointer":"","detail":"odd"}]}"#;
+        let shown = Problem::read(StatusCode::UNPROCESSABLE_ENTITY, body).to_string();
+        assert_eq!(
+            shown,
+            "The request breaks a rule (422): two faults\n  /limits/cpu_time_ms: too much\n  \
+             the whole body: odd\n  request id r1"
+        );
+    }
+
+    #[test]
+    fn a_proxys_page_is_known_by_its_status() {
+        let shown = Problem::read(StatusCode::BAD_GATEWAY, b"<html>").to_string();
+        assert_eq!(shown, "Bad Gateway (502)");
+    }
+}

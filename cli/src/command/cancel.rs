@@ -1,0 +1,42 @@
+//! `runledger cancel`: asks for the end of a submission.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+
+use super::{output, output_json, submission_path};
+use crate::api::Api;
+use crate::failure::Failure;
+use crate::view::Standing;
+
+/// What `cancel` takes.
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// The submission's id
+    id: String,
+
+    /// Why, for the record
+    #[arg(long)]
+    reason: Option<String>,
+
+    /// Print the server's JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks once: a repeated wish for the same end changes nothing, so retries are safe.
+pub(super) async fn run(api: &Api, args: &CancelArgs) -> Result<ExitCode, Failure> {
+    let body =
+        args.reason.as_ref().map(|reason| json!({ "reason": reason }).to_string().into_bytes());
+    let path = submission_path(&args.id, &["cancel"]);
+    let answer: Value = api.post(&path, body, HeaderMap::new()).await?.json()?;
+    if args.json {
+        output_json(&answer)?;
+    } else {
+        let standing = Standing::read(answer)?;
+        output(|style| format!("{} {}\n", style.state(&standing.state), standing.id))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,38 @@
+//! `runledger events`: the ledger's record of a submission, with the hash of each event.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{output, submission_path};
+use crate::api::Api;
+use crate::failure::Failure;
+use crate::render;
+use crate::view::StoredEvent;
+
+/// What `events` takes.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// The submission's id
+    id: String,
+
+    /// Print the CloudEvents, one a line, byte by byte as they are stored: the SHA-256 of a line without its line feed is what
+    /// the next event's `previous` says
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows every event.
+pub(super) async fn run(api: &Api, args: &EventsArgs) -> Result<ExitCode, Failure> {
+    let answer = api.get(&submission_path(&args.id, &["events"]), &[], Duration::ZERO).await?;
+    let events: Vec<StoredEvent> = answer.json()?;
+    if args.json {
+        let lines = events.iter().flat_map(|stored| [stored.event.get(), "\n"]);
+        output(|_| lines.collect())?;
+    } else {
+        let table = render::events(&events)?;
+        output(|_| table)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

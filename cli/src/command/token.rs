@@ -1,0 +1,118 @@
+//! `runledger token mint`: signs a token with the secret that the services check tokens by.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use platform::auth::{Claims, Scope, mint};
+use platform::clock::{Clock as _, SystemClock};
+use platform::config::TokenSecret;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::output;
+use crate::args::SecretArgs;
+use crate::failure::Failure;
+use crate::input::read_file;
+
+/// What `token mint` takes.
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// Whom the token speaks for
+    #[arg(long, value_name = "NAME")]
+    sub: String,
+
+    /// What it allows, separated by spaces: submit, read:any, admin
+    #[arg(long, value_name = "SCOPES", value_parser = parse_scopes)]
+    scope: String,
+
+    /// How long it lasts: a number with s, m, h or d
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_ttl)]
+    ttl: Duration,
+
+    #[command(flatten)]
+    secret: SecretArgs,
+}
+
+/// Prints the token.
+pub(super) fn run(args: &TokenArgs) -> Result<ExitCode, Failure> {
+    let secret = secret(&args.secret)?;
+    let now = u64::try_from(SystemClock.now().timestamp()).unwrap_or(0);
+    let claims = Claims {
+        sub: args.sub.clone(),
+        scope: args.scope.clone(),
+        exp: now + args.ttl.as_secs(),
+        iat: now,
+        nbf: None,
+        iss: None,
+        aud: None,
+    };
+    let token = mint(&secret, &claims)?;
+    output(|_| format!("{token}\n"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn secret(args: &SecretArgs) -> Result<TokenSecret, Failure> {
+    let secret = match (&args.secret_file, &args.secret) {
+        (Some(path), _) => {
+            let text = String::from_utf8(read_file(path)?)
+                .map_err(|_not_utf8| Failure::Usage(format!("{} is not UTF-8", path.display())))?;
+            SecretString::from(text.trim())
+        }
+        (None, Some(secret)) => secret.expose_secret().into(),
+        (None, None) => {
+            let missing = "no secret: give --secret-file, or set RUNLEDGER_HS256_SECRET";
+            return Err(Failure::Usage(missing.to_owned()));
+        }
+    };
+    TokenSecret::try_from(secret).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+/// A scope that no service knows would make a token that silently allows less than was meant.
+fn parse_scopes(argument: &str) -> Result<String, String> {
+    let scopes: Vec<&str> = argument.split_whitespace().collect();
+    let known = |name: &str| Scope::ALL.iter().any(|scope| scope.as_str() == name);
+    match scopes.iter().find(|name| !known(name)) {
+        Some(unknown) => {
+            let known = Scope::ALL.map(Scope::as_str).join(", ");
+            Err(format!("there is no scope {unknown:?}; there are {known}"))
+        }
+        None if scopes.is_empty() => Err("a token without a scope allows nothing".to_owned()),
+        None => Ok(scopes.join(" ")),
+    }
+}
+
+fn parse_ttl(argument: &str) -> Result<Duration, String> {
+    const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    const DAYS_MAX: u64 = 3_650;
+    let wrong =
+        || format!("{argument:?} is no time such as 90s, 30m, 12h or 7d, up to {DAYS_MAX}d");
+    let (unit, seconds) =
+        UNITS.into_iter().find(|(unit, _)| argument.ends_with(*unit)).ok_or_else(wrong)?;
+    let number: u64 =
+        argument.strip_suffix(unit).unwrap_or_default().parse().map_err(|_nan| wrong())?;
+    let total = number.checked_mul(seconds).filter(|total| (1..=DAYS_MAX * 86_400).contains(total));
+    total.map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_a_unit_and_a_bound() {
+        for (text, seconds) in [("90s", 90), ("30m", 1_800), ("12h", 43_200), ("7d", 604_800)] {
+            assert_eq!(parse_ttl(text), Ok(Duration::from_secs(seconds)));
+        }
+        for bad in ["", "s", "12", "-1h", "1.5h", "0s", "3651d", "99999999999999999d", "1hh"] {
+            assert!(parse_ttl(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_known_scopes_are_signed() {
+        assert_eq!(parse_scopes(" submit  read:any "), Ok("submit read:any".to_owned()));
+        for bad in ["", "submit,admin", "Submit"] {
+            assert!(parse_scopes(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Bytes of strangers, made fit to be shown.
+
+use std::fmt::Write as _;
+
+/// Shows bytes as text. Control characters other than line feed and tab, and bytes that are no UTF-8, become escapes: what a
+/// submitted program wrote must not move our reader's cursor or retitle their window.
+pub(crate) fn printable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        chunk.valid().chars().for_each(|char| push(&mut text, char));
+        for byte in chunk.invalid() {
+            write!(text, "\\x{byte:02x}").expect("a string takes any text");
+        }
+    }
+    text
+}
+
+fn push(text: &mut String, char: char) {
+    if char.is_control() && !matches!(char, '\n' | '\t') {
+        write!(text, "\\x{:02x}", u32::from(char)).expect("a string takes any text");
+    } else {
+        text.push(char);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_shown_as_it_is() {
+        assert_eq!(printable("é\t\n".as_bytes()), "é\t\n");
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_is_escaped() {
+        assert_eq!(printable(b"\x1b[2J\r\0\x7f\xff\xc3"), "\\x1b[2J\\x0d\\x00\\x7f\\xff\\xc3");
+        assert_eq!(printable("\u{9b}".as_bytes()), "\\x9b");
+    }
+}

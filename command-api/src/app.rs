@@ -1,0 +1,188 @@
+//! The service's parts in one value, and the use cases over them. Knows no header and no status.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use events::envelope::Writer;
+use events::event::CancellationRequested;
+use events::{
+    BootId, Command, Digest, LimitPolicy, Rejection, State, Submission, SubmissionId, UserId,
+};
+use ledger::{Accepting, Aggregate, ExecuteError, Ledger};
+use platform::auth::Verifier;
+use platform::ids::IdSource;
+use sandbox::languages::Catalog;
+use tracing::{instrument, warn};
+
+use crate::admission::Admission;
+use crate::bus::Bus;
+use crate::error::ApiError;
+use crate::metrics;
+use crate::submission::key::IdempotencyKey;
+use crate::submission::{Draft, Rules, ValidSubmission, storing};
+
+/// Everything that a request needs. Clones share it.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Parts>);
+
+/// What [`App`] is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where events go.
+    pub ledger: Ledger,
+    /// Where objects and signals go.
+    pub bus: Arc<dyn Bus>,
+    /// Whether new submissions are let in.
+    pub admission: Arc<Admission>,
+    /// Who may call.
+    pub verifier: Arc<Verifier>,
+    /// The languages there are.
+    pub catalog: Catalog,
+    /// The bounds of limits.
+    pub policy: LimitPolicy,
+    /// Where ids of new submissions come from.
+    pub ids: Arc<dyn IdSource>,
+    /// This life of the service.
+    pub instance: BootId,
+}
+
+/// Who asks, and in which trace.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The caller.
+    pub user: UserId,
+    /// The trace context of the request.
+    pub traceparent: Option<String>,
+}
+
+/// Where a submission stands, as its client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The submission.
+    pub id: SubmissionId,
+    /// The sequence that a reader may insist on.
+    pub sequence: u64,
+    /// The state.
+    pub state: State,
+}
+
+impl FromRef<App> for Arc<Verifier> {
+    fn from_ref(app: &App) -> Self {
+        Self::clone(&app.0.verifier)
+    }
+}
+
+impl From<Parts> for App {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl App {
+    /// Takes a submission in. Under a key that stands for the same request already, tells of that one.
+    #[instrument(skip_all, fields(submission.id = tracing::field::Empty))]
+    pub async fn accept(
+        &self,
+        origin: &Origin,
+        key: Option<IdempotencyKey>,
+        draft: Draft,
+    ) -> Result<Standing, ApiError> {
+        let valid = Rules { catalog: &self.0.catalog, policy: &self.0.policy }.check(draft)?;
+        let id = match &key {
+            Some(key) => SubmissionId::from_idempotency_key(&origin.user, key.as_str()),
+            None => SubmissionId::new(self.0.ids.new_id()),
+        };
+        tracing::Span::current().record("submission.id", tracing::field::display(id));
+        // Before the gate, since a retry of what is in already needs no room.
+        if key.is_some()
+            && let Some(existing) = self.0.ledger.load(id).await?
+        {
+            return repeated(&existing, valid.request_hash());
+        }
+        self.0.admission.check()?;
+        self.append(id, origin, valid).await
+    }
+
+    async fn append(
+        &self,
+        id: SubmissionId,
+        origin: &Origin,
+        valid: ValidSubmission,
+    ) -> Result<Standing, ApiError> {
+        let accepted = storing::store(self.0.bus.as_ref(), origin.user.clone(), valid).await?;
+        let (lane, request_hash) = (accepted.lane, accepted.request_hash);
+        match self.0.ledger.accept(id, accepted, &self.writer(origin)).await? {
+            Accepting::New(aggregate) => {
+                metrics::accepted(lane);
+                let known = known(&aggregate)?;
+                Ok(Standing::of(known, known.accepted_sequence))
+            }
+            Accepting::Existing(existing) => repeated(&existing, request_hash),
+        }
+    }
+
+    /// Asks for a submission's end. Asking again changes nothing, and tells the executors once more.
+    #[instrument(skip_all, fields(submission.id = %id))]
+    pub async fn cancel(
+        &self,
+        origin: &Origin,
+        id: SubmissionId,
+        may_cancel: impl Fn(&UserId) -> bool,
+        reason: Option<String>,
+    ) -> Result<Standing, ApiError> {
+        let found = self.0.ledger.load(id).await?;
+        let mut aggregate = found
+            .filter(|found| found.submission().is_some_and(|known| may_cancel(&known.principal)))
+            .ok_or(ApiError::NotFound)?;
+        let request = CancellationRequested { by: actor(&origin.user), reason };
+        let command = Command::RequestCancellation(request);
+        match self.0.ledger.execute(&mut aggregate, command, &self.writer(origin)).await {
+            Ok(_recorded) => metrics::cancellation_requested(),
+            Err(ExecuteError::Rejected(Rejection::CancellationPending)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.announce(&aggregate).await;
+        let known = known(&aggregate)?;
+        Ok(Standing::of(known, known.sequence))
+    }
+
+    /// A signal that is lost costs time and no more: the executor's next append finds the cancellation.
+    async fn announce(&self, aggregate: &Aggregate) {
+        if let Err(error) = self.0.bus.announce_cancellation(&aggregate.subject).await {
+            warn!(error = &*error as &dyn std::error::Error, "cannot announce a cancellation");
+        }
+    }
+
+    fn writer(&self, origin: &Origin) -> Writer {
+        Writer {
+            source: "/command-api".to_owned(),
+            actor: actor(&origin.user),
+            instance: self.0.instance,
+            traceparent: origin.traceparent.clone(),
+        }
+    }
+}
+
+fn actor(user: &UserId) -> String {
+    format!("user:{user}")
+}
+
+/// Tells of the submission that a key stands for, if it is the same request.
+fn repeated(existing: &Aggregate, request_hash: Digest) -> Result<Standing, ApiError> {
+    let known = known(existing)?;
+    if known.request_hash != request_hash {
+        return Err(ApiError::KeyReused);
+    }
+    metrics::repeated();
+    Ok(Standing::of(known, known.accepted_sequence))
+}
+
+fn known(aggregate: &Aggregate) -> Result<&Submission, ApiError> {
+    aggregate.submission().ok_or(ApiError::NotFound)
+}
+
+impl Standing {
+    fn of(submission: &Submission, sequence: u64) -> Self {
+        Self { id: submission.id, sequence, state: submission.state }
+    }
+}

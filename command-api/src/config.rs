@@ -1,0 +1,109 @@
+//! The service's configuration. Its defaults stand in `defaults.toml`.
+
+use std::time::Duration;
+
+use events::LimitPolicy;
+use ledger::StreamSettings;
+use platform::config::{AuthConfig, HttpConfig, LogConfig, NatsConfig};
+use serde::Deserialize;
+
+use crate::admission::AdmissionConfig;
+
+/// The embedded defaults.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen, and how large a body may be.
+    pub http: HttpConfig,
+    /// The event bus.
+    pub nats: NatsConfig,
+    /// Who may call.
+    pub auth: AuthConfig,
+    /// What is logged.
+    pub log: LogConfig,
+    /// How streams are made.
+    pub streams: StreamsConfig,
+    /// How events are written.
+    pub ledger: LedgerConfig,
+    /// When new submissions are let in.
+    pub admission: AdmissionConfig,
+    /// What submissions may ask for.
+    pub limits: LimitPolicy,
+}
+
+/// `[streams]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamsConfig {
+    /// Servers that keep each message.
+    pub replicas: usize,
+    /// Bytes that the ledger may use.
+    pub ledger_bytes_max: u64,
+    /// Bytes that each bucket of objects may use.
+    pub objects_bytes_max: u64,
+}
+
+/// `[ledger]`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerConfig {
+    /// How long an append is tried, in milliseconds.
+    pub append_deadline_ms: u32,
+}
+
+impl LedgerConfig {
+    /// Returns how long an append is tried.
+    pub fn append_deadline(self) -> Duration {
+        Duration::from_millis(u64::from(self.append_deadline_ms))
+    }
+}
+
+impl Config {
+    /// Returns how streams are made.
+    pub fn stream_settings(&self) -> StreamSettings {
+        StreamSettings {
+            replicas: self.streams.replicas,
+            ledger_bytes_max: self.streams.ledger_bytes_max,
+            objects_bytes_max: self.streams.objects_bytes_max,
+            monitor_urls: self.nats.monitor_urls(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::config::load_from;
+
+    use super::*;
+
+    fn config(vars: &[(&str, &str)]) -> Result<Config, String> {
+        let secret = [("RUNLEDGER__AUTH__HS256_SECRET", "0123456789abcdef0123456789abcdef")];
+        let vars = secret.iter().chain(vars).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        load_from(DEFAULTS, None, vars).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_domain() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.limits, LimitPolicy::default());
+        let monitor_urls = vec!["http://127.0.0.1:8222".to_owned()];
+        let settings = StreamSettings { monitor_urls, ..StreamSettings::default() };
+        assert_eq!(config.stream_settings(), settings);
+    }
+
+    #[test]
+    fn a_single_limit_can_be_set() {
+        let config = config(&[("RUNLEDGER__LIMITS__MAX__CPU_TIME_MS", "20000")]).unwrap();
+        assert_eq!(config.limits.max.cpu_time_ms, 20_000);
+        assert_eq!(config.limits.max.wall_time_ms, 30_000);
+    }
+
+    #[test]
+    fn the_secret_is_required() {
+        let error = load_from::<Config>(DEFAULTS, None, []).unwrap_err().to_string();
+        assert!(error.contains("RUNLEDGER__AUTH__HS256_SECRET"), "{error}");
+    }
+}

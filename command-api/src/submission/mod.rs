@@ -1,0 +1,13 @@
+//! A submission on its way in: from the body's form (`draft`) over the rules to the accepted event and what it refers to.
+
+pub mod bounds;
+mod draft;
+pub mod key;
+mod placement;
+mod request;
+mod rules;
+pub mod storing;
+
+pub use self::draft::Draft;
+pub use self::request::{ValidCase, ValidFile, ValidSubmission};
+pub use self::rules::Rules;

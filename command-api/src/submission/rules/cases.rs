@@ -1,0 +1,84 @@
+//! The members `cases` and `checker`.
+
+use events::event::Checker;
+use platform::json::{Faults, Pointer};
+use serde_json::Number;
+
+use super::encoding::Encoding;
+use crate::submission::bounds::{
+    CASE_NAME_BYTES_MAX, CASES_MAX, POINTS_DEFAULT, POINTS_MAX, TOLERANCE_DEFAULT, TOLERANCE_MAX,
+};
+use crate::submission::draft::{DraftCase, DraftChecker, WholeNumber};
+use crate::submission::request::ValidCase;
+
+/// Takes the cases; an empty list is a mistake and not a run.
+pub(super) fn check(
+    cases: Option<Vec<DraftCase>>,
+    encoding: Encoding,
+    faults: &mut Faults,
+) -> Vec<ValidCase> {
+    let at = Pointer::root().key("cases");
+    let Some(cases) = cases else { return Vec::new() };
+    if cases.is_empty() {
+        faults.push(&at, "is empty: leave it out to run without cases");
+    }
+    if cases.len() > CASES_MAX {
+        faults.push(&at, format!("has {} cases, more than {CASES_MAX}", cases.len()));
+        return Vec::new();
+    }
+    let check = |(index, case)| check_case(case, &at.index(index), encoding, faults);
+    cases.into_iter().enumerate().map(check).collect()
+}
+
+fn check_case(case: DraftCase, at: &Pointer, encoding: Encoding, faults: &mut Faults) -> ValidCase {
+    if case.name.as_ref().is_some_and(|name| name.len() > CASE_NAME_BYTES_MAX) {
+        faults.push(&at.key("name"), format!("is longer than {CASE_NAME_BYTES_MAX} bytes"));
+    }
+    // PostgreSQL has no NUL in text.
+    if case.name.as_ref().is_some_and(|name| name.contains('\0')) {
+        faults.push(&at.key("name"), "has a NUL");
+    }
+    ValidCase {
+        stdin: encoding.decode(case.stdin.unwrap_or_default(), &at.key("stdin"), faults),
+        expected: encoding.decode(case.expected, &at.key("expected"), faults),
+        points: check_points(case.points, &at.key("points"), faults),
+        name: case.name,
+    }
+}
+
+fn check_points(points: Option<WholeNumber>, at: &Pointer, faults: &mut Faults) -> u32 {
+    let Some(WholeNumber(points)) = points else { return POINTS_DEFAULT };
+    u32::try_from(points).ok().filter(|points| *points <= POINTS_MAX).unwrap_or_else(|| {
+        faults.push(at, format!("must be from 0 to {POINTS_MAX}"));
+        POINTS_DEFAULT
+    })
+}
+
+/// Takes the checker.
+pub(super) fn check_checker(draft: Option<DraftChecker>, faults: &mut Faults) -> Checker {
+    let Some(draft) = draft else { return Checker::default() };
+    let at = Pointer::root().key("checker");
+    if draft.tolerance.is_some() && draft.name != "floats" {
+        faults.push(&at.key("tolerance"), "only the checker floats has a tolerance");
+    }
+    match draft.name.as_str() {
+        "lines" => Checker::Lines,
+        "exact" => Checker::Exact,
+        "tokens" => Checker::Tokens,
+        "floats" => Checker::Floats { tolerance: check_tolerance(draft.tolerance, &at, faults) },
+        _ => {
+            let at = if draft.in_object { at.key("type") } else { at };
+            faults.push(&at, "is none of lines, exact, tokens, floats");
+            Checker::default()
+        }
+    }
+}
+
+fn check_tolerance(tolerance: Option<Number>, at: &Pointer, faults: &mut Faults) -> String {
+    let Some(tolerance) = tolerance else { return TOLERANCE_DEFAULT.to_owned() };
+    let in_bounds = |value: f64| (0.0..=TOLERANCE_MAX).contains(&value);
+    if !tolerance.as_f64().is_some_and(in_bounds) {
+        faults.push(&at.key("tolerance"), format!("must be from 0 to {TOLERANCE_MAX}"));
+    }
+    tolerance.to_string()
+}

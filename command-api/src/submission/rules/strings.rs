@@ -1,0 +1,32 @@
+//! Lists of strings that end up in an argument vector.
+
+use platform::json::{Faults, Pointer};
+
+use crate::submission::bounds::{ARG_BYTES_MAX, ARGS_MAX, COMPILER_OPTIONS_MAX};
+
+/// Takes the program's arguments.
+pub(super) fn check_args(args: Vec<String>, faults: &mut Faults) -> Vec<String> {
+    check(args, "args", ARGS_MAX, faults)
+}
+
+/// Takes the compiler's options.
+pub(super) fn check_options(options: Vec<String>, faults: &mut Faults) -> Vec<String> {
+    check(options, "compiler_options", COMPILER_OPTIONS_MAX, faults)
+}
+
+fn check(list: Vec<String>, key: &str, count_max: usize, faults: &mut Faults) -> Vec<String> {
+    let at = Pointer::root().key(key);
+    if list.len() > count_max {
+        faults.push(&at, format!("has {} elements, more than {count_max}", list.len()));
+    }
+    for (index, text) in list.iter().enumerate() {
+        if text.len() > ARG_BYTES_MAX {
+            let detail = format!("has {} bytes, more than {ARG_BYTES_MAX}", text.len());
+            faults.push(&at.index(index), detail);
+        }
+        if text.contains('\0') {
+            faults.push(&at.index(index), "has a NUL, which no argument can have");
+        }
+    }
+    list
+}

@@ -1,0 +1,176 @@
+//! `TestApp`: the whole router over a store in memory, a bus in memory and a clock that stands still.
+
+mod answer;
+mod bus;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Method, Request, request};
+use command_api::admission::Admission;
+use command_api::app::{App, Parts};
+use command_api::service::router;
+use events::{BootId, LimitPolicy, SubmissionId};
+use ledger::memory::{MemoryStore, Mishap};
+use ledger::{Aggregate, Ledger};
+use platform::auth::{Claims, Verifier, mint};
+use platform::clock::{Clock, ManualClock};
+use platform::config::{AuthConfig, TokenSecret};
+use platform::http::health::Checks;
+use platform::ids::SeededIds;
+use platform::telemetry::Metrics;
+use sandbox::languages::Catalog;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+pub(crate) use self::answer::Answer;
+pub(crate) use self::bus::FakeBus;
+pub(crate) use self::store::FaultyStore;
+
+/// 2027-01-15T08:00:00Z.
+const NOW: i64 = 1_800_000_000;
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// Small, so that tests of the limit are.
+pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// The service.
+pub(crate) struct TestApp {
+    router: Router,
+    pub(crate) ledger: Ledger,
+    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) bus: Arc<FakeBus>,
+    pub(crate) admission: Arc<Admission>,
+}
+
+impl TestApp {
+    /// A service that lets everything in.
+    pub(crate) fn new() -> Self {
+        Self::build(&[])
+    }
+
+    /// A service whose ledger has these mishaps, in this order.
+    pub(crate) fn with_mishaps(mishaps: &[Mishap]) -> Self {
+        Self::build(mishaps)
+    }
+
+    fn build(mishaps: &[Mishap]) -> Self {
+        let now = chrono::DateTime::from_timestamp(NOW, 0).unwrap();
+        let clock = Arc::new(ManualClock::at(now));
+        let stamp = Arc::clone(&clock);
+        let stamp: ledger::Clock = Arc::new(move || stamp.now());
+        let memory = MemoryStore::new(Arc::clone(&stamp));
+        memory.arrange(mishaps.iter().copied());
+        let store = Arc::new(FaultyStore::over(memory));
+        let ledger = Ledger::new(Arc::<FaultyStore>::clone(&store), stamp)
+            .with_deadline(Duration::from_secs(2));
+        let (bus, admission) = (Arc::new(FakeBus::default()), Arc::new(Admission::default()));
+        let app = App::from(Parts {
+            ledger: ledger.clone(),
+            bus: Arc::<FakeBus>::clone(&bus),
+            admission: Arc::clone(&admission),
+            verifier: Arc::new(Verifier::new(&auth()).with_clock(clock)),
+            catalog: Catalog::builtin(),
+            policy: LimitPolicy::default(),
+            ids: Arc::new(SeededIds::new(7)),
+            instance: BootId::new(uuid::Uuid::from_u128(1)),
+        });
+        let (_recorder, metrics) = Metrics::local().unwrap();
+        let router = router(app, BODY_BYTES_MAX, &Checks::new(), metrics);
+        let test = Self { router, ledger, store, bus, admission };
+        test.fill(0);
+        test
+    }
+
+    /// Lets the gate see a ledger that is so full.
+    pub(crate) fn fill(&self, percent: u64) {
+        let usage = ledger::Usage {
+            bytes: percent,
+            bytes_max: 100,
+            messages: 0,
+            first_sequence: 1,
+            last_sequence: 0,
+        };
+        self.admission.refresh(&usage, 80);
+    }
+
+    /// Sends a request as it is.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
+    }
+
+    /// Posts JSON as a user with the scope `submit`.
+    pub(crate) async fn post(&self, user: &str, path: &str, body: &Value) -> Answer {
+        self.send(post(path, user).body(body.to_string().into()).unwrap()).await
+    }
+
+    /// Submits as ada.
+    pub(crate) async fn submit(&self, body: &Value) -> Answer {
+        self.post("ada", "/v1/submissions", body).await
+    }
+
+    /// Submits as a user under a key.
+    pub(crate) async fn submit_under(&self, user: &str, key: &str, body: &Value) -> Answer {
+        let request = post("/v1/submissions", user).header("idempotency-key", key);
+        self.send(request.body(body.to_string().into()).unwrap()).await
+    }
+
+    /// Posts without a body.
+    pub(crate) async fn cancel(&self, user: &str, id: &str) -> Answer {
+        let request = Request::post(format!("/v1/submissions/{id}/cancel"));
+        let request = request.header(AUTHORIZATION, bearer(user, "submit"));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Reads a submission back from the ledger.
+    pub(crate) async fn stored(&self, id: &str) -> Aggregate {
+        self.ledger.load(id.parse::<SubmissionId>().unwrap()).await.unwrap().unwrap()
+    }
+
+    /// Counts the events in the ledger.
+    pub(crate) async fn event_count(&self) -> u64 {
+        self.ledger.usage().await.unwrap().messages
+    }
+}
+
+/// Begins a request with a JSON body as a user with the scope `submit`.
+pub(crate) fn post(path: &str, user: &str) -> request::Builder {
+    Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(AUTHORIZATION, bearer(user, "submit"))
+        .header(CONTENT_TYPE, "application/json")
+}
+
+/// A good token.
+pub(crate) fn bearer(user: &str, scope: &str) -> String {
+    token(user, scope, NOW + 60)
+}
+
+/// A token that ends at some time.
+pub(crate) fn token(user: &str, scope: &str, expires: i64) -> String {
+    let seconds = |time: i64| u64::try_from(time).unwrap();
+    let claims = Claims {
+        sub: user.to_owned(),
+        scope: scope.to_owned(),
+        exp: seconds(expires),
+        iat: seconds(NOW - 60),
+        nbf: None,
+        iss: None,
+        aud: None,
+    };
+    format!("Bearer {}", mint(&auth().hs256_secret, &claims).unwrap())
+}
+
+fn auth() -> AuthConfig {
+    let hs256_secret = TokenSecret::try_from(SECRET.to_owned()).unwrap();
+    AuthConfig { hs256_secret, issuer: None, audience: None, leeway_seconds: 0 }
+}
+
+/// The least submission.
+pub(crate) fn hello() -> Value {
+    json!({"language": "python", "source": "print('hi')"})
+}

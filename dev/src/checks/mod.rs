@@ -1,0 +1,123 @@
+//! `cargo dev test`: every check in one order, over servers that it starts and stops itself.
+
+mod tally;
+mod tee;
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use self::tally::Tally;
+use crate::command::shown_run;
+use crate::failure::failure;
+use crate::install::nextest;
+use crate::lock::Lock;
+use crate::paths::Layout;
+use crate::servers::{self, Part, Site};
+use crate::steps::{Outcome, loud_step, note, say, seconds};
+use crate::{dev_env, environment, images, interrupt, paths, stack};
+
+/// What begins empty in every run. The engine keeps its images.
+const FRESH: &[&str] = &["nats", "postgres", "mongo"];
+
+/// Runs the checks. With a filter only the tests that it names, and nothing before them.
+pub(crate) fn run(layout: &Layout, filter: &[String]) -> Result<()> {
+    let begun = Instant::now();
+    let _lock = Lock::take(layout)?;
+    if filter.is_empty() {
+        static_checks(layout)?;
+    }
+    let tally = over_servers(layout, filter)?;
+    conclude(&tally, begun)
+}
+
+fn static_checks(layout: &Layout) -> Result<()> {
+    let check = |name: &str, args: &[&str], advice: &str| {
+        loud_step(name, || {
+            let mut cargo = cargo(layout);
+            cargo.args(args).env("RUSTDOCFLAGS", "-D warnings");
+            shown_run(&mut cargo).map_err(|error| failure(format!("{error:#}"), advice))
+        })
+    };
+    check("formatting", &["fmt", "--all", "--check"], "run `cargo fmt --all`")?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    check("lints", &clippy, "mend what clippy names above")?;
+    check("documentation", &["doc", "--no-deps", "--workspace"], "mend what rustdoc names above")
+}
+
+fn cargo(layout: &Layout) -> Command {
+    let mut cargo = Command::new(environment::cargo());
+    cargo.current_dir(&layout.root);
+    cargo
+}
+
+/// Starts the servers, runs the tests, and stops the servers whatever came of it.
+fn over_servers(layout: &Layout, filter: &[String]) -> Result<Tally> {
+    stack::stop(layout)?;
+    for name in FRESH {
+        for dir in [layout.data(name), layout.public_data(name)] {
+            paths::remove_tree(&dir)?;
+        }
+    }
+    let tested = stack::plan(layout.clone()).and_then(|site| test(site, filter));
+    let interrupted = interrupt::take();
+    let stopped = stack::stop(layout);
+    let tally = tested?;
+    stopped?;
+    if interrupted {
+        bail!("interrupted");
+    }
+    Ok(tally)
+}
+
+fn test(mut site: Site, filter: &[String]) -> Result<Tally> {
+    // Tests run the programs that cargo builds for them, not the released ones.
+    site.programs = images::target_dir(&site.layout.root)?.join("debug");
+    loud_step("build the programs under test", || {
+        shown_run(cargo(&site.layout).args(["build", "--workspace", "--bins"]))
+    })?;
+    // Every black-box test has a nats-server of its own, so none is started here.
+    let shared: Vec<&dyn Part> =
+        servers::SERVERS.iter().copied().filter(|part| part.name() != "nats").collect();
+    stack::start(&site, &shared)?;
+    images::ensure(&site.layout.root, &site.engine)?;
+    let mut tally = run_tests(&site, filter)?;
+    if filter.is_empty() && tally.is_good() {
+        let mut doc = cargo(&site.layout);
+        doc.args(["test", "--workspace", "--doc"]).envs(dev_env::for_tests(&site)?);
+        tally.add(loud_step("tests in the documentation", || tee::run(&mut doc))?);
+    }
+    Ok(tally)
+}
+
+fn run_tests(site: &Site, filter: &[String]) -> Result<Tally> {
+    let runner = nextest::ensure()?;
+    let mut tests = if let Some(nextest) = &runner {
+        let mut tests = Command::new(nextest);
+        tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        tests.current_dir(&site.layout.root);
+        tests
+    } else {
+        let mut tests = cargo(&site.layout);
+        tests.args(["test", "--workspace", "--no-fail-fast", "--bins", "--lib", "--tests"]);
+        tests
+    };
+    tests.args(filter).envs(dev_env::for_tests(site)?);
+    loud_step("tests", || tee::run(&mut tests))
+}
+
+fn conclude(tally: &Tally, begun: Instant) -> Result<()> {
+    note("");
+    say(format_args!("cargo dev test took {}", seconds(begun.elapsed())));
+    tally.summaries().iter().for_each(say);
+    say(tally);
+    if !tally.is_good() {
+        let advice = "the output above names what failed; `cargo dev test NAME` runs one test";
+        return Err(failure("the tests did not all pass", advice));
+    }
+    if tally.is_empty() {
+        return Err(failure("no test ran", "see whether the filter names one"));
+    }
+    Ok(())
+}

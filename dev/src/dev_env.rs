@@ -1,0 +1,85 @@
+//! `dev.env`: where everything answers, as `KEY=value` lines that a shell, a test or another
+//! program reads. Values need no quotes.
+
+use std::fmt::Write;
+use std::fs;
+
+use anyhow::Result;
+
+use crate::paths::{self, Layout};
+use crate::servers::{Site, postgres};
+use crate::state::Record;
+
+/// Writes the file of a topology that is up.
+pub(crate) fn write(site: &Site, token: &str) -> Result<()> {
+    let mut lines = vec![
+        ("RUNLEDGER_URL".to_owned(), site.edge_url()?),
+        ("RUNLEDGER_TOKEN".to_owned(), token.to_owned()),
+    ];
+    lines.extend(stores(site)?);
+    for (service, key) in SERVICES {
+        lines.push((format!("RUNLEDGER_{key}_URL"), site.service_url(service)?));
+    }
+    for (part, key) in SERVICES.iter().chain(&[
+        ("nats", "NATS"),
+        ("postgres", "POSTGRES"),
+        ("mongo", "MONGO"),
+        ("nginx", "NGINX"),
+    ]) {
+        if let Some(record) = Record::alive(&site.layout, part)? {
+            lines.push((format!("RUNLEDGER_PID_{key}"), record.identity.pid.to_string()));
+        }
+    }
+    let mut text = String::new();
+    for (key, value) in &lines {
+        writeln!(text, "{key}={value}")?;
+    }
+    paths::write_whole(&site.layout.dev_env(), text.as_bytes(), 0o600)
+}
+
+/// Writes the file again, with the same token, when a part has another process.
+pub(crate) fn refresh(site: &Site) -> Result<()> {
+    let Ok(text) = fs::read_to_string(site.layout.dev_env()) else { return Ok(()) };
+    let token = text.lines().find_map(|line| line.strip_prefix("RUNLEDGER_TOKEN="));
+    token.map_or(Ok(()), |token| write(site, token))
+}
+
+/// Removes the file of a topology that is down.
+pub(crate) fn remove(layout: &Layout) -> Result<()> {
+    match fs::remove_file(layout.dev_env()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+const SERVICES: [(&str, &str); 4] = [
+    ("command-api", "COMMAND_API"),
+    ("query-api", "QUERY_API"),
+    ("executor", "EXECUTOR"),
+    ("projector", "PROJECTOR"),
+];
+
+fn stores(site: &Site) -> Result<Vec<(String, String)>> {
+    Ok(vec![
+        ("RUNLEDGER_NATS_URL".to_owned(), site.nats_url()?),
+        ("RUNLEDGER_POSTGRES_URL".to_owned(), site.postgres_url()?),
+        ("RUNLEDGER_MONGO_URL".to_owned(), site.mongo_url()?),
+        ("DOCKER_HOST".to_owned(), site.engine.host.clone()),
+    ])
+}
+
+/// What the tests are told about the servers that run for them.
+pub(crate) fn for_tests(site: &Site) -> Result<Vec<(String, String)>> {
+    let path = |path: &std::path::Path| path.display().to_string();
+    Ok(vec![
+        ("RUNLEDGER_TEST_NATS_SERVER".to_owned(), path(&site.tools.nats_server)),
+        ("RUNLEDGER_TEST_POSTGRES_URL".to_owned(), postgres::superuser_url(site)?),
+        ("RUNLEDGER_TEST_POSTGRES_BIN_DIR".to_owned(), path(&site.tools.postgres)),
+        ("RUNLEDGER_TEST_MONGO_URL".to_owned(), site.mongo_url()?),
+        ("RUNLEDGER_TEST_MONGOD".to_owned(), path(&site.tools.mongod)),
+        ("RUNLEDGER_TEST_BIN_DIR".to_owned(), path(&site.programs)),
+        ("RUNLEDGER_TEST_NGINX".to_owned(), path(&site.tools.nginx)),
+        ("RUNLEDGER_TEST_DEV".to_owned(), path(&std::env::current_exe()?)),
+        ("DOCKER_HOST".to_owned(), site.engine.host.clone()),
+    ])
+}

@@ -1,0 +1,180 @@
+//! The image that cells run from: Debian, the compilers and interpreters, and cell-init. The slow
+//! layers are kept outside of the clone, so that only the last one is built again.
+
+mod archive;
+mod base;
+mod sources;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::command::{output, shown_run};
+use crate::failure::failure;
+use crate::servers::Engine;
+use crate::steps::{Outcome, loud_step, step};
+use crate::{environment, paths};
+
+/// What executors run.
+pub(crate) const TAG: &str = "runledger/core:dev";
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// How the layers are made; a change makes every kept archive void.
+const RECIPE: &str = "core 1";
+
+/// Builds the image on an engine, or finds that it is there.
+pub(crate) fn ensure(root: &Path, engine: &Engine) -> Result<()> {
+    let cell_init = loud_step("build cell-init, static", || build_cell_init(root))?;
+    let folder = root.join("sandbox/images/core");
+    let slow = slow_key(&folder)?;
+    let whole = whole_key(&slow, &cell_init)?;
+    if label(engine, TAG) == Some(whole.clone()) {
+        return step(&format!("image {TAG} is up to date"), || Ok(()));
+    }
+    let kept = format!("runledger/core-layers:{slow}");
+    if !exists(engine, &kept) {
+        archive::restore(engine, &slow)?;
+    }
+    let fresh = !exists(engine, &kept);
+    if fresh {
+        base::ensure(engine)?;
+    }
+    step(&format!("build image {TAG}"), || {
+        build(engine, &folder, &cell_init, &[("key", &whole), ("from", &kept)])
+    })?;
+    if fresh {
+        output(engine.docker().args(["tag", TAG, &kept]))?;
+        archive::keep(engine, &slow, &[base::TAG, &kept])?;
+    }
+    Ok(())
+}
+
+impl Outcome for PathBuf {}
+
+/// Statically linked, because nothing in the image may be needed to start it.
+fn build_cell_init(root: &Path) -> Result<PathBuf> {
+    let mut cargo = Command::new(environment::cargo());
+    cargo.current_dir(root).env("RUSTFLAGS", "-C target-feature=+crt-static");
+    cargo.args(["build", "--quiet", "--profile", "cell", "--package", "sandbox"]);
+    cargo.args(["--bin", "cell-init", "--target", TARGET]);
+    shown_run(&mut cargo)?;
+    Ok(target_dir(root)?.join(TARGET).join("cell/cell-init"))
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir(root: &Path) -> Result<PathBuf> {
+    let mut cargo = Command::new(environment::cargo());
+    cargo.current_dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
+    let answer: serde_json::Value = serde_json::from_str(&output(&mut cargo)?)?;
+    let dir = answer.get("target_directory").and_then(|dir| dir.as_str());
+    dir.map(PathBuf::from).context("cargo names no target directory")
+}
+
+fn build(
+    engine: &Engine,
+    folder: &Path,
+    cell_init: &Path,
+    [key, from]: &[(&str, &str); 2],
+) -> Result<()> {
+    let context = tempfile::tempdir().context("directory for the image build")?;
+    for name in ["Dockerfile", "packages.txt"] {
+        fs::copy(folder.join(name), context.path().join(name))
+            .with_context(|| format!("copy {name}"))?;
+    }
+    fs::copy(cell_init, context.path().join("cell-init")).context("copy cell-init")?;
+    let mut docker = engine.docker();
+    // The private engine has no bridge, so a build uses the machine's network.
+    docker.args(["build", "--network", "host", "--tag", TAG, "--cache-from", from.1]);
+    docker.args(["--build-arg", &format!("BASE={}", base::TAG)]);
+    docker.args(["--label", &format!("runledger.{}={}", key.0, key.1)]);
+    for name in environment::PROXIES {
+        if let Some(value) = environment::text(name) {
+            docker.args(["--build-arg", &format!("{name}={value}")]);
+        }
+    }
+    output(docker.arg(context.path())).map(drop).map_err(|error| {
+        let advice = "see which command of sandbox/images/core/Dockerfile failed, and why";
+        failure(format!("{error:#}"), advice)
+    })
+}
+
+/// Changes when the layers with packages have to be built again.
+fn slow_key(folder: &Path) -> Result<String> {
+    let dockerfile = fs::read(folder.join("Dockerfile")).context("read the image's Dockerfile")?;
+    let packages =
+        fs::read(folder.join("packages.txt")).context("read the image's packages.txt")?;
+    Ok(key(&[RECIPE.as_bytes(), base::RECIPE.as_bytes(), &dockerfile, &packages]))
+}
+
+/// Changes when anything in the image does.
+fn whole_key(slow: &str, cell_init: &Path) -> Result<String> {
+    let program = fs::read(cell_init).with_context(|| format!("read {}", cell_init.display()))?;
+    Ok(key(&[slow.as_bytes(), &program]))
+}
+
+fn key(inputs: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for input in inputs {
+        hash.update(input.len().to_le_bytes());
+        hash.update(input);
+    }
+    hex::encode(hash.finalize()).chars().take(24).collect()
+}
+
+fn exists(engine: &Engine, tag: &str) -> bool {
+    output(engine.docker().args(["image", "inspect", "--format", "{{.Id}}", tag])).is_ok()
+}
+
+fn label(engine: &Engine, tag: &str) -> Option<String> {
+    let format = r#"{{index .Config.Labels "runledger.key"}}"#;
+    let answer =
+        output(engine.docker().args(["image", "inspect", "--format", format, tag])).ok()?;
+    Some(answer.trim().to_owned())
+}
+
+/// Where image archives are kept.
+fn archives() -> PathBuf {
+    paths::cache("images")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(dockerfile: &str, packages: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("Dockerfile"), dockerfile).unwrap();
+        fs::write(dir.path().join("packages.txt"), packages).unwrap();
+        dir
+    }
+
+    #[test]
+    fn the_slow_key_follows_dockerfile_and_packages() {
+        let first = slow_key(folder("FROM a", "gcc").path()).unwrap();
+
+        assert_eq!(first, slow_key(folder("FROM a", "gcc").path()).unwrap());
+        assert_ne!(first, slow_key(folder("FROM b", "gcc").path()).unwrap());
+        assert_ne!(first, slow_key(folder("FROM a", "g++").path()).unwrap());
+    }
+
+    #[test]
+    fn the_whole_key_follows_the_program_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("cell-init");
+        fs::write(&program, "one").unwrap();
+        let first = whole_key("slow", &program).unwrap();
+
+        fs::write(&program, "two").unwrap();
+
+        assert_ne!(first, whole_key("slow", &program).unwrap());
+    }
+
+    #[test]
+    fn inputs_cannot_be_shifted_between_each_other() {
+        assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
+    }
+}

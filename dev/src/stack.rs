@@ -1,0 +1,204 @@
+//! A whole topology in one directory: brings its parts up in order, keeps what already runs well,
+//! and takes everything down again.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::failure::failure;
+use crate::install::{self, Tools};
+use crate::paths::{self, Layout};
+use crate::ports::Ports;
+use crate::process::{self, End};
+use crate::secrets::Secret;
+use crate::servers::{self, Engine, Part, Site};
+use crate::state::Record;
+use crate::steps::{note, step};
+use crate::{command, dev_env, images, interrupt};
+
+/// How long a part may take to become ready; a store that recovers after a crash needs a while.
+const READY_PATIENCE: Duration = Duration::from_mins(1);
+
+const READY_POLL: Duration = Duration::from_millis(50);
+
+/// How much of a log is shown when its part does not come up.
+const SHOWN_LINES: usize = 20;
+
+/// Makes the directories and decides ports, engine and secret, for a topology that is to run.
+pub(crate) fn plan(layout: Layout) -> Result<Site> {
+    for dir in [
+        layout.dir.clone(),
+        layout.run(),
+        layout.dir.join("conf"),
+        layout.dir.join("data"),
+        layout.sockets(),
+    ] {
+        paths::make_public(&dir)?;
+    }
+    let engine = Engine::choose(&layout);
+    let tools = install::ensure(!engine.ours)?;
+    let mut ports = Ports::load(&layout)?;
+    ports.settle(&layout.key(), |owner| owner_runs(&layout, owner))?;
+    ports.save(&layout)?;
+    engine.record(&layout)?;
+    site(layout, ports, tools, engine)
+}
+
+/// What is known of a topology that was planned before.
+pub(crate) fn recall(layout: Layout) -> Result<Site> {
+    if !layout.dir.join("ports.json").is_file() {
+        return Err(failure("nothing has been started here yet", "run `cargo dev up`"));
+    }
+    let ports = Ports::load(&layout)?;
+    let engine = Engine::recorded(&layout).unwrap_or_else(|| Engine::private(&layout));
+    site(layout, ports, install::located()?, engine)
+}
+
+fn site(layout: Layout, ports: Ports, tools: Tools, engine: Engine) -> Result<Site> {
+    let programs = images::target_dir(&layout.root)?.join("release");
+    let secret = Secret::ensure(&layout)?;
+    Ok(Site { layout, ports, tools, engine, programs, secret })
+}
+
+/// Whether the part that listens on this port runs.
+fn owner_runs(layout: &Layout, owner: &str) -> bool {
+    let part = match owner {
+        "edge" => "nginx",
+        "nats-monitor" => "nats",
+        other => other,
+    };
+    Record::alive(layout, part).is_ok_and(|record| record.is_some())
+}
+
+/// Brings parts up, in their order: each is started when it does not run as it should, asked until it is ready, and settled.
+pub(crate) fn start(site: &Site, parts: &[&dyn Part]) -> Result<()> {
+    for part in parts {
+        interrupt::check()?;
+        if part.name() == "docker" && !site.engine.ours {
+            step("use the Docker engine of this machine", || Ok(site.engine.host.clone()))?;
+            continue;
+        }
+        step(&format!("start {}", part.name()), || start_one(site, *part))?;
+    }
+    Ok(())
+}
+
+/// Starts a single part unless it runs and is healthy.
+pub(crate) fn start_one(site: &Site, part: &dyn Part) -> Result<String> {
+    let spec = part.prepare(site)?;
+    let running = Record::alive(&site.layout, part.name())?;
+    let current = running.is_some_and(|record| record.fingerprint == spec.fingerprint());
+    if current && part.check(site).is_ok() {
+        return Ok(format!("{}, running already", part.address(site)?));
+    }
+    stop_one(&site.layout, part)?;
+    let record = process::start(&site.layout, part.name(), &spec)?;
+    let begun = wait_until_ready(site, part, &record).and_then(|()| part.settle(site));
+    begun.map_err(|error| with_log(site, part, error))?;
+    part.address(site)
+}
+
+fn wait_until_ready(site: &Site, part: &dyn Part, record: &Record) -> Result<()> {
+    let until = Instant::now() + READY_PATIENCE;
+    loop {
+        interrupt::check()?;
+        if !record.identity.is_alive() {
+            bail!("{} ended right after its start", part.name());
+        }
+        match part.check(site) {
+            Ok(()) => return Ok(()),
+            Err(error) if Instant::now() >= until => {
+                return Err(error)
+                    .context(format!("not ready after {} s", READY_PATIENCE.as_secs()));
+            }
+            Err(_) => interrupt::pause(READY_POLL),
+        }
+    }
+}
+
+fn with_log(site: &Site, part: &dyn Part, error: anyhow::Error) -> anyhow::Error {
+    if interrupt::raised() {
+        return error;
+    }
+    let path = site.layout.log(part.name());
+    let log = fs::read_to_string(&path).unwrap_or_default();
+    note(format_args!(
+        "\nthe end of {}:\n{}",
+        path.display(),
+        command::last_lines(&log, SHOWN_LINES)
+    ));
+    let name = part.name();
+    failure(
+        format!("{name} did not come up: {error:#}"),
+        format!("read `cargo dev logs {name}`, then `cargo dev up` again"),
+    )
+}
+
+/// Takes a whole topology down. Does what it can even where a part resists, then reports the first trouble.
+pub(crate) fn stop(layout: &Layout) -> Result<()> {
+    let mut trouble = None;
+    for part in servers::all().into_iter().rev() {
+        let was_there = Record::load(layout, part.name())?.is_some();
+        let result = if was_there {
+            step(&format!("stop {}", part.name()), || stop_one(layout, part))
+        } else {
+            part.after_stop(layout).map(|()| String::new())
+        };
+        trouble = trouble.or_else(|| result.err());
+    }
+    remove_outside(layout)?;
+    dev_env::remove(layout)?;
+    trouble.map_or(Ok(()), Err)
+}
+
+/// Whether any part runs.
+pub(crate) fn runs(layout: &Layout) -> Result<bool> {
+    for part in servers::all() {
+        if Record::alive(layout, part.name())?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Ends a single part in order.
+pub(crate) fn stop_one(layout: &Layout, part: &dyn Part) -> Result<String> {
+    if Record::alive(layout, part.name())?.is_some() {
+        // A part that no longer answers cannot clean up; what follows does it by force.
+        if let Err(error) = part.before_stop(layout) {
+            note(format_args!("  {} does not clean up: {error:#}", part.name()));
+        }
+    }
+    let end = process::stop(layout, part.name(), part.stopping())?;
+    part.after_stop(layout)?;
+    Ok(match end {
+        None => "did not run".to_owned(),
+        Some(End::Orderly) => String::new(),
+        Some(End::Killed) => "had to be killed".to_owned(),
+    })
+}
+
+/// Kills a single part at once, as a crash would.
+pub(crate) fn kill_one(layout: &Layout, part: &dyn Part) -> Result<String> {
+    match Record::alive(layout, part.name())? {
+        Some(record) => {
+            process::kill(&record.identity)?;
+            Ok(format!("pid {}", record.identity.pid))
+        }
+        None => Ok("did not run".to_owned()),
+    }
+}
+
+/// Sockets that did not fit into the clone lie outside of it.
+fn remove_outside(layout: &Layout) -> Result<()> {
+    paths::remove_tree(&layout.outside().join("run"))
+}
+
+/// Removes the data of a topology that is down.
+pub(crate) fn wipe(layout: &Layout) -> Result<()> {
+    for dir in [layout.dir.join("data"), layout.outside()] {
+        paths::remove_tree(&dir)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! `cargo dev up`: from nothing to a running Runledger that has proved itself.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::failure::failure;
+use crate::lock::Lock;
+use crate::paths::Layout;
+use crate::servers::{self, Site};
+use crate::state::Record;
+use crate::steps::{loud_step, note, say, seconds, step};
+use crate::{command, dev_env, environment, images, interrupt, smoke, stack, token};
+
+/// How often a topology in the foreground is looked after.
+const WATCH_POLL: Duration = Duration::from_millis(500);
+
+/// Brings everything up. In the foreground it stays until interrupted, and then stops everything.
+pub(crate) fn run(layout: &Layout, detach: bool) -> Result<()> {
+    let lock = Lock::take(layout)?;
+    let begun = Instant::now();
+    let brought = bring_up(layout.clone());
+    if brought.is_err() && (!detach || interrupt::raised()) {
+        interrupt::take();
+        stack::stop(layout)?;
+    }
+    let (site, token) = brought?;
+    drop(lock);
+    welcome(&site, &token, begun.elapsed())?;
+    if detach {
+        return Ok(());
+    }
+    say("\nPress Ctrl-C to stop everything.");
+    watch(&site)?;
+    interrupt::take();
+    let _lock = Lock::take(layout)?;
+    stack::stop(layout)
+}
+
+/// Does something on the topology, which is started if it does not run, and then stopped again.
+pub(crate) fn with<T>(layout: &Layout, work: impl FnOnce(&Site, &str) -> Result<T>) -> Result<T> {
+    let ran = stack::runs(layout)?;
+    let lock = Lock::take(layout)?;
+    let brought = bring_up(layout.clone());
+    drop(lock);
+    let done = brought.and_then(|(site, token)| work(&site, &token));
+    if !ran {
+        interrupt::take();
+        let _lock = Lock::take(layout)?;
+        stack::stop(layout)?;
+    }
+    done
+}
+
+fn bring_up(layout: Layout) -> Result<(Site, String)> {
+    let site = stack::plan(layout)?;
+    loud_step("build the services", || build(&site))?;
+    stack::start(&site, servers::SERVERS)?;
+    images::ensure(&site.layout.root, &site.engine)?;
+    step("database schema", || servers::migrate(&site))?;
+    stack::start(&site, servers::SERVICES)?;
+    stack::start(&site, &[servers::EDGE])?;
+    let token = token::demo(&site.secret)?;
+    dev_env::write(&site, &token)?;
+    let proof =
+        step("run a Python program through the edge", || smoke::submit(&site.edge_url()?, &token));
+    proof.map_err(|error| {
+        failure(
+            format!("{error:#}"),
+            "everything runs, but not as it should; see `cargo dev status` and `cargo dev logs`",
+        )
+    })?;
+    Ok((site, token))
+}
+
+fn build(site: &Site) -> Result<()> {
+    let mut cargo = Command::new(environment::cargo());
+    cargo.current_dir(&site.layout.root).args(["build", "--release"]);
+    for name in servers::BINARIES {
+        cargo.args(["--package", name, "--bin", name]);
+    }
+    command::shown_run(&mut cargo)
+}
+
+fn welcome(site: &Site, token: &str, took: Duration) -> Result<()> {
+    let url = site.edge_url()?;
+    let file = site.layout.dev_env();
+    say(format_args!("\nRunledger is up ({}).\n", seconds(took)));
+    say(format_args!("  URL    {url}\n  token  {token}\n"));
+    say("Try it:\n");
+    say(format_args!("  set -a; . {}; set +a", file.display()));
+    say(
+        "  curl -s \"$RUNLEDGER_URL/v1/submissions\" -H \"Authorization: Bearer $RUNLEDGER_TOKEN\" \\",
+    );
+    say(
+        "    -H 'Content-Type: application/json' -d '{\"language\": \"python\", \"source\": \"print(6 * 7)\"}'",
+    );
+    say("\n`cargo dev status` and `cargo dev logs` show how it is, `cargo dev down` stops it.");
+    Ok(())
+}
+
+/// Says when a part has ended, until the person, or another command, ends everything.
+fn watch(site: &Site) -> Result<()> {
+    let mut gone = BTreeSet::new();
+    let parts: Vec<&str> = servers::all()
+        .iter()
+        .map(|part| part.name())
+        .filter(|name| *name != "docker" || site.engine.ours)
+        .collect();
+    while !interrupt::raised() {
+        for name in &parts {
+            let alive = Record::alive(&site.layout, name)?.is_some();
+            if alive {
+                gone.remove(name);
+            } else if gone.insert(name) {
+                note(format_args!(
+                    "  {name} has ended; `cargo dev start {name}` starts it, `cargo dev logs {name}` tells why"
+                ));
+            }
+        }
+        if gone.len() == parts.len() {
+            note("  everything was stopped by another command");
+            return Ok(());
+        }
+        interrupt::pause(WATCH_POLL);
+    }
+    Ok(())
+}

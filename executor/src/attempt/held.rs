@@ -1,0 +1,90 @@
+//! The submissions that this life works on: no one twice at a time, each with a bell that wakes whoever runs it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use events::SubmissionId;
+use metrics::gauge;
+use tokio::sync::Notify;
+
+use crate::metrics::SUBMISSIONS_HELD;
+
+/// What this life holds; clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Held(Arc<Mutex<HashMap<SubmissionId, Arc<Notify>>>>);
+
+/// The right to work on a submission, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    held: Held,
+    id: SubmissionId,
+    /// Rings when somebody has news of the submission.
+    pub(super) bell: Arc<Notify>,
+}
+
+impl Held {
+    /// Claims a submission; nothing if it is held already.
+    pub(super) fn claim(&self, id: SubmissionId) -> Option<Claim> {
+        let bell = Arc::new(Notify::new());
+        let mut map = self.lock();
+        if map.contains_key(&id) {
+            return None;
+        }
+        map.insert(id, bell.clone());
+        drop(map);
+        gauge!(SUBMISSIONS_HELD).increment(1.0);
+        Some(Claim { held: self.clone(), id, bell })
+    }
+
+    /// Tells whether this life works on a submission.
+    pub fn contains(&self, id: SubmissionId) -> bool {
+        self.lock().contains_key(&id)
+    }
+
+    /// Has whoever works on a submission look at it now.
+    pub fn ring(&self, id: SubmissionId) {
+        if let Some(bell) = self.lock().get(&id) {
+            bell.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SubmissionId, Arc<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim {
+    pub(super) fn id(&self) -> SubmissionId {
+        self.id
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.held.lock().remove(&self.id);
+        gauge!(SUBMISSIONS_HELD).decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_submission_is_held_once_and_until_the_claim_is_dropped() {
+        let (held, id) = (Held::default(), SubmissionId::new(uuid::Uuid::from_u128(1)));
+        let claim = held.claim(id).unwrap();
+        assert!(held.contains(id) && held.claim(id).is_none());
+        drop(claim);
+        assert!(!held.contains(id) && held.claim(id).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_bell_that_rang_early_is_heard_late() {
+        let (held, id) = (Held::default(), SubmissionId::new(uuid::Uuid::from_u128(1)));
+        held.ring(id);
+        let claim = held.claim(id).unwrap();
+        held.ring(id);
+        claim.bell.notified().await;
+    }
+}

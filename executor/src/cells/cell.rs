@@ -1,0 +1,243 @@
+//! One attached cell: a request in, its answer out, within a deadline. Survives a cell that lies, floods, hangs or dies;
+//! keeps out how cells are made and removed.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt};
+use sandbox::protocol::{
+    Captured, Decoder, PROTOCOL_VERSION, Prepare, Prepared, ProtocolError, Ready, Request,
+    Response, Stage, StageLimits, StageReport, encode,
+};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use super::pipes::{Chunk, Pipes};
+
+/// What a cell may take beyond its stages' wall times: to write files, to wipe the last run's, and to be scheduled at
+/// all on a machine that is busy.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// What an answer may be long beyond the outputs in it.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+
+/// What is kept of what the cell's own program says, for the log.
+const STDERR_BYTES_KEPT: usize = 2 * 1024;
+
+/// Why a cell gave no answer. It is of no use after any of these.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// Its pipe ended.
+    #[error("the cell died{}: {stderr:?}", if *oom_killed { " for want of memory" } else { "" })]
+    Died {
+        /// Whether the kernel ended something in it for want of memory.
+        oom_killed: bool,
+        /// What its own program last said.
+        stderr: String,
+    },
+    /// It did not answer in time.
+    #[error("the cell did not answer within {} ms", after.as_millis())]
+    Unresponsive {
+        /// The outer deadline.
+        after: Duration,
+    },
+    /// What it wrote is no answer to what was asked.
+    #[error("the cell broke the protocol: {lie}")]
+    Protocol {
+        /// What was wrong.
+        lie: Lie,
+    },
+    /// It says itself that it could not do what was asked.
+    #[error("the cell gave up: {message}")]
+    Fault {
+        /// In its words.
+        message: String,
+    },
+    /// The request is too large for the protocol.
+    #[error("the request cannot be sent")]
+    Request(#[source] ProtocolError),
+    /// The engine could not prepare the cell for the request.
+    #[error("the cell's limits cannot be set")]
+    Limits(#[source] super::engine::EngineError),
+}
+
+/// How a cell broke the protocol.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Lie {
+    /// Bytes that are no message.
+    #[error("{0}")]
+    Malformed(ProtocolError),
+    /// An answer to something else.
+    #[error("an answer of another kind")]
+    WrongKind,
+    /// A word when nothing was asked.
+    #[error("an answer that nobody asked for")]
+    Unasked,
+    /// Another version.
+    #[error("version {0} of the protocol")]
+    Version(u8),
+    /// More bytes than its answer can have.
+    #[error("more than {0} bytes")]
+    Flood(u64),
+    /// An output over the limit that it was given.
+    #[error("an output over its limit")]
+    OverLimit,
+}
+
+impl CellError {
+    fn lie(lie: Lie) -> Self {
+        Self::Protocol { lie }
+    }
+}
+
+/// A cell that waits for a request.
+#[derive(Debug)]
+pub struct Cell {
+    pipes: Pipes,
+    decoder: Decoder<Response>,
+    stderr: Vec<u8>,
+}
+
+impl Cell {
+    /// Waits for a fresh cell's first word.
+    pub async fn greet(pipes: Pipes, within: Duration) -> Result<Self, CellError> {
+        let mut cell = Self { pipes, decoder: Decoder::new(), stderr: Vec::new() };
+        let heard = timeout(within, cell.receive(ANSWER_BYTES_MAX)).await;
+        match heard.map_err(|_elapsed| CellError::Unresponsive { after: within })?? {
+            Response::Ready(Ready { protocol_version: PROTOCOL_VERSION }) => Ok(cell),
+            Response::Ready(other) => Err(CellError::lie(Lie::Version(other.protocol_version))),
+            Response::Prepared(_) | Response::Ran(_) => Err(CellError::lie(Lie::WrongKind)),
+            Response::Fault { message } => Err(CellError::Fault { message }),
+        }
+    }
+
+    /// Looks, without waiting, whether the cell still waits in silence as it should.
+    pub fn is_waiting(&mut self) -> bool {
+        while let Some(item) = self.pipes.output.next().now_or_never() {
+            match item {
+                Some(Ok(Chunk::Stderr(bytes))) if self.stderr.len() < STDERR_BYTES_KEPT => {
+                    self.keep_stderr(&bytes);
+                }
+                Some(Ok(Chunk::Stdout(bytes))) => {
+                    self.decoder.push(&bytes);
+                    return false;
+                }
+                Some(Ok(Chunk::Stderr(_)) | Err(_)) | None => return false,
+            }
+        }
+        true
+    }
+
+    /// Has files written and compiled.
+    pub async fn prepare(&mut self, prepare: Prepare) -> Result<Prepared, CellError> {
+        let limits = prepare.compile.as_ref().map(|stage| stage.limits);
+        let answer = self.ask(&Request::Prepare(prepare), limits).await?;
+        let Response::Prepared(prepared) = answer else {
+            return Err(CellError::lie(Lie::WrongKind));
+        };
+        if prepared.compile.is_some() != limits.is_some() {
+            return Err(CellError::lie(Lie::WrongKind));
+        }
+        if let (Some(report), Some(limits)) = (&prepared.compile, &limits) {
+            check_outputs(report, limits)?;
+        }
+        Ok(prepared)
+    }
+
+    /// Has a program run.
+    pub async fn run(&mut self, stage: Stage) -> Result<StageReport, CellError> {
+        let limits = stage.limits;
+        let Response::Ran(report) = self.ask(&Request::Run(stage), Some(limits)).await? else {
+            return Err(CellError::lie(Lie::WrongKind));
+        };
+        check_outputs(&report, &limits)?;
+        Ok(report)
+    }
+
+    /// Sends a request and waits for its answer, all within the stage's wall time and the grace.
+    async fn ask(
+        &mut self,
+        request: &Request,
+        limits: Option<StageLimits>,
+    ) -> Result<Response, CellError> {
+        let frame = Bytes::from(encode(request).map_err(CellError::Request)?);
+        let (wall_ms, output_bytes) =
+            limits.map_or((0, 0), |limits| (limits.wall_time_ms, limits.output_bytes));
+        let deadline = Duration::from_millis(u64::from(wall_ms)) + GRACE;
+        let bytes_max = ANSWER_BYTES_MAX + 2 * u64::from(output_bytes);
+        let exchange = async {
+            self.send(&frame).await?;
+            self.receive(bytes_max).await
+        };
+        match timeout(deadline, exchange).await {
+            Ok(Ok(Response::Fault { message })) => Err(CellError::Fault { message }),
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(CellError::Unresponsive { after: deadline }),
+        }
+    }
+
+    async fn send(&mut self, frame: &[u8]) -> Result<(), CellError> {
+        if !self.is_waiting() {
+            return Err(self.broken());
+        }
+        let sent = async {
+            self.pipes.input.write_all(frame).await?;
+            self.pipes.input.flush().await
+        };
+        let sent: io::Result<()> = sent.await;
+        sent.map_err(|_closed| self.broken())
+    }
+
+    /// Reads up to one message, and makes sure that nothing follows it.
+    async fn receive(&mut self, bytes_max: u64) -> Result<Response, CellError> {
+        let mut received = 0;
+        loop {
+            let answer =
+                self.decoder.next_message().map_err(|e| CellError::lie(Lie::Malformed(e)))?;
+            if let Some(answer) = answer {
+                let alone = self.decoder.is_between_messages();
+                return if alone { Ok(answer) } else { Err(CellError::lie(Lie::Unasked)) };
+            }
+            let Some(Ok(chunk)) = self.pipes.output.next().await else {
+                return Err(self.broken());
+            };
+            received += match &chunk {
+                Chunk::Stdout(bytes) | Chunk::Stderr(bytes) => bytes.len() as u64,
+            };
+            if received > bytes_max {
+                return Err(CellError::lie(Lie::Flood(bytes_max)));
+            }
+            match chunk {
+                Chunk::Stdout(bytes) => self.decoder.push(&bytes),
+                Chunk::Stderr(bytes) => self.keep_stderr(&bytes),
+            }
+        }
+    }
+
+    fn keep_stderr(&mut self, bytes: &[u8]) {
+        let room = STDERR_BYTES_KEPT.saturating_sub(self.stderr.len());
+        self.stderr.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// The pipe ended, or there was something in it when nothing was asked. Whether memory was the reason, the engine knows.
+    fn broken(&self) -> CellError {
+        if !self.decoder.is_between_messages() {
+            return CellError::lie(Lie::Unasked);
+        }
+        let stderr = String::from_utf8_lossy(&self.stderr).trim_end().to_owned();
+        CellError::Died { oom_killed: false, stderr }
+    }
+}
+
+/// A cell that reports more than it may have read is not what we started.
+fn check_outputs(report: &StageReport, limits: &StageLimits) -> Result<(), CellError> {
+    let over = |captured: &Captured| {
+        let kept = captured.bytes.len() as u64;
+        kept > u64::from(limits.output_bytes) || kept > captured.total_bytes
+    };
+    if over(&report.stdout) || over(&report.stderr) {
+        return Err(CellError::lie(Lie::OverLimit));
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! A cell in use: its requests, each under the memory limit that it needs, and its removal when the user is done with it.
+
+use std::collections::BTreeMap;
+
+use events::Digest;
+use metrics::gauge;
+use sandbox::protocol::{Prepare, Prepared, Stage, StageReport};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::cell::CellError;
+use super::pool::{Inner, Pool, PoolError, Warm};
+use crate::metrics::CELLS_BUSY;
+
+/// A place to run, and a warm cell of each image that may be asked for. Dropping it gives all back.
+#[derive(Debug)]
+pub struct Reservation {
+    pub(super) pool: Pool,
+    pub(super) busy: OwnedSemaphorePermit,
+    pub(super) ready: BTreeMap<String, OwnedSemaphorePermit>,
+}
+
+impl Reservation {
+    /// Takes the cell of one image, at once unless it had died; cells of other images go back.
+    pub async fn take(mut self, image: &str) -> Result<Lease, PoolError> {
+        let permit = self.ready.remove(image);
+        // The permit stood for the cell that is about to leave the shelf.
+        permit.ok_or_else(|| PoolError::UnknownImage(image.to_owned()))?.forget();
+        self.ready.clear();
+        loop {
+            if let Some(warm) = self.pool.pop(image) {
+                return Ok(self.pool.lease(warm, image, self.busy));
+            }
+            self.pool.another(image).await?;
+        }
+    }
+}
+
+/// What a run happens in, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The image's tag.
+    pub image: String,
+    /// The image's id.
+    pub image_digest: String,
+    /// The hash of what restricts the cell.
+    pub profile: Digest,
+}
+
+/// A cell in use. Dropping it, at any moment, ends and removes the cell in the background.
+#[derive(Debug)]
+pub struct Lease {
+    pool: Pool,
+    warm: Option<Warm>,
+    provenance: Provenance,
+    /// The submission's memory that the container's limit is set for, in bytes.
+    memory_bytes: u64,
+    _busy: OwnedSemaphorePermit,
+}
+
+impl Lease {
+    pub(super) fn new(pool: Pool, warm: Warm, image: String, busy: OwnedSemaphorePermit) -> Self {
+        let maker = &pool.inner().maker;
+        let provenance = Provenance {
+            image,
+            image_digest: warm.made.image_id.clone(),
+            profile: maker.profile(),
+        };
+        let memory_bytes = maker.allowance().memory_bytes;
+        gauge!(CELLS_BUSY).increment(1.0);
+        Self { pool, warm: Some(warm), provenance, memory_bytes, _busy: busy }
+    }
+
+    /// Returns what the run happens in.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// Has files written and compiled, with so much memory in bytes.
+    pub async fn prepare(
+        &mut self,
+        prepare: Prepare,
+        memory_bytes: u64,
+    ) -> Result<Prepared, CellError> {
+        self.limit_memory(memory_bytes).await?;
+        let answer = self.warm_mut().made.cell.prepare(prepare).await;
+        self.explain(answer).await
+    }
+
+    /// Has a program run, with so much memory in bytes.
+    pub async fn run(&mut self, stage: Stage, memory_bytes: u64) -> Result<StageReport, CellError> {
+        self.limit_memory(memory_bytes).await?;
+        let answer = self.warm_mut().made.cell.run(stage).await;
+        self.explain(answer).await
+    }
+
+    async fn limit_memory(&mut self, bytes: u64) -> Result<(), CellError> {
+        if bytes == self.memory_bytes {
+            return Ok(());
+        }
+        let id = self.warm_mut().made.id.clone();
+        let maker = &self.pool.inner().maker;
+        let limit = maker.allowance().container_bytes(bytes);
+        maker.limit_memory(&id, limit).await.map_err(CellError::Limits)?;
+        self.memory_bytes = bytes;
+        Ok(())
+    }
+
+    /// A pipe that ended does not say why; the engine may know.
+    async fn explain<T>(&mut self, answer: Result<T, CellError>) -> Result<T, CellError> {
+        let Err(CellError::Died { oom_killed: _, stderr }) = answer else { return answer };
+        let id = self.warm_mut().made.id.clone();
+        let asked = self.pool.inner().maker.was_out_of_memory(&id).await;
+        let oom_killed = asked.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a dead cell's end is unknown"
+            );
+            false
+        });
+        Err(CellError::Died { oom_killed, stderr })
+    }
+
+    fn warm_mut(&mut self) -> &mut Warm {
+        self.warm.as_mut().expect("the cell leaves the lease only with its end")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        gauge!(CELLS_BUSY).decrement(1.0);
+        if let Some(Warm { made, slot }) = self.warm.take() {
+            Inner::discard(self.pool.inner(), made.id, slot);
+        }
+    }
+}

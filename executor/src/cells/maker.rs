@@ -1,0 +1,155 @@
+//! Making and removing cells: a trait, so that the pool can be tested without an engine, and its one real form on Docker.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use events::Digest;
+
+use super::cell::{Cell, CellError};
+use super::engine::{ContainerId, Engine, EngineError};
+use super::policy::{self, Allowance, Owner, Place};
+use super::slot::Slot;
+
+/// How long a started cell may take to its first word.
+const GREETING_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// A cell that has just been made.
+#[derive(Debug)]
+pub struct Made {
+    /// Its container.
+    pub id: ContainerId,
+    /// The id of its image.
+    pub image_id: String,
+    /// The cell, waiting.
+    pub cell: Cell,
+}
+
+/// Why there is no new cell.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The container started and did not say its first word.
+    #[error("a new cell did not greet")]
+    Greeting(#[source] CellError),
+}
+
+/// What makes cells.
+#[async_trait]
+pub trait Maker: fmt::Debug + Send + Sync {
+    /// Makes a cell of the image under a tag, and first the slot's holder if it has none.
+    async fn make(&self, tag: &str, slot: &mut Slot) -> Result<Made, MakeError>;
+
+    /// Removes a container, and returns when it is gone.
+    async fn remove(&self, id: &ContainerId) -> Result<(), EngineError>;
+
+    /// Changes a container's memory limit.
+    async fn limit_memory(&self, id: &ContainerId, bytes: u64) -> Result<(), EngineError>;
+
+    /// Tells whether the kernel ended something in a cell for want of memory.
+    async fn was_out_of_memory(&self, id: &ContainerId) -> Result<bool, EngineError>;
+
+    /// Returns what cells are made with.
+    fn allowance(&self) -> &Allowance;
+
+    /// Returns the hash of what restricts the cells.
+    fn profile(&self) -> Digest;
+}
+
+/// Makes cells on a Docker engine.
+#[derive(Debug)]
+pub struct DockerMaker {
+    engine: Engine,
+    allowance: Allowance,
+    owner: Owner,
+    profile: Digest,
+    serial: AtomicU64,
+}
+
+impl DockerMaker {
+    /// Makes a maker; asks nothing of the engine yet.
+    pub fn new(engine: Engine, allowance: Allowance, owner: Owner) -> Self {
+        let profile = policy::profile_hash(&allowance);
+        Self { engine, allowance, owner, profile, serial: AtomicU64::new(0) }
+    }
+
+    /// A name for people, unique over all lives.
+    fn name(&self, role: &str) -> String {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        format!("runledger-{role}-{}-{serial}", self.owner.boot.as_uuid().simple())
+    }
+
+    async fn hold(&self, image: &str) -> Result<ContainerId, EngineError> {
+        let spec = policy::holder_spec(&self.allowance, &self.owner, image);
+        let id = self.engine.create(&self.name("holder"), spec).await?;
+        match self.engine.start(&id).await {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                self.discard(&id).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn bring_up(&self, id: &ContainerId) -> Result<Cell, MakeError> {
+        let pipes = self.engine.attach(id).await?;
+        self.engine.start(id).await?;
+        Cell::greet(pipes, GREETING_TIME_MAX).await.map_err(MakeError::Greeting)
+    }
+
+    /// Removes what could not be brought up. Should that fail too, the reaper finds it when this life is over.
+    async fn discard(&self, id: &ContainerId) {
+        if let Err(error) = self.engine.remove(id).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a failed container stays");
+        }
+    }
+}
+
+#[async_trait]
+impl Maker for DockerMaker {
+    async fn make(&self, tag: &str, slot: &mut Slot) -> Result<Made, MakeError> {
+        // By tag each time, so that a rebuilt image is taken up; by id from here on, so that the event tells the truth.
+        let image_id = self.engine.image_id(tag).await?;
+        let holder = match &slot.holder {
+            Some(holder) => holder.clone(),
+            None => slot.holder.insert(self.hold(&image_id).await?).clone(),
+        };
+        let place = Place {
+            image: image_id.clone(),
+            holder: holder.as_str().to_owned(),
+            uid_base: slot.uid_base(self.owner.boot),
+        };
+        let spec = policy::cell_spec(&self.allowance, &self.owner, &place);
+        let id = self.engine.create(&self.name("cell"), spec).await?;
+        match self.bring_up(&id).await {
+            Ok(cell) => Ok(Made { id, image_id, cell }),
+            Err(error) => {
+                self.discard(&id).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.engine.remove(id).await
+    }
+
+    async fn limit_memory(&self, id: &ContainerId, bytes: u64) -> Result<(), EngineError> {
+        self.engine.limit_memory(id, bytes).await
+    }
+
+    async fn was_out_of_memory(&self, id: &ContainerId) -> Result<bool, EngineError> {
+        self.engine.was_out_of_memory(id).await
+    }
+
+    fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
+    fn profile(&self) -> Digest {
+        self.profile
+    }
+}

@@ -1,0 +1,118 @@
+//! Removing what dead executors left on the engine: containers with our installation's mark whose life is over. Who is
+//! alive, the caller knows.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use events::BootId;
+use metrics::counter;
+use tracing::{info, warn};
+
+use super::engine::{Engine, EngineError, Found};
+use crate::metrics::CELLS_REAPED;
+
+/// Younger containers are spared: their executor may not have said hello yet.
+pub const AGE_MIN: Duration = Duration::from_secs(15);
+/// A container of our own that has not run for so long was forgotten by a removal that failed.
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(2);
+
+/// Knows who is alive.
+#[async_trait]
+pub trait Census: fmt::Debug + Send + Sync {
+    /// Tells whether a life is over for certain.
+    async fn is_dead(&self, boot: BootId) -> bool;
+}
+
+/// Looks for orphans of one installation.
+#[derive(Clone, Debug)]
+pub struct Reaper {
+    /// Where to look.
+    pub engine: Engine,
+    /// The installation's mark.
+    pub host: String,
+    /// The life that looks: its own containers are its pool's affair.
+    pub me: BootId,
+}
+
+impl Reaper {
+    /// Removes every container whose life is over, and returns how many there were. `now_s` is the time in seconds since
+    /// 1970.
+    pub async fn sweep(&self, now_s: i64, census: &dyn Census) -> Result<usize, EngineError> {
+        let mut dead = HashMap::new();
+        let mut reaped = 0;
+        for found in self.engine.list(&self.host).await? {
+            let orphaned = match self.first_look(&found, now_s) {
+                Some(decided) => decided,
+                None => match found.boot {
+                    None => true,
+                    Some(boot) => match dead.get(&boot) {
+                        Some(known) => *known,
+                        None => *dead.entry(boot).or_insert(census.is_dead(boot).await),
+                    },
+                },
+            };
+            if orphaned && self.remove(&found).await {
+                reaped += 1;
+            }
+        }
+        if reaped > 0 {
+            info!(containers = reaped, "orphaned containers removed");
+        }
+        Ok(reaped)
+    }
+
+    /// Decides what needs no question.
+    fn first_look(&self, found: &Found, now_s: i64) -> Option<bool> {
+        let age = Duration::from_secs(u64::try_from(now_s - found.created_s).unwrap_or(0));
+        if found.boot == Some(self.me) {
+            return Some(!found.running && age >= FORGOTTEN_AFTER);
+        }
+        (age < AGE_MIN).then_some(false)
+    }
+
+    async fn remove(&self, found: &Found) -> bool {
+        match self.engine.remove(&found.id).await {
+            Ok(()) => {
+                counter!(CELLS_REAPED).increment(1);
+                true
+            }
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "an orphaned container stays");
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cells::engine::ContainerId;
+
+    fn reaper() -> Reaper {
+        let engine = Engine::new("unix:///nowhere");
+        Reaper { engine, host: "here".to_owned(), me: BootId::new(uuid::Uuid::from_u128(1)) }
+    }
+
+    fn found(boot: u128, running: bool, created_s: i64) -> Found {
+        let boot = Some(BootId::new(uuid::Uuid::from_u128(boot)));
+        Found { id: ContainerId::new("c"), boot, running, created_s }
+    }
+
+    #[test]
+    fn the_young_are_spared_and_the_others_are_asked_about() {
+        assert_eq!(reaper().first_look(&found(2, true, 1_000), 1_010), Some(false));
+        assert_eq!(reaper().first_look(&found(2, true, 1_000), 1_015), None);
+        // A clock that went back makes everything young.
+        assert_eq!(reaper().first_look(&found(2, true, 1_000), 900), Some(false));
+    }
+
+    #[test]
+    fn our_own_stay_unless_they_were_forgotten() {
+        assert_eq!(reaper().first_look(&found(1, true, 0), 1_000_000), Some(false));
+        assert_eq!(reaper().first_look(&found(1, false, 1_000), 1_100), Some(false));
+        assert_eq!(reaper().first_look(&found(1, false, 1_000), 1_120), Some(true));
+    }
+}

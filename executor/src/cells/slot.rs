@@ -1,0 +1,106 @@
+//! Slots: what a live cell has to itself on the host, its uids and its network namespace. One cell at a time, then the
+//! next. Pure.
+
+use events::BootId;
+
+use super::engine::ContainerId;
+
+/// Cells of one executor that can live at the same time, since each needs 256 uids of its own.
+pub const SLOTS_MAX: u16 = 256;
+
+/// Where the uids of cells begin: far above those of people, services and subordinate ranges.
+const UIDS_BEGIN: u32 = 0x4000_0000;
+
+/// What a live cell has to itself.
+#[derive(Debug)]
+pub struct Slot {
+    number: u8,
+    /// The container that holds its network namespace, once there is one.
+    pub holder: Option<ContainerId>,
+}
+
+impl Slot {
+    /// Returns the first of 256 uids that no other live cell on the host has.
+    ///
+    /// Limits on processes count by uid over the whole host, so two cells must not share one. Fourteen bits of the boot
+    /// id tell the executors of a host apart, eight the cells of one.
+    pub fn uid_base(&self, boot: BootId) -> u32 {
+        let bits = u32::from_be_bytes(fold(boot)) & 0x3fff;
+        UIDS_BEGIN | (bits << 16) | (u32::from(self.number) << 8)
+    }
+}
+
+/// All of a boot id in four bytes: which of its bits are random depends on its version.
+fn fold(boot: BootId) -> [u8; 4] {
+    let digest = events::Digest::of(boot.as_uuid().as_bytes());
+    let [a, b, c, d, ..] = *digest.as_bytes();
+    [a, b, c, d]
+}
+
+/// The slots of an executor.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    idle: Vec<Slot>,
+    made: u16,
+}
+
+impl Slots {
+    /// Takes a slot, one with a holder if there is one.
+    pub(super) fn take(&mut self) -> Option<Slot> {
+        if let Some(slot) = self.idle.pop() {
+            return Some(slot);
+        }
+        let number = u8::try_from(self.made).ok()?;
+        self.made += 1;
+        Some(Slot { number, holder: None })
+    }
+
+    /// Takes back the slot of a cell that is gone.
+    pub(super) fn give_back(&mut self, slot: Slot) {
+        self.idle.push(slot);
+    }
+
+    /// Takes every holder out of idle slots, to be removed.
+    pub(super) fn take_holders(&mut self) -> Vec<ContainerId> {
+        self.idle.iter_mut().filter_map(|slot| slot.holder.take()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn boot(number: u128) -> BootId {
+        BootId::new(uuid::Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn live_cells_never_share_a_uid() {
+        let mut slots = Slots::default();
+        let taken: Vec<Slot> = std::iter::from_fn(|| slots.take()).collect();
+        assert_eq!(taken.len(), usize::from(SLOTS_MAX));
+        let bases: HashSet<u32> = taken.iter().map(|slot| slot.uid_base(boot(1))).collect();
+        assert_eq!(bases.len(), taken.len());
+        assert!(
+            bases.iter().all(|base| base % 256 == 0 && (UIDS_BEGIN..0x8000_0000).contains(base))
+        );
+    }
+
+    #[test]
+    fn two_lives_have_different_uids() {
+        let slot = Slots::default().take().unwrap();
+        assert_ne!(slot.uid_base(boot(1)), slot.uid_base(boot(2)));
+    }
+
+    #[test]
+    fn a_slot_comes_back_with_its_holder() {
+        let mut slots = Slots::default();
+        let mut slot = slots.take().unwrap();
+        slot.holder = Some(ContainerId::new("h"));
+        slots.give_back(slot);
+        assert_eq!(slots.take().unwrap().holder, Some(ContainerId::new("h")));
+        assert_eq!(slots.take().unwrap().holder, None);
+    }
+}

@@ -1,0 +1,307 @@
+//! The executor's configuration: its sections, their bounds, and what is derived from the machine where they are silent.
+
+use std::num::{NonZeroU8, NonZeroU32};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use events::{Digest, ExecutorName, Lane, PoolName};
+use platform::config::{ConfigError, HttpConfig, LogConfig, NatsConfig, ServiceArgs};
+use serde::Deserialize;
+
+use crate::cells::policy::Allowance;
+
+const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Everything that an operator can set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where health and metrics are served.
+    pub http: HttpConfig,
+    /// The ledger's servers.
+    pub nats: NatsConfig,
+    /// What is logged.
+    pub log: LogConfig,
+    /// The engine that runs cells.
+    pub docker: DockerConfig,
+    /// What this executor takes, and how long it holds on to it.
+    pub executor: ExecutorConfig,
+    /// The cells and how many there are.
+    pub cells: CellsConfig,
+}
+
+/// `[docker]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DockerConfig {
+    /// The engine's address: `unix:///path` or `tcp://host:port`.
+    pub host: String,
+}
+
+/// `[executor]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExecutorConfig {
+    /// The name in events and logs.
+    pub name: ExecutorName,
+    /// What marks the containers of this installation, so that two on one engine never remove each other's.
+    pub host: Option<String>,
+    /// The lanes to take from.
+    pub lanes: Vec<Lane>,
+    /// The pools to take from.
+    pub pools: Vec<PoolName>,
+    /// How many attempts a submission gets; one that was handed back does not count.
+    pub attempts_max: AttemptsMax,
+    /// How long the queue waits for a sign of life before it hands a submission to another executor, in seconds.
+    pub ack_wait_s: AckWait,
+    /// How long running submissions may go on after SIGTERM before they are handed back, in seconds.
+    pub shutdown_grace_s: u32,
+}
+
+/// From 1 to [`AttemptsMax::MAX`] attempts.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "u32")]
+pub struct AttemptsMax(u32);
+
+impl AttemptsMax {
+    /// More would not fit into the messages that the stream keeps of one subject.
+    pub const MAX: u32 = 5;
+
+    /// Returns the number.
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<u32> for AttemptsMax {
+    type Error = String;
+
+    fn try_from(attempts: u32) -> Result<Self, String> {
+        if (1..=Self::MAX).contains(&attempts) {
+            return Ok(Self(attempts));
+        }
+        Err(format!("expected 1 to {} attempts, found {attempts}", Self::MAX))
+    }
+}
+
+/// From 3 to 600 seconds.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "u32")]
+pub struct AckWait(u32);
+
+impl AckWait {
+    /// Returns the time.
+    pub fn get(self) -> Duration {
+        Duration::from_secs(u64::from(self.0))
+    }
+}
+
+impl TryFrom<u32> for AckWait {
+    type Error = String;
+
+    fn try_from(seconds: u32) -> Result<Self, String> {
+        if (3..=600).contains(&seconds) {
+            return Ok(Self(seconds));
+        }
+        Err(format!("expected 3 to 600 seconds, found {seconds}"))
+    }
+}
+
+/// `[cells]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellsConfig {
+    /// The image's tag, with `{image}` for its name in languages.toml.
+    pub image_tag: String,
+    /// An OCI runtime that the engine knows, instead of its default.
+    pub runtime: Option<String>,
+    /// Submissions at once. An idle queue's next fetch also holds one place.
+    pub busy_max: Option<NonZeroU8>,
+    /// Warm cells of each image that are always kept.
+    pub warm_min: Option<NonZeroU8>,
+    /// Warm cells of each image that demand may raise them to.
+    pub warm_max: Option<NonZeroU8>,
+    /// Cells that are made at the same time. A start costs 0.1 s of processor time.
+    pub refillers: NonZeroU8,
+    /// The memory limit that warm cells are made with, without the overhead, in KiB: that of most submissions.
+    pub memory_kib: NonZeroU32,
+    /// What the cell's own program may take above a submission's memory, in KiB.
+    pub memory_overhead_kib: u32,
+    /// How many processors a cell may keep busy.
+    pub processors: Processors,
+    /// Processes and threads in a cell, its own included.
+    pub processes: NonZeroU32,
+    /// The size of `/box`, in KiB. It counts as memory too.
+    pub box_kib: NonZeroU32,
+    /// The size of `/tmp`, in KiB. It counts as memory too.
+    pub tmp_kib: NonZeroU32,
+    /// Files and folders in `/box`, and as many again in `/tmp`.
+    pub files: NonZeroU32,
+}
+
+/// A share of the machine's processors, above 0 and at most 64.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(try_from = "f64")]
+pub struct Processors(f64);
+
+impl Processors {
+    /// Returns the share in billionths of a processor, as the engine counts.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 64 billion")]
+    pub fn nanos(self) -> i64 {
+        (self.0 * 1e9) as i64
+    }
+}
+
+impl TryFrom<f64> for Processors {
+    type Error = String;
+
+    fn try_from(share: f64) -> Result<Self, String> {
+        if (0.01..=64.0).contains(&share) {
+            return Ok(Self(share));
+        }
+        Err(format!("expected a number from 0.01 to 64, found {share}"))
+    }
+}
+
+/// How many cells there are, resolved for this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSize {
+    /// Submissions at once.
+    pub busy_max: usize,
+    /// Warm cells of each image at least.
+    pub warm_min: usize,
+    /// Warm cells of each image at most.
+    pub warm_max: usize,
+    /// Cells that are made at the same time.
+    pub refillers: usize,
+}
+
+impl Config {
+    /// Loads the configuration from its layers.
+    pub fn load(args: &ServiceArgs) -> Result<Self, ConfigError> {
+        args.load(DEFAULTS)
+    }
+
+    /// Returns the mark of this installation's containers: the configured one, or one made of the ledger's address.
+    pub fn host_label(&self) -> String {
+        let derived =
+            || Digest::of(self.nats.url.as_bytes()).to_string().chars().take(16).collect();
+        self.executor.host.clone().unwrap_or_else(derived)
+    }
+}
+
+impl CellsConfig {
+    /// Returns the tag of an image of languages.toml.
+    pub fn tag(&self, image: &str) -> String {
+        self.image_tag.replace("{image}", image)
+    }
+
+    /// Returns what a cell may use.
+    pub fn allowance(&self) -> Allowance {
+        Allowance {
+            memory_bytes: u64::from(self.memory_kib.get()) * 1024,
+            overhead_bytes: u64::from(self.memory_overhead_kib) * 1024,
+            nano_cpus: self.processors.nanos(),
+            processes: i64::from(self.processes.get()),
+            box_kib: self.box_kib.get(),
+            tmp_kib: self.tmp_kib.get(),
+            files: self.files.get(),
+            runtime: self.runtime.clone(),
+        }
+    }
+
+    /// Returns the pool's size on a machine with `processors`.
+    pub fn size(&self, processors: usize) -> PoolSize {
+        let or = |configured: Option<NonZeroU8>, derived: usize| {
+            configured.map_or(derived, |number| usize::from(number.get()))
+        };
+        // Twice the processors, so that one submission's waits are another's work; and no more, since what runs at
+        // once shares the processors while its wall time goes on.
+        let busy_max = or(self.busy_max, 2 * processors).min(BUSY_MAX);
+        let warm_min = or(self.warm_min, 4 * processors).min(WARM_MAX);
+        let warm_max = or(self.warm_max, 4 * warm_min).clamp(warm_min, WARM_MAX);
+        PoolSize { busy_max, warm_min, warm_max, refillers: usize::from(self.refillers.get()) }
+    }
+}
+
+/// Of the 256 cells that have uids of their own, some are always being removed.
+const BUSY_MAX: usize = 64;
+/// See [`BUSY_MAX`].
+const WARM_MAX: usize = 64;
+
+/// Returns how many processors this machine has for us.
+pub fn processors() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::config::load_from;
+
+    use super::*;
+
+    fn load(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        load_from(DEFAULTS, None, vars)
+    }
+
+    #[test]
+    fn the_defaults_are_a_valid_configuration() {
+        let config = load(&[]).unwrap();
+        assert_eq!(config.executor.attempts_max.get(), 3);
+        assert_eq!(config.executor.ack_wait_s.get(), Duration::from_secs(30));
+        assert_eq!(config.executor.lanes, Lane::ALL);
+        assert_eq!(config.cells.tag("core"), "runledger/core:dev");
+    }
+
+    #[test]
+    fn the_environment_sets_every_key() {
+        let config = load(&[
+            ("RUNLEDGER__EXECUTOR__HOST", "ci"),
+            ("RUNLEDGER__EXECUTOR__POOLS", "[\"core\", \"extra\"]"),
+            ("RUNLEDGER__CELLS__RUNTIME", "runsc"),
+            ("RUNLEDGER__CELLS__BUSY_MAX", "3"),
+        ])
+        .unwrap();
+        assert_eq!(config.host_label(), "ci");
+        assert_eq!(config.executor.pools.len(), 2);
+        assert_eq!(config.cells.allowance().runtime.as_deref(), Some("runsc"));
+        assert_eq!(config.cells.size(2).busy_max, 3);
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_refused() {
+        for (name, value) in [
+            ("RUNLEDGER__EXECUTOR__ATTEMPTS_MAX", "0"),
+            ("RUNLEDGER__EXECUTOR__ATTEMPTS_MAX", "6"),
+            ("RUNLEDGER__EXECUTOR__ACK_WAIT_S", "1"),
+            ("RUNLEDGER__EXECUTOR__NAME", "Not A Token"),
+            ("RUNLEDGER__CELLS__PROCESSORS", "0.0"),
+            ("RUNLEDGER__CELLS__REFILLERS", "0"),
+            ("RUNLEDGER__CELLS__NO_SUCH_KEY", "1"),
+        ] {
+            assert!(load(&[(name, value)]).is_err(), "{name}={value} was accepted");
+        }
+    }
+
+    #[test]
+    fn two_ledgers_on_one_engine_have_different_marks() {
+        let here = load(&[]).unwrap().host_label();
+        let there =
+            load(&[("RUNLEDGER__NATS__URL", "nats://127.0.0.1:5222")]).unwrap().host_label();
+        assert_ne!(here, there);
+    }
+
+    #[test]
+    fn the_pool_follows_the_machine_and_stays_within_its_uids() {
+        let config = load(&[]).unwrap();
+        assert_eq!(
+            config.cells.size(2),
+            PoolSize { busy_max: 4, warm_min: 8, warm_max: 32, refillers: 2 }
+        );
+        for processors in 1..200 {
+            let size = config.cells.size(processors);
+            assert!(size.warm_min <= size.warm_max && size.busy_max + size.warm_max <= 128);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! When results are told before the end: in groups of 16 cases or of half a second, and never so many that a submission
+//! runs out of the messages that the stream keeps of it. Pure: time is an argument.
+
+use std::time::Duration;
+
+use events::event::CaseResult;
+use tokio::time::Instant;
+
+/// Results in a group, unless there are very many cases.
+const GROUP_CASES: usize = 16;
+/// Groups that are full at most: a suite with more cases gets larger ones.
+const FULL_GROUPS_MAX: usize = 16;
+/// How long results are kept back at first.
+const GROUP_TIME: Duration = Duration::from_millis(500);
+/// After so many groups the time doubles.
+const GROUPS_PER_TIME: u32 = 4;
+
+/// Results that wait to be told.
+#[derive(Debug)]
+pub struct Grouping {
+    group: Vec<CaseResult>,
+    size: usize,
+    told: u32,
+    since: Option<Instant>,
+}
+
+impl Grouping {
+    /// Makes an empty group for a suite of so many cases.
+    pub fn new(cases: usize) -> Self {
+        let size = GROUP_CASES.max(cases.div_ceil(FULL_GROUPS_MAX));
+        Self { group: Vec::new(), size, told: 0, since: None }
+    }
+
+    /// Adds a result. Returns the group when it is full and more results are to come: the last ones go with the verdict.
+    pub fn push(
+        &mut self,
+        result: CaseResult,
+        more_to_come: bool,
+        now: Instant,
+    ) -> Option<Vec<CaseResult>> {
+        self.since.get_or_insert(now);
+        self.group.push(result);
+        (more_to_come && self.group.len() >= self.size).then(|| self.tell())
+    }
+
+    /// Returns when the group must be told, full or not.
+    pub fn due_at(&self) -> Option<Instant> {
+        Some(self.since? + GROUP_TIME * 2_u32.saturating_pow(self.told / GROUPS_PER_TIME))
+    }
+
+    /// Returns the group because its time has come.
+    pub fn tell(&mut self) -> Vec<CaseResult> {
+        self.told += 1;
+        self.since = None;
+        std::mem::take(&mut self.group)
+    }
+
+    /// Returns what is left to go with the verdict.
+    pub fn into_rest(self) -> Vec<CaseResult> {
+        self.group
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Digest, Exit, Usage, Verdict};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn result(case: u32) -> CaseResult {
+        CaseResult {
+            case,
+            name: None,
+            verdict: Verdict::Accepted,
+            exit: Exit::Code(0),
+            usage: Usage::default(),
+            output_sha256: Digest::of(b""),
+            points: 1,
+        }
+    }
+
+    /// Plays a suite of cases that take so long each, and returns the sizes of the groups, the rest last.
+    fn play(cases: u32, each: Duration) -> Vec<usize> {
+        let (mut grouping, mut now, mut sizes) =
+            (Grouping::new(cases as usize), Instant::now(), Vec::new());
+        for case in 0..cases {
+            let arrives = now + each;
+            if let Some(due) = grouping.due_at().filter(|due| *due <= arrives) {
+                now = due;
+                sizes.push(grouping.tell().len());
+            }
+            now = arrives.max(now);
+            sizes.extend(
+                grouping.push(result(case), case + 1 < cases, now).map(|group| group.len()),
+            );
+        }
+        sizes.push(grouping.into_rest().len());
+        sizes
+    }
+
+    #[test]
+    fn a_short_suite_is_told_with_its_verdict() {
+        assert_eq!(play(16, Duration::from_millis(1)), [16]);
+        assert_eq!(play(1, Duration::from_secs(5)), [1]);
+        assert_eq!(play(0, Duration::ZERO), [0]);
+    }
+
+    #[test]
+    fn full_groups_are_told_early_and_the_rest_with_the_verdict() {
+        assert_eq!(play(40, Duration::from_millis(1)), [16, 16, 8]);
+        assert_eq!(play(32, Duration::from_millis(1)), [16, 16]);
+    }
+
+    #[test]
+    fn slow_cases_are_told_after_half_a_second() {
+        assert_eq!(play(4, Duration::from_millis(300)), [2, 2]);
+        assert_eq!(play(3, Duration::from_secs(2)), [1, 1, 1]);
+    }
+
+    /// Attempts that can happen to a submission, and the messages that the stream keeps of it.
+    const ATTEMPTS: usize = crate::attempt::next::ATTEMPTS_EVER as usize;
+    const MESSAGES: usize = ledger::store::SUBJECT_MESSAGES_MAX as usize;
+
+    proptest! {
+        #[test]
+        fn no_suite_runs_out_of_messages(cases in 1_u32..20_000, each_ms in 0_u64..30_000) {
+            // An attempt of more than two hours would have been taken away from us.
+            let each_ms = each_ms.min(7_200_000 / u64::from(cases));
+            let groups = play(cases, Duration::from_millis(each_ms)).len();
+            // Started, compiled and lost of each attempt; the wish to cancel and the end of all.
+            prop_assert!(ATTEMPTS * (groups + 3) + 2 <= MESSAGES, "{groups} groups");
+        }
+
+        #[test]
+        fn every_result_is_told_once_and_in_order(cases in 1_u32..500, each_ms in 0_u64..700) {
+            let told: usize = play(cases, Duration::from_millis(each_ms)).iter().sum();
+            prop_assert_eq!(told, cases as usize);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! From an accepted submission to what a cell is asked: command lines, limits, the checker and the memory that the
+//! container needs. Pure; refuses what no executor of this version can run as it is written.
+
+use events::event::Accepted;
+use events::{LanguageSlug, Limits};
+use sandbox::languages::Catalog;
+use sandbox::protocol::{SourceFile, Stage, StageLimits};
+
+use super::checkers::{Comparison, ToleranceError};
+
+/// How a submission is run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The image that has its language.
+    pub image: String,
+    /// The compiler's run, for languages that have one.
+    pub compile: Option<Stage>,
+    /// How outputs are compared.
+    pub comparison: Comparison,
+    run_argv: Vec<String>,
+    limits: StageLimits,
+}
+
+/// Why no executor of this version can run a submission as it is written.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Unrunnable {
+    /// No such language.
+    #[error("there is no language {0}")]
+    NoLanguage(LanguageSlug),
+    /// The language is here in another version: running it would make the record a lie.
+    #[error("{slug} is here in version {here}, and was accepted in version {accepted}")]
+    OtherVersion {
+        /// The language.
+        slug: LanguageSlug,
+        /// The version of this executor's image.
+        here: String,
+        /// The version in the accepted event.
+        accepted: String,
+    },
+    /// There is no file to run.
+    #[error("there is no file")]
+    NoFile,
+    /// A checker that cannot be used.
+    #[error(transparent)]
+    Checker(#[from] ToleranceError),
+}
+
+impl Plan {
+    /// Plans a submission.
+    pub fn of(accepted: &Accepted, catalog: &Catalog) -> Result<Self, Unrunnable> {
+        let slug = &accepted.language.slug;
+        let language =
+            catalog.find(slug.as_str()).filter(|language| language.slug == slug.as_str());
+        let language = language.ok_or_else(|| Unrunnable::NoLanguage(slug.clone()))?;
+        if language.version != accepted.language.version {
+            let (here, accepted) = (language.version.clone(), accepted.language.version.clone());
+            return Err(Unrunnable::OtherVersion { slug: slug.clone(), here, accepted });
+        }
+        let names: Vec<&str> = accepted.files.iter().map(|file| file.name.as_str()).collect();
+        let entry = names.first().ok_or(Unrunnable::NoFile)?;
+        let compile = language.compile_argv(&names, &accepted.compiler_options).map(|argv| Stage {
+            argv,
+            stdin: Vec::new(),
+            limits: language.compile_limits,
+        });
+        Ok(Self {
+            image: language.image.clone(),
+            compile,
+            comparison: Comparison::try_from(&accepted.checker)?,
+            run_argv: language.run_argv(entry, &accepted.args),
+            limits: stage_limits(accepted.limits),
+        })
+    }
+
+    /// Returns the program's run on an input.
+    pub fn stage(&self, stdin: Vec<u8>) -> Stage {
+        Stage { argv: self.run_argv.clone(), stdin, limits: self.limits }
+    }
+}
+
+/// Bytes of the cell's own program that the configured overhead has room for.
+const BUFFERS_BYTES_FREE: u64 = 8 * 1024 * 1024;
+
+/// Returns the memory that a container needs for a stage, without the configured overhead, in bytes: the stage's limit,
+/// and what the cell's own program must hold beyond the usual. It holds both outputs, as a message and as a frame; and
+/// an input as it came, as a message, and as the program's file.
+pub fn memory_bytes(stage: &Stage) -> u64 {
+    let outputs = 6 * u64::from(stage.limits.output_bytes);
+    let buffers = outputs + 3 * stage.stdin.len() as u64;
+    u64::from(stage.limits.memory_kib) * 1024 + buffers.saturating_sub(BUFFERS_BYTES_FREE)
+}
+
+/// Returns the memory that a container needs to have files written, see [`memory_bytes`]. Unlike buffers, they stay.
+pub fn files_bytes(files: &[SourceFile]) -> u64 {
+    let bytes: u64 = files.iter().map(|file| file.content.len() as u64).sum();
+    (4 * bytes).saturating_sub(BUFFERS_BYTES_FREE)
+}
+
+fn stage_limits(limits: Limits) -> StageLimits {
+    let Limits {
+        cpu_time_ms,
+        wall_time_ms,
+        memory_kib,
+        stack_kib,
+        output_bytes,
+        file_size_kib,
+        processes,
+    } = limits;
+    StageLimits {
+        cpu_time_ms,
+        wall_time_ms,
+        memory_kib,
+        stack_kib,
+        output_bytes,
+        file_size_kib,
+        processes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::event::Checker;
+
+    use super::*;
+    use crate::testing::accepted;
+
+    #[test]
+    fn an_interpreted_language_is_run_as_its_table_says() {
+        let plan = Plan::of(&accepted("python"), &Catalog::builtin()).unwrap();
+        assert_eq!(plan.image, "core");
+        assert!(plan.compile.is_none());
+        let stage = plan.stage(b"in".to_vec());
+        assert_eq!(stage.argv, ["python3", "main.txt"]);
+        assert_eq!(stage.stdin, b"in");
+        assert_eq!(stage.limits.memory_kib, accepted("python").limits.memory_kib);
+    }
+
+    #[test]
+    fn a_compiled_language_has_its_compiler_s_own_limits() {
+        let mut submission = accepted("cpp");
+        submission.limits.memory_kib = 16 * 1024;
+        submission.compiler_options = vec!["-Wall".to_owned()];
+        let compile = Plan::of(&submission, &Catalog::builtin()).unwrap().compile.unwrap();
+        assert!(compile.argv.contains(&"-Wall".to_owned()));
+        assert!(compile.limits.memory_kib >= 512 * 1024);
+    }
+
+    #[test]
+    fn what_cannot_be_run_as_it_is_written_is_refused() {
+        let catalog = Catalog::builtin();
+        let mut unknown = accepted("python");
+        unknown.language.slug = "cobol".parse().unwrap();
+        assert!(matches!(Plan::of(&unknown, &catalog), Err(Unrunnable::NoLanguage(_))));
+
+        // An alias is for clients; an event has the slug.
+        unknown.language.slug = "python3".parse().unwrap();
+        assert!(matches!(Plan::of(&unknown, &catalog), Err(Unrunnable::NoLanguage(_))));
+
+        let mut older = accepted("python");
+        older.language.version = "2.7".to_owned();
+        assert!(matches!(Plan::of(&older, &catalog), Err(Unrunnable::OtherVersion { .. })));
+
+        let mut vague = accepted("python");
+        vague.checker = Checker::Floats { tolerance: "much".to_owned() };
+        assert!(matches!(Plan::of(&vague, &catalog), Err(Unrunnable::Checker(_))));
+
+        let empty = Accepted { files: Vec::new(), ..accepted("python") };
+        assert_eq!(Plan::of(&empty, &catalog).unwrap_err(), Unrunnable::NoFile);
+    }
+
+    #[test]
+    fn large_outputs_and_inputs_raise_the_container_s_limit_and_not_the_program_s() {
+        let plan = Plan::of(&accepted("python"), &Catalog::builtin()).unwrap();
+        let mut stage = plan.stage(Vec::new());
+        let usual = u64::from(stage.limits.memory_kib) * 1024;
+        assert_eq!(memory_bytes(&stage), usual);
+        stage.limits.output_bytes = 4 * 1024 * 1024;
+        assert_eq!(memory_bytes(&stage), usual + 16 * 1024 * 1024);
+    }
+}

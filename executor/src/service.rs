@@ -1,0 +1,327 @@
+//! The whole executor: its parts put together, started in order, and stopped so that nothing is lost and nothing is left
+//! behind.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use events::{BootId, ExecutorName, Lane, PoolName, SubmissionId};
+use ledger::{Connection, Held as Answer, Presence};
+use platform::clock::{Clock, SystemClock};
+use platform::http::health::{self, Checks};
+use platform::ids::{IdSource, RandomIds};
+use platform::shutdown::{Shutdown, ShutdownError};
+use platform::telemetry::{Metrics, TelemetryError, init_logs};
+use sandbox::languages::Catalog;
+use thiserror::Error;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::attempt::{Attempts, Held, Identity, Settings};
+use crate::cells::engine::Engine;
+use crate::cells::maker::DockerMaker;
+use crate::cells::policy::Owner;
+use crate::cells::pool::{Image, Pool};
+use crate::cells::reaper::{AGE_MIN, Census, Reaper};
+use crate::config::{Config, processors};
+use crate::consume::{Consumer, heed_cancellations, measure};
+use crate::patience::Patience;
+use crate::runner::Peers;
+
+/// How often orphans are looked for.
+const REAP_EVERY: Duration = Duration::from_mins(1);
+/// How long handing back what is not finished may take, and removing the cells after it.
+const CLEAN_UP_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// Why the executor does not run, or did not end well.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// Logs or metrics cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The HTTP address or the signals cannot be had.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The ledger's address is unusable.
+    #[error(transparent)]
+    Ledger(#[from] ledger::ConnectError),
+    /// A pool that no language belongs to.
+    #[error("no language belongs to pool {0}")]
+    EmptyPool(PoolName),
+    /// It did not end well.
+    #[error(transparent)]
+    Shutdown(#[from] ShutdownError),
+}
+
+/// Runs the executor until it is told to stop.
+pub async fn run(config: Config) -> Result<(), ServiceError> {
+    init_logs(&config.log)?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    let metrics = Metrics::install(&shutdown)?;
+    crate::metrics::describe();
+    let service = Service::connect(config, shutdown).await?;
+    service.serve_health(metrics).await?;
+    service.work().await
+}
+
+/// An executor that is connected.
+struct Service {
+    config: Config,
+    catalog: Arc<Catalog>,
+    boot: BootId,
+    connection: Connection,
+    engine: Engine,
+    cells: Arc<OnceLock<Pool>>,
+    shutdown: Shutdown,
+    /// Ends what must go on until the last submission is settled, such as the answers to other executors.
+    life: CancellationToken,
+}
+
+impl Service {
+    async fn connect(config: Config, shutdown: Shutdown) -> Result<Self, ServiceError> {
+        let boot = BootId::new(RandomIds.new_id());
+        let name = format!("executor-{}", config.executor.name);
+        let connection = Connection::open(&config.nats.url, &name).await?;
+        let engine = Engine::new(&config.docker.host);
+        let (catalog, cells) = (Arc::new(Catalog::builtin()), Arc::default());
+        let life = CancellationToken::new();
+        let service = Self { config, catalog, boot, connection, engine, cells, shutdown, life };
+        for pool in &service.config.executor.pools {
+            if service.images(pool).is_empty() {
+                return Err(ServiceError::EmptyPool(pool.clone()));
+            }
+        }
+        Ok(service)
+    }
+
+    /// The images that a pool's languages need.
+    fn images(&self, pool: &PoolName) -> Vec<String> {
+        let languages = self.catalog.iter().filter(|language| language.pool == pool.as_str());
+        let mut images: Vec<String> = languages.map(|language| language.image.clone()).collect();
+        images.sort();
+        images.dedup();
+        images
+    }
+
+    async fn serve_health(&self, metrics: Metrics) -> Result<(), ServiceError> {
+        let (connection, engine, cells) =
+            (self.connection.clone(), self.engine.clone(), self.cells.clone());
+        let checks = Checks::new()
+            .with("queue", move || {
+                let connection = connection.clone();
+                async move { connection.ready().await.map_err(|error| error.to_string()) }
+            })
+            .with("docker", move || {
+                let (engine, cells) = (engine.clone(), cells.clone());
+                async move { docker_is_well(&engine, &cells).await }
+            });
+        let router = platform::http::middleware(health::router(&checks, metrics));
+        let listener = platform::http::bind(self.config.http.listen).await?;
+        let shutdown = self.shutdown.clone();
+        self.shutdown.spawn_vital("http", async move {
+            if let Err(error) = platform::http::serve(router, listener, &shutdown).await {
+                warn!(error = &error as &dyn std::error::Error, "serving ended");
+            }
+        });
+        Ok(())
+    }
+
+    /// Starts everything, works until the stop, and ends everything.
+    async fn work(self) -> Result<(), ServiceError> {
+        let stop = self.shutdown.token();
+        let (jobs, hand_back) = (TaskTracker::new(), CancellationToken::new());
+        if let Some(kernel) = stop.run_until_cancelled(self.wait_for_engine()).await {
+            self.start(kernel, &jobs, &hand_back);
+        }
+        stop.cancelled().await;
+        self.finish(&jobs, &hand_back).await
+    }
+
+    /// Waits for the engine, and returns its kernel.
+    async fn wait_for_engine(&self) -> String {
+        let mut patience = Patience::new();
+        loop {
+            let kernel = async {
+                self.engine.negotiate().await?;
+                self.engine.kernel().await
+            };
+            match kernel.await {
+                Ok(kernel) => return kernel,
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "the engine is not there yet");
+                    patience.wait().await;
+                }
+            }
+        }
+    }
+
+    fn start(&self, kernel: String, jobs: &TaskTracker, hand_back: &CancellationToken) {
+        let cells = self.cells.get_or_init(|| self.fill_pool()).clone();
+        let attempts = self.attempts(kernel, hand_back.clone());
+        let held = attempts.held.clone();
+        self.spawn("presence", answer_peers(self.connection.presence(), self.boot, held.clone()));
+        self.spawn("reaper", self.reap());
+        for (lane, pool) in self.queues() {
+            let (queue, presence) = (self.connection.queue(), self.connection.presence());
+            self.spawn("measure", measure(queue.clone(), lane, pool.clone()));
+            self.spawn(
+                "cancellations",
+                heed_cancellations(presence, lane, pool.clone(), held.clone()),
+            );
+            let consumer = Consumer {
+                queue,
+                lane,
+                images: self.images(&pool),
+                pool,
+                cells: cells.clone(),
+                attempts: attempts.clone(),
+                jobs: jobs.clone(),
+                stop: self.shutdown.token(),
+            };
+            self.shutdown.spawn_vital("consumer", consumer.run());
+        }
+        info!(executor.boot = %self.boot, "executor started");
+    }
+
+    /// Runs a task that the service cannot do without, until every submission is settled.
+    fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let life = self.life.clone();
+        self.shutdown.spawn_vital(name, async move {
+            // One that ends before is reported by name.
+            life.run_until_cancelled_owned(task).await.unwrap_or(());
+        });
+    }
+
+    fn queues(&self) -> Vec<(Lane, PoolName)> {
+        let executor = &self.config.executor;
+        let pools = executor.pools.iter();
+        pools.flat_map(|pool| executor.lanes.iter().map(|lane| (*lane, pool.clone()))).collect()
+    }
+
+    fn fill_pool(&self) -> Pool {
+        let config = &self.config;
+        let mut names: Vec<String> =
+            config.executor.pools.iter().flat_map(|pool| self.images(pool)).collect();
+        names.sort();
+        names.dedup();
+        let images =
+            names.into_iter().map(|name| Image { tag: config.cells.tag(&name), name }).collect();
+        let owner = Owner {
+            host: config.host_label(),
+            executor: config.executor.name.clone(),
+            boot: self.boot,
+        };
+        let maker = DockerMaker::new(self.engine.clone(), config.cells.allowance(), owner);
+        Pool::start(Arc::new(maker), images, config.cells.size(processors()))
+    }
+
+    fn attempts(&self, kernel: String, hand_back: CancellationToken) -> Attempts {
+        let executor = &self.config.executor;
+        let name: ExecutorName = executor.name.clone();
+        Attempts {
+            ledger: self.connection.ledger(Arc::new(|| SystemClock.now())),
+            blobs: Arc::new(self.connection.objects()),
+            peers: Arc::new(self.connection.presence()),
+            catalog: self.catalog.clone(),
+            identity: Identity {
+                name,
+                boot: self.boot,
+                kernel,
+                cpu_model: crate::machine::cpu_model(),
+            },
+            settings: Settings {
+                attempts_max: executor.attempts_max.get(),
+                ack_wait: executor.ack_wait_s.get(),
+            },
+            held: Held::default(),
+            hand_back,
+        }
+    }
+
+    /// Removes what dead executors left: at once, again when the youngest can be told, and then now and then.
+    fn reap(&self) -> impl Future<Output = ()> + Send + 'static {
+        let census = Answering(self.connection.presence());
+        let reaper =
+            Reaper { engine: self.engine.clone(), host: self.config.host_label(), me: self.boot };
+        async move {
+            let mut pause = AGE_MIN;
+            loop {
+                if let Err(error) = reaper.sweep(SystemClock.now().timestamp(), &census).await {
+                    warn!(error = &error as &dyn std::error::Error, "orphans were not looked for");
+                }
+                tokio::time::sleep(pause).await;
+                pause = REAP_EVERY;
+            }
+        }
+    }
+
+    /// Finishes what is held, hands back what does not finish, and leaves nothing on the engine.
+    async fn finish(
+        self,
+        jobs: &TaskTracker,
+        hand_back: &CancellationToken,
+    ) -> Result<(), ServiceError> {
+        jobs.close();
+        let grace = Duration::from_secs(u64::from(self.config.executor.shutdown_grace_s));
+        info!(submissions = jobs.len(), "finishing");
+        if timeout(grace, jobs.wait()).await.is_err() {
+            info!(submissions = jobs.len(), "handing back");
+            hand_back.cancel();
+            if timeout(CLEAN_UP_TIME_MAX, jobs.wait()).await.is_err() {
+                warn!(submissions = jobs.len(), "some submissions were not handed back");
+            }
+        }
+        if let Some(cells) = self.cells.get()
+            && timeout(CLEAN_UP_TIME_MAX, cells.close()).await.is_err()
+        {
+            warn!("some containers were not removed: another executor will");
+        }
+        self.life.cancel();
+        let finished = self.shutdown.finish(CLEAN_UP_TIME_MAX).await;
+        self.connection.close().await;
+        Ok(finished?)
+    }
+}
+
+async fn docker_is_well(engine: &Engine, cells: &OnceLock<Pool>) -> Result<(), String> {
+    engine.ping().await.map_err(|error| error.to_string())?;
+    let pool = cells.get().ok_or_else(|| "no cells are made yet".to_owned())?;
+    pool.trouble().map_or(Ok(()), Err)
+}
+
+/// A life that nobody answers for is over.
+#[derive(Debug)]
+struct Answering(Presence);
+
+#[async_trait]
+impl Census for Answering {
+    async fn is_dead(&self, boot: BootId) -> bool {
+        // No submission has the nil id: any answer at all shows that the life goes on.
+        let nothing = SubmissionId::new(uuid::Uuid::nil());
+        match Peers::ask(&self.0, boot, nothing).await {
+            Answer::Gone => true,
+            Answer::Yes | Answer::No | Answer::Silent => false,
+        }
+    }
+}
+
+/// Answers other executors for as long as this one lives.
+async fn answer_peers(presence: Presence, boot: BootId, held: Held) {
+    let mut patience = Patience::new();
+    loop {
+        let held = held.clone();
+        match presence.answer(boot, move |id| held.contains(id)).await {
+            Ok(answering) => return answering.await,
+            Err(error) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "other executors are not answered yet"
+                );
+                patience.wait().await;
+            }
+        }
+    }
+}

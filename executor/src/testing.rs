@@ -1,0 +1,246 @@
+//! Stand-ins for tests: a submission, cells that follow a script, peers, objects and receipts that remember.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use events::content::Content;
+use events::event::{Accepted, Case, Checker, LanguageRef, Origin, SourceFile, Suite};
+use events::{BootId, Digest, Lane, LimitPolicy, ObjectBucket, ObjectRef, SubmissionId};
+use ledger::{Acknowledge, Held, ObjectError, QueueError};
+use sandbox::languages::Catalog;
+use sandbox::protocol::{Captured, Exit, Prepare, Prepared, Stage, StageReport, Stop, Usage};
+use tokio::sync::Notify;
+
+use crate::cells::cell::CellError;
+use crate::cells::lease::Provenance;
+use crate::cells::pool::PoolError;
+use crate::runner::{Bench, Blobs, Peers, Runner};
+
+/// A submission in a language of the catalogue, without cases.
+pub(crate) fn accepted(slug: &str) -> Accepted {
+    let version =
+        Catalog::builtin().find(slug).map_or_else(String::new, |found| found.version.clone());
+    Accepted {
+        principal: "user".parse().unwrap(),
+        lane: Lane::Run,
+        pool: "core".parse().unwrap(),
+        language: LanguageRef { slug: slug.parse().unwrap(), version },
+        files: vec![SourceFile {
+            name: "main.txt".parse().unwrap(),
+            content: Content::Text("source".to_owned()),
+        }],
+        stdin: Content::default(),
+        args: Vec::new(),
+        compiler_options: Vec::new(),
+        limits: LimitPolicy::default().default,
+        suite: None,
+        checker: Checker::Lines,
+        stop_on_first_failure: false,
+        request_hash: Digest::of(b"request"),
+        origin: Origin::Native,
+    }
+}
+
+/// A submission with so many cases, each of which expects "ok".
+pub(crate) fn accepted_with_cases(slug: &str, count: usize) -> Accepted {
+    let case = Case {
+        stdin: Content::default(),
+        expected: Content::Text("ok".to_owned()),
+        points: 2,
+        name: None,
+    };
+    let cases = vec![case; count];
+    let sha256 = Digest::of(&serde_json::to_vec(&cases).unwrap());
+    let suite = Some(Suite::Inline { cases, sha256 });
+    Accepted { lane: Lane::Submit, suite, ..accepted(slug) }
+}
+
+/// What a program does in a scripted cell.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// It ends like this.
+    End(Box<StageReport>),
+    /// It ends like this after a while.
+    EndAfter(Duration, Box<StageReport>),
+    /// It takes the cell down with it.
+    Die { oom_killed: bool },
+    /// It runs for ever.
+    Hang,
+}
+
+pub(crate) fn prints(output: &[u8]) -> StageReport {
+    let captured =
+        Captured { bytes: output.to_vec(), total_bytes: output.len() as u64, truncated: false };
+    StageReport {
+        exit: Exit::Code(0),
+        stopped: None,
+        usage: Usage { cpu_us: 1_000, wall_us: 2_000, memory_peak_kib: 3_000 },
+        stdout: captured,
+        stderr: Captured::default(),
+    }
+}
+
+pub(crate) fn fails(code: i32) -> StageReport {
+    StageReport { exit: Exit::Code(code), ..prints(b"") }
+}
+
+pub(crate) fn stopped(stop: Stop) -> StageReport {
+    StageReport { exit: Exit::Signal(9), stopped: Some(stop), ..prints(b"") }
+}
+
+/// Cells that follow one script, each act for one compilation or run; past its end, programs print "ok".
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    acts: Mutex<VecDeque<Act>>,
+    /// Cells that were taken.
+    pub(crate) taken: Mutex<u32>,
+    /// Cells that are in use.
+    pub(crate) in_use: Arc<Mutex<u32>>,
+    /// Rings when a program begins.
+    pub(crate) begun: Arc<Notify>,
+    /// The files of each preparation.
+    pub(crate) prepared: Arc<Mutex<Vec<Prepare>>>,
+}
+
+impl Script {
+    pub(crate) fn new(acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
+        Arc::new(Self { acts: Mutex::new(acts.into_iter().collect()), ..Self::default() })
+    }
+
+    fn next(&self) -> Act {
+        let next = self.acts.lock().unwrap().pop_front();
+        next.unwrap_or_else(|| Act::End(Box::new(prints(b"ok"))))
+    }
+
+    async fn play(&self) -> Result<StageReport, CellError> {
+        self.begun.notify_one();
+        match self.next() {
+            Act::End(report) => Ok(*report),
+            Act::EndAfter(wait, report) => {
+                tokio::time::sleep(wait).await;
+                Ok(*report)
+            }
+            Act::Die { oom_killed } => Err(CellError::Died { oom_killed, stderr: String::new() }),
+            Act::Hang => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Runner for Arc<Script> {
+    async fn bench(&self, image: &str) -> Result<Box<dyn Bench>, PoolError> {
+        *self.taken.lock().unwrap() += 1;
+        *self.in_use.lock().unwrap() += 1;
+        let provenance = Provenance {
+            image: format!("runledger/{image}:test"),
+            image_digest: "sha256:0".to_owned(),
+            profile: Digest::of(b"profile"),
+        };
+        Ok(Box::new(ScriptedBench { script: self.clone(), provenance }))
+    }
+}
+
+#[derive(Debug)]
+struct ScriptedBench {
+    script: Arc<Script>,
+    provenance: Provenance,
+}
+
+#[async_trait]
+impl Bench for ScriptedBench {
+    fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    async fn prepare(
+        &mut self,
+        prepare: Prepare,
+        _memory_bytes: u64,
+    ) -> Result<Prepared, CellError> {
+        let compiles = prepare.compile.is_some();
+        self.script.prepared.lock().unwrap().push(prepare);
+        let compile = if compiles { Some(self.script.play().await?) } else { None };
+        Ok(Prepared { compile })
+    }
+
+    async fn run(&mut self, _stage: Stage, _memory_bytes: u64) -> Result<StageReport, CellError> {
+        self.script.play().await
+    }
+}
+
+impl Drop for ScriptedBench {
+    fn drop(&mut self) {
+        *self.script.in_use.lock().unwrap() -= 1;
+    }
+}
+
+/// Objects in memory.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryBlobs(Mutex<HashMap<Digest, Vec<u8>>>);
+
+#[async_trait]
+impl Blobs for MemoryBlobs {
+    async fn put(&self, bucket: ObjectBucket, bytes: Vec<u8>) -> Result<ObjectRef, ObjectError> {
+        let object = ObjectRef::of(bucket, &bytes);
+        self.0.lock().unwrap().insert(object.sha256, bytes);
+        Ok(object)
+    }
+
+    async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>, ObjectError> {
+        let found = self.0.lock().unwrap().get(&object.sha256).cloned();
+        found.ok_or_else(|| ObjectError::Absent(object.clone()))
+    }
+}
+
+/// Peers that all say the same.
+#[derive(Debug)]
+pub(crate) struct Chorus(pub(crate) Held);
+
+#[async_trait]
+impl Peers for Chorus {
+    async fn ask(&self, _boot: BootId, _id: SubmissionId) -> Held {
+        self.0
+    }
+}
+
+/// What the queue was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Ack,
+    Nak(Duration),
+    InProgress,
+}
+
+/// A receipt that remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Memo(Mutex<Vec<Said>>);
+
+impl Memo {
+    pub(crate) fn said(&self) -> Vec<Said> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn note(&self, said: Said) {
+        self.0.lock().unwrap().push(said);
+    }
+}
+
+#[async_trait]
+impl Acknowledge for Memo {
+    async fn ack(&self) -> Result<(), QueueError> {
+        self.note(Said::Ack);
+        Ok(())
+    }
+
+    async fn nak(&self, delay: Duration) -> Result<(), QueueError> {
+        self.note(Said::Nak(delay));
+        Ok(())
+    }
+
+    async fn in_progress(&self) -> Result<(), QueueError> {
+        self.note(Said::InProgress);
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! A submission as a writer sees it, and a stored event as a reader sees it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use events::envelope::Predecessor;
+use events::event::Accepted;
+use events::submission::apply;
+use events::{Event, Fold, Recorded, Subject, Submission, SubmissionId};
+
+use crate::read::ReadError;
+use crate::store::Message;
+
+/// One event of the ledger with the bytes and the subject that it stands under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The subject.
+    pub subject: Subject,
+    /// The stored bytes: what the hash chain is made of.
+    pub payload: Bytes,
+    /// What the bytes say.
+    pub recorded: Recorded,
+}
+
+impl Stored {
+    /// Reads a message. One that is not ours, or in a form that we do not know, is an error and never skipped.
+    pub fn read(message: Message) -> Result<Self, ReadError> {
+        let sequence = message.sequence;
+        let subject: Subject =
+            message.subject.parse().map_err(|source| ReadError::Subject { sequence, source })?;
+        let recorded = Recorded::decode(sequence, message.stored_at, &message.payload)
+            .map_err(|source| ReadError::Form { sequence, source })?;
+        if recorded.envelope.submission != subject.id {
+            return Err(ReadError::WrongSubject { sequence, subject: message.subject });
+        }
+        Ok(Self { subject, payload: message.payload, recorded })
+    }
+}
+
+/// A submission as a writer sees it: the fold, and where its subjects end.
+///
+/// Its times are exact where the events were read from the stream. What this process appended itself carries its own
+/// clock, since an acknowledgement has no time; views are folded from what they read.
+#[derive(Clone, Debug)]
+pub struct Aggregate {
+    /// The subject of its accepted event.
+    pub subject: Subject,
+    /// What is known of it.
+    pub fold: Fold,
+    /// The request itself.
+    pub accepted: Option<Arc<Accepted>>,
+    /// The event that the next one follows.
+    pub head: Option<Predecessor>,
+    /// The sequence of the last event on the outcome subject, 0 before the first.
+    pub(crate) outcome_sequence: u64,
+}
+
+impl Aggregate {
+    /// Begins with the accepted event.
+    pub(crate) fn begin(first: &Stored) -> Self {
+        let mut aggregate = Self {
+            subject: first.subject.clone(),
+            fold: Fold::default(),
+            accepted: None,
+            head: None,
+            outcome_sequence: 0,
+        };
+        if let Event::Accepted(accepted) = &first.recorded.envelope.event {
+            aggregate.accepted = Some(Arc::new(accepted.as_ref().clone()));
+        }
+        aggregate.fold_in(&first.recorded);
+        aggregate
+    }
+
+    /// Takes in the next event of the outcome subject.
+    pub(crate) fn push(&mut self, recorded: &Recorded) {
+        self.outcome_sequence = recorded.sequence;
+        self.fold_in(recorded);
+    }
+
+    fn fold_in(&mut self, recorded: &Recorded) {
+        self.fold = apply(std::mem::take(&mut self.fold), recorded);
+        self.head = Some(recorded.as_predecessor());
+    }
+
+    /// Returns the submission's id.
+    pub fn id(&self) -> SubmissionId {
+        self.subject.id
+    }
+
+    /// Returns the submission's state.
+    pub fn submission(&self) -> Option<&Submission> {
+        self.fold.submission.as_ref()
+    }
+}

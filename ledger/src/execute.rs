@@ -1,0 +1,263 @@
+//! Commands into events: decide on the fold, append, fold what was appended (design §4.4).
+
+use events::envelope::{Predecessor, Writer};
+use events::event::Accepted;
+use events::subject::Family;
+use events::submission::decide;
+use events::{Command, Envelope, Event, Recorded, Rejection, Subject, SubmissionId};
+use tokio::time::Instant;
+
+use crate::Ledger;
+use crate::aggregate::{Aggregate, Stored};
+use crate::append::{AppendError, Placed, append};
+use crate::metrics;
+use crate::read::ReadError;
+use crate::store::{Expected, Fault, Message, Publication};
+
+/// Why a command did not become events.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// The submission's state forbids it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The ledger has no room. Nothing was stored.
+    #[error("the ledger is full")]
+    Full,
+    /// The submission has as many events as one may have. Nothing was stored.
+    #[error("the submission has too many events")]
+    SubjectFull,
+    /// The event is larger than the server takes. Nothing was stored.
+    #[error("the event is too large")]
+    TooLarge,
+    /// The deadline passed.
+    #[error(transparent)]
+    Unavailable(Unavailable),
+    /// The server will never take it. Nothing was stored.
+    #[error("the ledger refuses the event")]
+    Refused(#[source] Fault),
+    /// What stands in the ledger could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// No answer before the deadline.
+#[derive(Debug, thiserror::Error)]
+#[error("the ledger did not answer in time")]
+pub struct Unavailable {
+    /// Whether the event may be stored all the same. Trying the same command again will tell.
+    pub maybe_stored: bool,
+    /// The last fault met.
+    #[source]
+    pub last: Fault,
+}
+
+/// What became of a new submission.
+#[derive(Clone, Debug)]
+pub enum Accepting {
+    /// It is in the ledger.
+    New(Aggregate),
+    /// Its id is taken: this is the submission that has it.
+    Existing(Aggregate),
+}
+
+impl Ledger {
+    /// Decides and appends; on a conflict reads again and decides again. On `Ok` the aggregate holds the new state.
+    ///
+    /// Of a list the first event decides: once it stands, the command is carried out, and what could not be added now
+    /// is added by whoever reads it next (a requested cancellation by the executor that gets the submission).
+    pub async fn execute(
+        &self,
+        aggregate: &mut Aggregate,
+        command: Command,
+        writer: &Writer,
+    ) -> Result<Vec<Recorded>, ExecuteError> {
+        let deadline = Instant::now() + self.deadline;
+        loop {
+            let events = decide(&aggregate.fold, command.clone())?;
+            let appended = self.append_all(aggregate, events, writer, deadline).await?;
+            if !appended.is_empty() {
+                return Ok(appended);
+            }
+            metrics::conflicted();
+            self.reload(aggregate).await?;
+        }
+    }
+
+    /// Puts a new submission into the ledger, and so into the queue.
+    ///
+    /// An id is taken once, whatever lane and pool a second request names: the condition spans them all, and every
+    /// writer of accepted events uses this one condition.
+    pub async fn accept(
+        &self,
+        id: SubmissionId,
+        accepted: Accepted,
+        writer: &Writer,
+    ) -> Result<Accepting, ExecuteError> {
+        let deadline = Instant::now() + self.deadline;
+        let subject = Subject {
+            family: Family::Submission,
+            lane: accepted.lane,
+            pool: accepted.pool.clone(),
+            id,
+        };
+        let offer = Offered {
+            envelope: self.envelope(id, Event::Accepted(Box::new(accepted)), writer, None),
+            expected: Expected::NoneMatching(Subject::lookup_filter(Family::Submission, id)),
+            subject,
+        };
+        if let Some(stored) = self.offer(&offer, deadline).await? {
+            return Ok(Accepting::New(Aggregate::begin(&stored)));
+        }
+        let standing = self.load(id).await?;
+        standing.map(Accepting::Existing).ok_or_else(|| unseen(&offer.subject))
+    }
+
+    /// Appends decided events one after another. Empty when the first one met a conflict.
+    async fn append_all(
+        &self,
+        aggregate: &mut Aggregate,
+        events: Vec<Event>,
+        writer: &Writer,
+        deadline: Instant,
+    ) -> Result<Vec<Recorded>, ExecuteError> {
+        let mut events = events.into_iter();
+        let Some(first) = events.next() else {
+            return Ok(Vec::new());
+        };
+        let first = self.append_one(aggregate, first, writer, deadline).await?;
+        let mut appended = Vec::from_iter(first);
+        if appended.is_empty() {
+            return Ok(appended);
+        }
+        for event in events {
+            match self.append_next(aggregate, event, writer, deadline).await {
+                Ok(Some(recorded)) => appended.push(recorded),
+                Ok(None) => break,
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, submission.id = %aggregate.id(), "left to the next reader");
+                    break;
+                }
+            }
+        }
+        Ok(appended)
+    }
+
+    /// Appends a further event of a list, unless somebody else has ended the submission meanwhile.
+    async fn append_next(
+        &self,
+        aggregate: &mut Aggregate,
+        event: Event,
+        writer: &Writer,
+        deadline: Instant,
+    ) -> Result<Option<Recorded>, ExecuteError> {
+        loop {
+            let appended = self.append_one(aggregate, event.clone(), writer, deadline).await?;
+            if appended.is_some() {
+                return Ok(appended);
+            }
+            metrics::conflicted();
+            self.reload(aggregate).await?;
+            if aggregate.submission().is_none_or(|submission| submission.state.is_terminal()) {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn append_one(
+        &self,
+        aggregate: &mut Aggregate,
+        event: Event,
+        writer: &Writer,
+        deadline: Instant,
+    ) -> Result<Option<Recorded>, ExecuteError> {
+        let offer = Offered {
+            subject: aggregate.subject.in_family(Family::Outcome),
+            envelope: self.envelope(aggregate.id(), event, writer, aggregate.head),
+            expected: Expected::Last(aggregate.outcome_sequence),
+        };
+        let stored = self.offer(&offer, deadline).await?;
+        Ok(stored.map(|stored| {
+            aggregate.push(&stored.recorded);
+            stored.recorded
+        }))
+    }
+
+    fn envelope(
+        &self,
+        id: SubmissionId,
+        event: Event,
+        writer: &Writer,
+        head: Option<Predecessor>,
+    ) -> Envelope {
+        Envelope::new(id, event, writer, head, (self.clock)())
+    }
+
+    /// Offers one event. None when another one stands in its place.
+    async fn offer(
+        &self,
+        offer: &Offered,
+        deadline: Instant,
+    ) -> Result<Option<Stored>, ExecuteError> {
+        let began = Instant::now();
+        let publication = offer.publication();
+        let placed = append(self.store.as_ref(), &publication, deadline).await?;
+        metrics::appended(began.elapsed());
+        let message = match placed {
+            Placed::Conflict => return Ok(None),
+            Placed::Earlier(message) => message,
+            Placed::Now(sequence) => {
+                let stored_at = (self.clock)();
+                let Publication { subject, id, payload, .. } = publication;
+                Message { subject, sequence, stored_at, id: Some(id), payload }
+            }
+        };
+        Ok(Some(Stored::read(message)?))
+    }
+
+    async fn reload(&self, aggregate: &mut Aggregate) -> Result<(), ExecuteError> {
+        let fresh = self.load_at(&aggregate.subject).await?;
+        *aggregate = fresh.ok_or_else(|| unseen(&aggregate.subject))?;
+        Ok(())
+    }
+}
+
+impl From<AppendError> for ExecuteError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Full => Self::Full,
+            AppendError::SubjectFull => Self::SubjectFull,
+            AppendError::TooLarge => Self::TooLarge,
+            AppendError::Refused(fault) => Self::Refused(fault),
+            AppendError::Unavailable { maybe_stored, last } => {
+                Self::Unavailable(Unavailable { maybe_stored, last })
+            }
+        }
+    }
+}
+
+/// A conflict was seen on the leader, so something stands there; only a leader that has just changed may not know.
+fn unseen(subject: &Subject) -> ExecuteError {
+    let last = format!("what stands under {subject} is not to be seen yet").into();
+    ExecuteError::Unavailable(Unavailable { maybe_stored: false, last })
+}
+
+/// An event with its place and its condition.
+struct Offered {
+    subject: Subject,
+    envelope: Envelope,
+    expected: Expected,
+}
+
+impl Offered {
+    fn publication(&self) -> Publication {
+        Publication {
+            subject: self.subject.to_string(),
+            id: self.envelope.id.to_string(),
+            expected: self.expected.clone(),
+            kind: self.envelope.event.kind(),
+            traceparent: self.envelope.traceparent.clone(),
+            payload: self.envelope.encode().into(),
+        }
+    }
+}

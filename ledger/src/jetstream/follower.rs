@@ -1,0 +1,108 @@
+//! Following the stream with an ordered consumer that is made anew whenever it falls silent.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
+use async_nats::jetstream::{Message as Delivered, context::Context};
+use events::subject::LEDGER_STREAM;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use tokio::sync::watch;
+
+use crate::backoff::Backoff;
+use crate::connection::Link;
+use crate::metrics;
+use crate::store::{Fault, Message};
+
+/// How long a pull request lives. Half of it is the heartbeat, so this bounds how long a dead consumer goes unnoticed.
+const PULL_EXPIRES: Duration = Duration::from_secs(4);
+
+/// Yields messages from `from` on, for ever.
+pub(super) fn follow(context: Context, link: &Link, from: u64) -> BoxStream<'static, Message> {
+    let connections = link.connections();
+    let follower =
+        Follower { context, connections, next: from, ordered: None, backoff: Backoff::patient() };
+    stream::unfold(follower, |mut follower| async move {
+        let message = follower.next().await;
+        Some((message, follower))
+    })
+    .boxed()
+}
+
+struct Follower {
+    context: Context,
+    connections: watch::Receiver<u64>,
+    /// The least sequence that has not been yielded.
+    next: u64,
+    ordered: Option<Box<Ordered>>,
+    backoff: Backoff,
+}
+
+impl Follower {
+    async fn next(&mut self) -> Message {
+        loop {
+            match self.delivered().await {
+                Ok(message) if message.sequence >= self.next => {
+                    self.next = message.sequence + 1;
+                    self.backoff = Backoff::patient();
+                    return message;
+                }
+                Ok(_seen_before) => {}
+                Err(fault) => {
+                    self.restart(fault.as_ref());
+                    self.backoff.wait().await;
+                }
+            }
+        }
+    }
+
+    fn restart(&mut self, error: &(dyn std::error::Error + 'static)) {
+        tracing::warn!(error, ledger.next = self.next, "following the ledger anew");
+        metrics::follow_restarted();
+        self.ordered = None;
+    }
+
+    async fn delivered(&mut self) -> Result<Message, Fault> {
+        let ordered = if let Some(ordered) = &mut self.ordered {
+            ordered
+        } else {
+            self.connections.mark_unchanged();
+            let ordered = open(&self.context, self.next).await?;
+            self.ordered.insert(Box::new(ordered))
+        };
+        tokio::select! {
+            biased;
+            item = ordered.next() => match item {
+                Some(delivered) => read(delivered?),
+                None => Err("the consumer ended".into()),
+            },
+            // A server that restarted has forgotten the consumer, and its heartbeats would be missed only later.
+            _ = self.connections.changed() => Err("the connection was made anew".into()),
+        }
+    }
+}
+
+async fn open(context: &Context, from: u64) -> Result<Ordered, Fault> {
+    let config = OrderedConfig {
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
+        max_expires: PULL_EXPIRES,
+        ..OrderedConfig::default()
+    };
+    let consumer = context.create_consumer_on_stream(config, LEDGER_STREAM).await?;
+    Ok(consumer.messages().await?)
+}
+
+fn read(delivered: Delivered) -> Result<Message, Fault> {
+    let info = delivered.info()?;
+    let (sequence, stored_at) = (info.stream_sequence, info.published);
+    let headers = delivered.message.headers.as_ref();
+    let id = headers.and_then(|headers| headers.get(async_nats::header::NATS_MESSAGE_ID));
+    Ok(Message {
+        sequence,
+        stored_at,
+        id: id.map(|id| id.as_str().to_owned()),
+        subject: delivered.message.subject.into_string(),
+        payload: delivered.message.payload,
+    })
+}

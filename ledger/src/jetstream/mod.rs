@@ -1,0 +1,142 @@
+//! The store on JetStream: publishes, reads from the stream's leader, follows. Knows no events.
+
+mod answer;
+mod follower;
+
+use std::time::Duration;
+
+use async_nats::jetstream::context::{Context, ContextBuilder, PublishAckFuture};
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
+use async_nats::{Client, connection::State};
+use async_trait::async_trait;
+use events::subject::LEDGER_STREAM;
+use futures::stream::BoxStream;
+
+use crate::connection::Link;
+use crate::store::{Ack, EventStore, Expected, Fault, Message, Publication, PublishError, Usage};
+
+/// How long one request may take before it is tried again.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// Publishes whose acks are awaited at once; beyond that a caller is told to come back rather than made to wait.
+const IN_FLIGHT_MAX: usize = 8_192;
+/// Extends the condition on a subject's last sequence to every subject that matches (server 2.11).
+const EXPECTED_LAST_SUBJECT_FILTER: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
+const EXPECTED_LAST_SUBJECT_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequence";
+/// The event's stored type, so that an operator sees it without opening the payload.
+const TYPE_HEADER: &str = "Ledger-Type";
+const TRACE_HEADER: &str = "traceparent";
+
+/// Makes a context whose requests and acks are bounded.
+pub(crate) fn bounded_context(client: Client) -> Context {
+    ContextBuilder::new()
+        .timeout(REQUEST_TIMEOUT)
+        .ack_timeout(REQUEST_TIMEOUT)
+        .max_ack_inflight(IN_FLIGHT_MAX)
+        .backpressure_on_inflight(false)
+        .build(client)
+}
+
+/// The stream `LEDGER`.
+#[derive(Clone, Debug)]
+pub(crate) struct JetStreamStore {
+    context: Context,
+    link: Link,
+}
+
+impl JetStreamStore {
+    /// Uses an open connection.
+    pub(crate) const fn new(context: Context, link: Link) -> Self {
+        Self { context, link }
+    }
+
+    async fn stream(&self) -> Result<Stream<()>, Fault> {
+        // Asks nobody: it only checks the name.
+        Ok(self.context.get_stream_no_info(LEDGER_STREAM).await?)
+    }
+
+    async fn send(&self, publication: &Publication) -> Result<PublishAckFuture, PublishError> {
+        // What is sent now would wait in the client's buffer, and its fate would be unknown for no reason.
+        if self.context.client().connection_state() != State::Connected {
+            return Err(PublishError::Away("not connected".into()));
+        }
+        let subject = publication.subject.clone();
+        let sent = self.context.send_publish(subject, message_of(publication)).await;
+        sent.map_err(answer::not_sent)
+    }
+}
+
+#[async_trait]
+impl EventStore for JetStreamStore {
+    async fn publish(&self, publication: &Publication) -> Result<Ack, PublishError> {
+        let acknowledged = self.send(publication).await?.await;
+        let ack = acknowledged.map_err(answer::not_acknowledged)?;
+        Ok(Ack { sequence: ack.sequence, duplicate: ack.duplicate })
+    }
+
+    async fn last(&self, filter: &str) -> Result<Option<Message>, Fault> {
+        let found = self.stream().await?.raw_message_builder().last_by_subject(filter).send().await;
+        found_or_none(found)
+    }
+
+    async fn next(&self, subject: &str, from: u64) -> Result<Option<Message>, Fault> {
+        let request = self.stream().await?.raw_message_builder().sequence(from);
+        found_or_none(request.next_by_subject(subject).send().await)
+    }
+
+    async fn get(&self, sequence: u64) -> Result<Option<Message>, Fault> {
+        found_or_none(self.stream().await?.raw_message_builder().sequence(sequence).send().await)
+    }
+
+    async fn usage(&self) -> Result<Usage, Fault> {
+        let info = self.stream().await?.get_info().await?;
+        Ok(Usage {
+            bytes: info.state.bytes,
+            // Negative means without a limit.
+            bytes_max: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
+            messages: info.state.messages,
+            first_sequence: info.state.first_sequence,
+            last_sequence: info.state.last_sequence,
+        })
+    }
+
+    fn follow(&self, from: u64) -> BoxStream<'static, Message> {
+        follower::follow(self.context.clone(), &self.link, from)
+    }
+}
+
+fn message_of(publication: &Publication) -> PublishMessage {
+    let message = PublishMessage::build()
+        .payload(publication.payload.clone())
+        .message_id(&publication.id)
+        .header(TYPE_HEADER, publication.kind);
+    let message = match &publication.expected {
+        Expected::Last(last) => message.expected_last_subject_sequence(*last),
+        Expected::NoneMatching(filter) => message
+            .header(EXPECTED_LAST_SUBJECT_SEQUENCE, "0")
+            .header(EXPECTED_LAST_SUBJECT_FILTER, filter.as_str()),
+    };
+    match &publication.traceparent {
+        Some(traceparent) => message.header(TRACE_HEADER, traceparent.as_str()),
+        None => message,
+    }
+}
+
+fn found_or_none(found: Result<StreamMessage, RawMessageError>) -> Result<Option<Message>, Fault> {
+    match found {
+        Ok(message) => Ok(Some(stored(message))),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn stored(message: StreamMessage) -> Message {
+    let id = message.headers.get(async_nats::header::NATS_MESSAGE_ID);
+    Message {
+        id: id.map(|id| id.as_str().to_owned()),
+        subject: message.subject.into_string(),
+        sequence: message.sequence,
+        stored_at: message.time,
+        payload: message.payload,
+    }
+}

@@ -1,0 +1,280 @@
+//! A store in memory with the semantics of the real one, and faults on demand. For tests; nothing here is durable.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use tokio::sync::watch;
+
+use crate::Clock;
+use crate::store::{
+    Ack, EventStore, Expected, Fault, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX,
+    Usage,
+};
+
+/// The largest message, as on a server with default settings.
+const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+
+/// What happens to one publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// It is stored, and the answer is lost.
+    AnswerLost,
+    /// It never arrives, and no answer comes.
+    RequestLost,
+    /// It is refused because another write is on its way.
+    InFlight,
+    /// Nobody takes it.
+    Away,
+    /// The stream has no room.
+    Full,
+}
+
+/// Which check comes first when a stored message is published again (they differ on real servers).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checks {
+    /// The expected sequence, as on a single server: a repeated message is "wrong last sequence".
+    #[default]
+    SequenceFirst,
+    /// The message id, as on a stream with replicas: a repeated message is a duplicate.
+    IdFirst,
+}
+
+/// The store. Clones of its `Arc` see one stream.
+pub struct MemoryStore {
+    clock: Clock,
+    checks: Checks,
+    bytes_max: u64,
+    state: Arc<Mutex<State>>,
+    grown: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    messages: BTreeMap<u64, Message>,
+    by_subject: HashMap<String, Vec<u64>>,
+    by_id: HashMap<String, u64>,
+    last_sequence: u64,
+    bytes: u64,
+    mishaps: VecDeque<Mishap>,
+}
+
+impl MemoryStore {
+    /// Makes an empty store that stamps messages by `clock`.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            checks: Checks::default(),
+            bytes_max: u64::MAX,
+            state: Arc::default(),
+            grown: watch::Sender::new(0),
+        }
+    }
+
+    /// Sets which check comes first.
+    #[must_use]
+    pub fn with_checks(self, checks: Checks) -> Self {
+        Self { checks, ..self }
+    }
+
+    /// Sets how many bytes of payload it holds.
+    #[must_use]
+    pub fn with_bytes_max(self, bytes_max: u64) -> Self {
+        Self { bytes_max, ..self }
+    }
+
+    /// Lets this happen to the next publishes, in this order.
+    pub fn arrange(&self, mishaps: impl IntoIterator<Item = Mishap>) {
+        self.state().mishaps.extend(mishaps);
+    }
+
+    /// Removes a message, as nobody may: for tests of those who must notice.
+    pub fn remove(&self, sequence: u64) {
+        self.state().messages.remove(&sequence);
+    }
+
+    /// Stores bytes that no writer of ours would write: for tests of those who must refuse them.
+    pub fn put_raw(&self, subject: &str, payload: impl Into<bytes::Bytes>) -> u64 {
+        let message = Message {
+            subject: subject.to_owned(),
+            sequence: 0,
+            stored_at: (self.clock)(),
+            id: None,
+            payload: payload.into(),
+        };
+        let sequence = self.state().store(message);
+        self.grown.send_replace(sequence);
+        sequence
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the checks in the order of the kind of stream that this one stands for.
+    fn check(&self, state: &State, publication: &Publication) -> Result<Option<Ack>, PublishError> {
+        if publication.payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(PublishError::TooLarge);
+        }
+        let known = state.by_id.get(&publication.id);
+        let duplicate = known.map(|sequence| Ack { sequence: *sequence, duplicate: true });
+        if duplicate.is_some() && self.checks == Checks::IdFirst {
+            return Ok(duplicate);
+        }
+        if !state.holds(publication) {
+            return Err(PublishError::WrongLast);
+        }
+        if duplicate.is_some() {
+            return Ok(duplicate);
+        }
+        if state.bytes + publication.payload.len() as u64 > self.bytes_max {
+            return Err(PublishError::Full);
+        }
+        let on_subject = state.by_subject.get(&publication.subject).map_or(0, Vec::len);
+        if on_subject >= SUBJECT_MESSAGES_MAX as usize {
+            return Err(PublishError::SubjectFull);
+        }
+        Ok(None)
+    }
+
+    fn offer(&self, publication: &Publication) -> Result<Ack, PublishError> {
+        let mut state = self.state();
+        if let Some(duplicate) = self.check(&state, publication)? {
+            return Ok(duplicate);
+        }
+        let sequence = state.store(Message {
+            subject: publication.subject.clone(),
+            sequence: 0,
+            stored_at: (self.clock)(),
+            id: Some(publication.id.clone()),
+            payload: publication.payload.clone(),
+        });
+        drop(state);
+        self.grown.send_replace(sequence);
+        Ok(Ack { sequence, duplicate: false })
+    }
+}
+
+impl State {
+    fn store(&mut self, mut message: Message) -> u64 {
+        self.last_sequence += 1;
+        message.sequence = self.last_sequence;
+        self.bytes += message.payload.len() as u64;
+        self.by_subject.entry(message.subject.clone()).or_default().push(message.sequence);
+        if let Some(id) = &message.id {
+            self.by_id.insert(id.clone(), message.sequence);
+        }
+        self.messages.insert(message.sequence, message);
+        self.last_sequence
+    }
+
+    fn holds(&self, publication: &Publication) -> bool {
+        match &publication.expected {
+            Expected::Last(last) => {
+                let sequences = self.by_subject.get(&publication.subject);
+                sequences.and_then(|all| all.last()).copied().unwrap_or(0) == *last
+            }
+            Expected::NoneMatching(filter) => self.last(filter).is_none(),
+        }
+    }
+
+    fn last(&self, filter: &str) -> Option<Message> {
+        let matching = self.by_subject.iter().filter(|(subject, _)| matches(filter, subject));
+        let last = matching.filter_map(|(_, sequences)| sequences.last()).max()?;
+        self.messages.get(last).cloned()
+    }
+
+    fn next(&self, subject: &str, from: u64) -> Option<Message> {
+        let sequences = self.by_subject.get(subject)?;
+        let next = sequences.iter().find(|sequence| **sequence >= from)?;
+        self.messages.get(next).cloned()
+    }
+}
+
+/// Tells whether a subject matches a filter with `*` and `>`.
+fn matches(filter: &str, subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for wanted in filter.split('.') {
+        match (wanted, tokens.next()) {
+            (">", Some(_)) => return true,
+            ("*", Some(_)) => {}
+            (wanted, Some(token)) if wanted == token => {}
+            (_, _) => return false,
+        }
+    }
+    tokens.next().is_none()
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    async fn publish(&self, publication: &Publication) -> Result<Ack, PublishError> {
+        let mishap = self.state().mishaps.pop_front();
+        match mishap {
+            None => self.offer(publication),
+            Some(Mishap::AnswerLost) => {
+                self.offer(publication)?;
+                Err(PublishError::Unknown("the answer was lost".into()))
+            }
+            Some(Mishap::RequestLost) => Err(PublishError::Unknown("the request was lost".into())),
+            Some(Mishap::InFlight) => Err(PublishError::InFlight),
+            Some(Mishap::Away) => Err(PublishError::Away("nobody is there".into())),
+            Some(Mishap::Full) => Err(PublishError::Full),
+        }
+    }
+
+    async fn last(&self, filter: &str) -> Result<Option<Message>, Fault> {
+        Ok(self.state().last(filter))
+    }
+
+    async fn next(&self, subject: &str, from: u64) -> Result<Option<Message>, Fault> {
+        Ok(self.state().next(subject, from))
+    }
+
+    async fn get(&self, sequence: u64) -> Result<Option<Message>, Fault> {
+        Ok(self.state().messages.get(&sequence).cloned())
+    }
+
+    async fn usage(&self) -> Result<Usage, Fault> {
+        let state = self.state();
+        let first = state.messages.first_key_value().map(|(first, _)| *first);
+        Ok(Usage {
+            bytes: state.bytes,
+            bytes_max: self.bytes_max,
+            messages: state.messages.len() as u64,
+            first_sequence: first.unwrap_or(state.last_sequence + 1),
+            last_sequence: state.last_sequence,
+        })
+    }
+
+    fn follow(&self, from: u64) -> BoxStream<'static, Message> {
+        let start = (Arc::clone(&self.state), self.grown.subscribe(), from);
+        stream::unfold(start, |(state, mut grown, from)| async move {
+            loop {
+                // Seen before looked at, so that what comes in between wakes us.
+                grown.mark_unchanged();
+                let found = {
+                    let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                    state.messages.range(from..).next().map(|(_, message)| message.clone())
+                };
+                if let Some(message) = found {
+                    let next = message.sequence + 1;
+                    return Some((message, (state, grown, next)));
+                }
+                grown.changed().await.ok()?;
+            }
+        })
+        .boxed()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("checks", &self.checks)
+            .field("last_sequence", &*self.grown.borrow())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! What executors tell one another over core NATS: who still holds a submission, and which ones to stop.
+//!
+//! Nothing here is durable, and nothing is decided by it alone: the ledger fences (design §4.5).
+
+use std::time::Duration;
+
+use async_nats::{Client, RequestErrorKind, Subscriber};
+use bytes::Bytes;
+use events::{BootId, Lane, PoolName, Subject, SubmissionId};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use tokio::time::timeout;
+
+use crate::connection::Link;
+use crate::store::Fault;
+
+/// How long a living executor may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// For so long after a broken connection was made again, others may still be on their way back.
+const SETTLING: Duration = Duration::from_secs(5);
+/// A subject that nobody listens on: the server itself answers at once.
+const ROUND_TRIP: &str = "runledger.nobody";
+const HELD: &str = "yes";
+const NOT_HELD: &str = "no";
+
+/// What an executor's life says about a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It lives, and holds it.
+    Yes,
+    /// It lives, and does not hold it.
+    No,
+    /// That life is over: nobody listens for it.
+    Gone,
+    /// It does not answer, or may not be back yet after NATS was away: look again later.
+    Silent,
+}
+
+/// A message could not be sent or asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("NATS does not pass the message on")]
+pub struct PresenceError(#[source] Fault);
+
+/// Asks and answers.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    client: Client,
+    link: Link,
+}
+
+impl Presence {
+    pub(crate) const fn new(client: Client, link: Link) -> Self {
+        Self { client, link }
+    }
+
+    /// Answers for this life, as long as the returned future runs. Questions are taken from when this returns.
+    pub async fn answer<F>(
+        &self,
+        boot_id: BootId,
+        holds: F,
+    ) -> Result<impl Future<Output = ()> + Send + 'static + use<F>, PresenceError>
+    where
+        F: Fn(SubmissionId) -> bool + Send + Sync + 'static,
+    {
+        let mut questions = self.subscribe(holds_subject(boot_id)).await?;
+        let client = self.client.clone();
+        Ok(async move {
+            while let Some(question) = questions.next().await {
+                let (Some(reply), Some(id)) = (question.reply, submission_id(&question.payload))
+                else {
+                    continue;
+                };
+                let answer = if holds(id) { HELD } else { NOT_HELD };
+                if client.publish(reply, answer.into()).await.is_err() {
+                    // Only a closed client refuses.
+                    break;
+                }
+            }
+        })
+    }
+
+    /// Asks a life whether it still holds a submission. A life that is over is known at once.
+    pub async fn ask(&self, boot_id: BootId, id: SubmissionId) -> Result<Held, PresenceError> {
+        let question = self.client.request(holds_subject(boot_id), id.to_string().into());
+        match timeout(ANSWER_TIMEOUT, question).await {
+            Ok(Ok(answer)) if answer.payload == HELD => Ok(Held::Yes),
+            Ok(Ok(_)) => Ok(Held::No),
+            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
+                Ok(if self.is_settling() { Held::Silent } else { Held::Gone })
+            }
+            Ok(Err(error)) => Err(PresenceError(error.into())),
+            Err(_late) => Ok(Held::Silent),
+        }
+    }
+
+    /// Tells the executors of a submission's pool to look at it now.
+    pub async fn announce_cancellation(&self, subject: &Subject) -> Result<(), PresenceError> {
+        let announcement = cancel_subject(subject.lane, &subject.pool);
+        let sent = self.client.publish(announcement, subject.id.to_string().into()).await;
+        sent.map_err(|error| PresenceError(error.into()))
+    }
+
+    /// Yields the submissions of a pool that somebody wants stopped, from when this returns.
+    pub async fn cancellations(
+        &self,
+        lane: Lane,
+        pool: &PoolName,
+    ) -> Result<BoxStream<'static, SubmissionId>, PresenceError> {
+        let announcements = self.subscribe(cancel_subject(lane, pool)).await?;
+        let ids = announcements.filter_map(|said| std::future::ready(submission_id(&said.payload)));
+        Ok(ids.boxed())
+    }
+
+    /// Subscribes, and returns when the server knows.
+    async fn subscribe(&self, subject: String) -> Result<Subscriber, PresenceError> {
+        let subscribed = self.client.subscribe(subject).await;
+        let subscriber = subscribed.map_err(|error| PresenceError(error.into()))?;
+        // The server takes a connection's lines in order, so any answer to a later one shows that it has this one.
+        match timeout(ANSWER_TIMEOUT, self.client.request(ROUND_TRIP, Bytes::new())).await {
+            Ok(Ok(_)) => Ok(subscriber),
+            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Ok(subscriber),
+            Ok(Err(error)) => Err(PresenceError(error.into())),
+            Err(late) => Err(PresenceError(late.into())),
+        }
+    }
+
+    fn is_settling(&self) -> bool {
+        self.link.reconnected_at().is_some_and(|at| at.elapsed() < SETTLING)
+    }
+}
+
+fn holds_subject(boot_id: BootId) -> String {
+    format!("runledger.executor.{boot_id}.holds")
+}
+
+fn cancel_subject(lane: Lane, pool: &PoolName) -> String {
+    format!("runledger.cancel.{}.{pool}", lane.as_str())
+}
+
+fn submission_id(payload: &[u8]) -> Option<SubmissionId> {
+    std::str::from_utf8(payload).ok()?.parse().ok()
+}

@@ -1,0 +1,68 @@
+//! Whether a server syncs before it acknowledges. A client's own connection does not tell (2.15.1: neither the account's
+//! information nor anything else that an ordinary account may ask), so the monitoring address is asked.
+
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout};
+
+use super::ProvisionError;
+use crate::backoff::Backoff;
+use crate::monitor;
+
+/// How long servers that are just starting are waited for.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// How long one answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a server says about its JetStream.
+const PATH: &str = "/jsz";
+
+/// Refuses unless every server of the deployment syncs always.
+pub(super) async fn check(monitor_urls: &[String]) -> Result<(), ProvisionError> {
+    if monitor_urls.is_empty() {
+        return Err(ProvisionError::NoMonitor);
+    }
+    let mut asked = HashSet::new();
+    let mut servers = 1;
+    for monitor_url in monitor_urls {
+        let answer = ask_patiently(monitor_url).await?;
+        if answer["config"]["sync_always"] != Value::Bool(true) {
+            return Err(ProvisionError::NotDurable { monitor_url: monitor_url.clone() });
+        }
+        asked.insert(answer["server_id"].to_string());
+        let cluster = answer["meta_cluster"]["cluster_size"].as_u64().unwrap_or(1);
+        servers = servers.max(usize::try_from(cluster).unwrap_or(usize::MAX));
+    }
+    let asked = asked.len();
+    if asked < servers {
+        return Err(ProvisionError::NotAllMonitored { servers, asked });
+    }
+    Ok(())
+}
+
+async fn ask_patiently(monitor_url: &str) -> Result<Value, ProvisionError> {
+    let deadline = Instant::now() + DEADLINE;
+    let mut backoff = Backoff::patient();
+    loop {
+        let answer = timeout(ANSWER_TIMEOUT, monitor::get(monitor_url, PATH)).await;
+        let source = match answer.unwrap_or_else(|late| Err(late.into())) {
+            Ok(answer) => return Ok(answer),
+            Err(fault) => fault,
+        };
+        if !may_be_starting(source.as_ref()) || !backoff.wait_until(deadline).await {
+            let monitor_url = monitor_url.to_owned();
+            return Err(ProvisionError::Monitor { monitor_url, source });
+        }
+    }
+}
+
+/// A server that is not there yet may come. One that answers something else is another one.
+fn may_be_starting(fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    match fault.downcast_ref::<std::io::Error>() {
+        Some(error) => error.kind() != ErrorKind::ConnectionReset,
+        None => fault.is::<Elapsed>(),
+    }
+}

@@ -1,0 +1,180 @@
+//! Streams and buckets as the design wants them, on servers that sync before they acknowledge.
+
+mod durability;
+mod streams;
+
+use std::time::Duration;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::stream::Config;
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::store::Fault;
+
+/// How long a server that is starting, or a cluster without a leader, is waited for.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// What the ledger may use where nothing else is said.
+const LEDGER_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// What each bucket of objects may use where nothing else is said.
+const OBJECTS_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What an operator decides about the streams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// Servers that keep each message: 1, or 3 in a cluster.
+    pub replicas: usize,
+    /// Bytes that the ledger may use. A stream that has less is given more; it is never given less.
+    pub ledger_bytes_max: u64,
+    /// Bytes that each bucket of objects may use.
+    pub objects_bytes_max: u64,
+    /// The monitoring addresses of all servers, as `http://127.0.0.1:8222`: only they tell how a server syncs.
+    pub monitor_urls: Vec<String>,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            replicas: 1,
+            ledger_bytes_max: LEDGER_BYTES_MAX,
+            objects_bytes_max: OBJECTS_BYTES_MAX,
+            monitor_urls: Vec::new(),
+        }
+    }
+}
+
+/// Why the ledger must not be used as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The server acknowledges what a power failure can take back.
+    #[error(
+        "the NATS server at {monitor_url} acknowledges before it syncs: add `sync_interval: always` to the \
+         `jetstream {{ … }}` block of its configuration and restart it"
+    )]
+    NotDurable {
+        /// The server's monitoring address.
+        monitor_url: String,
+    },
+    /// Nobody said where to ask.
+    #[error(
+        "it cannot be seen whether NATS syncs before it acknowledges: set `[nats] monitor_url` to the monitoring address \
+         of every server (`http: 127.0.0.1:8222` in its configuration)"
+    )]
+    NoMonitor,
+    /// Fewer servers were asked than there are.
+    #[error(
+        "the NATS cluster has {servers} servers and `[nats] monitor_url` names {asked}: name every one"
+    )]
+    NotAllMonitored {
+        /// Servers in the cluster.
+        servers: usize,
+        /// Servers that were asked.
+        asked: usize,
+    },
+    /// A monitoring address does not answer as one does.
+    #[error("the NATS server's monitoring at {monitor_url} does not answer")]
+    Monitor {
+        /// The address.
+        monitor_url: String,
+        /// What went wrong.
+        source: Fault,
+    },
+    /// A stream is there, with other settings than ours. To change them could remove what is stored.
+    #[error("the stream {stream} exists with other settings: {differences}")]
+    Different {
+        /// The stream.
+        stream: String,
+        /// Each setting, what it is and what it must be.
+        differences: String,
+    },
+    /// The server does not make the stream.
+    #[error("the stream {stream} cannot be made")]
+    Create {
+        /// The stream.
+        stream: String,
+        /// Why.
+        source: Fault,
+    },
+}
+
+/// See [`crate::Connection::provision`].
+pub(crate) async fn provision(
+    context: &Context,
+    settings: &StreamSettings,
+) -> Result<(), ProvisionError> {
+    durability::check(&settings.monitor_urls).await?;
+    for config in streams::wanted(settings) {
+        ensure(context, &config).await?;
+    }
+    Ok(())
+}
+
+/// Finds the stream as it must be, or makes it, or says how it differs.
+async fn ensure(context: &Context, wanted: &Config) -> Result<(), ProvisionError> {
+    let deadline = Instant::now() + DEADLINE;
+    let mut backoff = Backoff::patient();
+    loop {
+        let source = match ensure_once(context, wanted).await {
+            Ok(()) => return Ok(()),
+            Err(Trouble::Lasting(error)) => return Err(error),
+            Err(Trouble::Passing(fault)) => fault,
+        };
+        if !backoff.wait_until(deadline).await {
+            return Err(ProvisionError::Create { stream: wanted.name.clone(), source });
+        }
+    }
+}
+
+enum Trouble {
+    /// Another try may mend it.
+    Passing(Fault),
+    /// Only a person can mend it.
+    Lasting(ProvisionError),
+}
+
+async fn ensure_once(context: &Context, wanted: &Config) -> Result<(), Trouble> {
+    let found = match context.get_stream(&wanted.name).await {
+        Ok(stream) => stream.cached_info().config.clone(),
+        Err(error) if is_absent(&error.kind()) => return create(context, wanted).await,
+        Err(error) => return Err(Trouble::Passing(error.into())),
+    };
+    let differences = streams::differences(&found, wanted);
+    if !differences.is_empty() {
+        let differences = differences.join(", ");
+        let stream = wanted.name.clone();
+        return Err(Trouble::Lasting(ProvisionError::Different { stream, differences }));
+    }
+    if found.max_bytes < wanted.max_bytes {
+        let larger = Config { max_bytes: wanted.max_bytes, ..found };
+        context.update_stream(larger).await.map_err(|error| Trouble::Passing(error.into()))?;
+    }
+    Ok(())
+}
+
+async fn create(context: &Context, wanted: &Config) -> Result<(), Trouble> {
+    let Err(error) = context.create_stream(wanted).await else {
+        tracing::info!(stream.name = wanted.name, "made a stream");
+        return Ok(());
+    };
+    let passing = match error.kind() {
+        // Another service was first: the next look compares.
+        CreateStreamErrorKind::JetStream(answer) => {
+            answer.error_code() == ErrorCode::STREAM_NAME_EXIST || answer.code() == 503
+        }
+        CreateStreamErrorKind::TimedOut
+        | CreateStreamErrorKind::Response
+        | CreateStreamErrorKind::ResponseParse => true,
+        _ => false,
+    };
+    if passing {
+        return Err(Trouble::Passing(error.into()));
+    }
+    let (stream, source) = (wanted.name.clone(), error.into());
+    Err(Trouble::Lasting(ProvisionError::Create { stream, source }))
+}
+
+fn is_absent(kind: &GetStreamErrorKind) -> bool {
+    matches!(kind, GetStreamErrorKind::JetStream(error)
+        if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}

@@ -1,0 +1,107 @@
+//! A delivered submission, and the ways to answer for it.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::AckKind;
+use async_nats::jetstream::message::Acker;
+use async_trait::async_trait;
+use events::Recorded;
+
+use super::QueueError;
+use crate::aggregate::{Aggregate, Stored};
+
+/// Tells the queue what becomes of a delivery.
+#[async_trait]
+pub trait Acknowledge: Debug + Send + Sync {
+    /// It is done: never deliver it again.
+    async fn ack(&self) -> Result<(), QueueError>;
+    /// Not now: deliver it again after `delay`.
+    async fn nak(&self, delay: Duration) -> Result<(), QueueError>;
+    /// It is being worked on: begin the ack wait anew.
+    async fn in_progress(&self) -> Result<(), QueueError>;
+}
+
+/// The handle of one delivery. Answers are sent and not confirmed: one that is lost leads to a redelivery, and the fold
+/// shows then that there is nothing to do.
+#[derive(Clone, Debug)]
+pub struct Receipt(Arc<dyn Acknowledge>);
+
+impl Receipt {
+    /// Wraps what takes the answers.
+    pub fn new(acknowledge: Arc<dyn Acknowledge>) -> Self {
+        Self(acknowledge)
+    }
+
+    /// Says that it is done. Only after the terminal event stands.
+    pub async fn ack(&self) -> Result<(), QueueError> {
+        self.0.ack().await
+    }
+
+    /// Hands it back, to be delivered again after `delay`.
+    pub async fn nak(&self, delay: Duration) -> Result<(), QueueError> {
+        self.0.nak(delay).await
+    }
+
+    /// Keeps it for another ack wait. To be said at least every third of one.
+    pub async fn in_progress(&self) -> Result<(), QueueError> {
+        self.0.in_progress().await
+    }
+}
+
+/// A submission to be run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Folded from the accepted event alone. A conflict at the first append reads the rest.
+    pub aggregate: Aggregate,
+    /// The accepted event.
+    pub recorded: Recorded,
+    /// How often it was delivered, as far as the server remembers. Decides nothing: it can go back over a crash.
+    pub delivered: u64,
+    /// Answers for it.
+    pub receipt: Receipt,
+}
+
+impl Job {
+    /// Puts a delivery together.
+    pub fn new(stored: Stored, delivered: u64, receipt: Receipt) -> Self {
+        let aggregate = Aggregate::begin(&stored);
+        Self { aggregate, recorded: stored.recorded, delivered, receipt }
+    }
+
+    /// Tells whether it seems to be delivered for the first time, so that an append may be tried before a read.
+    pub const fn fresh(&self) -> bool {
+        self.delivered <= 1
+    }
+}
+
+/// Answers over JetStream.
+pub(super) struct Delivery(pub(super) Acker);
+
+impl Delivery {
+    async fn say(&self, kind: AckKind) -> Result<(), QueueError> {
+        self.0.ack_with(kind).await.map_err(QueueError::Unavailable)
+    }
+}
+
+#[async_trait]
+impl Acknowledge for Delivery {
+    async fn ack(&self) -> Result<(), QueueError> {
+        self.say(AckKind::Ack).await
+    }
+
+    async fn nak(&self, delay: Duration) -> Result<(), QueueError> {
+        self.say(AckKind::Nak(Some(delay).filter(|delay| !delay.is_zero()))).await
+    }
+
+    async fn in_progress(&self) -> Result<(), QueueError> {
+        self.say(AckKind::Progress).await
+    }
+}
+
+impl Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Delivery")
+    }
+}

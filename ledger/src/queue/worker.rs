@@ -1,0 +1,163 @@
+//! An executor's end of the queue: as many jobs as it has room for, and none ahead of that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::pull::Config;
+use async_nats::jetstream::context::Context;
+use async_nats::jetstream::{self, consumer::PullConsumer};
+use tokio::time::{Instant, timeout};
+
+use super::job::{Delivery, Job, Receipt};
+use super::pull::{Arrival, EXPIRES_MIN, Pull};
+use super::{Backlog, QueueError, ensure};
+use crate::aggregate::Stored;
+use crate::connection::Link;
+use crate::read::ReadError;
+use crate::store::{Fault, Message};
+
+/// A job that this program cannot read is left to a newer one for so long.
+const UNREADABLE_DELAY: Duration = Duration::from_secs(5);
+
+/// How long jobs that have arrived wait for the rest of what the server sends at once.
+const END_MAX: Duration = Duration::from_millis(20);
+
+/// One worker of a lane and pool.
+#[derive(Debug)]
+pub struct Worker {
+    context: Context,
+    config: Config,
+    consumer: PullConsumer,
+    /// Whether the consumer must be looked at before the next request.
+    in_doubt: bool,
+    pull: Pull,
+    /// Jobs that a dropped fetch had received.
+    ready: Vec<Job>,
+}
+
+impl Worker {
+    pub(super) async fn join(
+        context: Context,
+        link: Link,
+        config: Config,
+    ) -> Result<Self, QueueError> {
+        let consumer = ensure(&context, &config).await.map_err(QueueError::Unavailable)?;
+        let pull = Pull::open(&context.client(), &link).await.map_err(QueueError::Unavailable)?;
+        Ok(Self { context, config, consumer, in_doubt: false, pull, ready: Vec::new() })
+    }
+
+    /// Waits up to `expires` (at least a second) for jobs, and returns as soon as there are any: at most `max`.
+    ///
+    /// May be dropped at any time; what had arrived is returned by the next fetch. Empty when nothing came.
+    pub async fn fetch(&mut self, max: usize, expires: Duration) -> Result<Vec<Job>, QueueError> {
+        let max = max.max(1);
+        let deadline = Instant::now() + expires.max(EXPIRES_MIN);
+        // A request that delivers ends at once, so that this leaves nothing in the inbox for later.
+        while self.ready.is_empty() || self.pull.is_waiting() {
+            self.ask(max, deadline).await?;
+            match self.arrival().await {
+                Arrival::Delivery(message) => self.take(message).await?,
+                Arrival::Over if self.ready.is_empty() && Instant::now() < deadline => {}
+                Arrival::Over => break,
+                Arrival::Broken(fault) => {
+                    self.in_doubt = true;
+                    if self.ready.is_empty() {
+                        return Err(QueueError::Unavailable(fault));
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(self.hand_out(max).await)
+    }
+
+    /// Returns how much there is to do.
+    pub async fn backlog(&self) -> Result<Backlog, QueueError> {
+        let info = self.consumer.get_info().await;
+        let info = info.map_err(|error| QueueError::Unavailable(error.into()))?;
+        Ok(Backlog::of(&info))
+    }
+
+    /// Takes no more, and hands back what was on its way.
+    pub async fn close(self) {
+        for message in self.pull.close().await {
+            let (_, acker) = jetstream::Message { message, context: self.context.clone() }.split();
+            hand_back(&Receipt::new(Arc::new(Delivery(acker))), Duration::ZERO).await;
+        }
+        for job in self.ready {
+            hand_back(&job.receipt, Duration::ZERO).await;
+        }
+    }
+
+    async fn arrival(&mut self) -> Arrival {
+        if self.ready.is_empty() {
+            return self.pull.next().await;
+        }
+        // The server ends a request in the same breath as it delivers; jobs do not wait for its word.
+        timeout(END_MAX, self.pull.next()).await.unwrap_or(Arrival::Over)
+    }
+
+    async fn ask(&mut self, max: usize, deadline: Instant) -> Result<(), QueueError> {
+        let expires = deadline.saturating_duration_since(Instant::now()).max(EXPIRES_MIN);
+        self.ask_once(max, expires).await.map_err(QueueError::Unavailable)
+    }
+
+    async fn ask_once(&mut self, max: usize, expires: Duration) -> Result<(), Fault> {
+        if self.in_doubt {
+            self.consumer = ensure(&self.context, &self.config).await?;
+            self.in_doubt = false;
+        }
+        self.pull.request(&self.consumer, max, expires).await
+    }
+
+    async fn take(&mut self, message: async_nats::Message) -> Result<(), QueueError> {
+        let message = jetstream::Message { message, context: self.context.clone() };
+        let (sequence, delivered, stored_at) = match message.info() {
+            Ok(info) => (info.stream_sequence, info.delivered, info.published),
+            Err(fault) => return Err(QueueError::Unavailable(fault)),
+        };
+        let (message, acker) = message.split();
+        let receipt = Receipt::new(Arc::new(Delivery(acker)));
+        let message = Message {
+            subject: message.subject.into_string(),
+            sequence,
+            stored_at,
+            id: None,
+            payload: message.payload,
+        };
+        match Stored::read(message) {
+            Ok(stored) => {
+                let delivered = u64::try_from(delivered).unwrap_or(0);
+                self.ready.push(Job::new(stored, delivered, receipt));
+                Ok(())
+            }
+            Err(error) => Err(self.refuse(&receipt, error).await),
+        }
+    }
+
+    /// Leaves an unreadable job, and with it everything received, to others.
+    async fn refuse(&mut self, receipt: &Receipt, error: ReadError) -> QueueError {
+        hand_back(receipt, UNREADABLE_DELAY).await;
+        for job in self.ready.drain(..) {
+            hand_back(&job.receipt, Duration::ZERO).await;
+        }
+        QueueError::Unreadable(error)
+    }
+
+    /// Returns what is ready; what is more than wanted now goes to others at once.
+    async fn hand_out(&mut self, max: usize) -> Vec<Job> {
+        let surplus = self.ready.split_off(max.min(self.ready.len()));
+        for job in surplus {
+            hand_back(&job.receipt, Duration::ZERO).await;
+        }
+        std::mem::take(&mut self.ready)
+    }
+}
+
+/// Best effort: what cannot be handed back is delivered again after the ack wait.
+async fn hand_back(receipt: &Receipt, delay: Duration) {
+    if let Err(error) = receipt.nak(delay).await {
+        let error: &dyn std::error::Error = &error;
+        tracing::debug!(error, "a delivery could not be handed back");
+    }
+}

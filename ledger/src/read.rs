@@ -1,0 +1,152 @@
+//! Reading submissions from the stream's leader. Never from a replica, which may be behind.
+
+use std::time::Duration;
+
+use events::envelope::FormError;
+use events::subject::{Family, SubjectError};
+use events::{Event, Subject, SubmissionId};
+use tokio::time::Instant;
+
+use crate::Ledger;
+use crate::aggregate::{Aggregate, Stored};
+use crate::backoff::Backoff;
+use crate::store::{Fault, Message, Usage};
+
+/// How long a read waits for a server that is away.
+const READ_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why the ledger could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The server did not answer in time.
+    #[error("the ledger does not answer")]
+    Unavailable(#[source] Fault),
+    /// A message is no event that this program knows: stop, and upgrade.
+    #[error("the message at sequence {sequence} cannot be read")]
+    Form {
+        /// Where it stands.
+        sequence: u64,
+        /// What is wrong with it.
+        source: FormError,
+    },
+    /// A message stands under a subject that is none of a submission.
+    #[error("the message at sequence {sequence} has a foreign subject")]
+    Subject {
+        /// Where it stands.
+        sequence: u64,
+        /// What is wrong with it.
+        source: SubjectError,
+    },
+    /// A message speaks of another submission than its subject.
+    #[error("the event at sequence {sequence} does not belong under {subject}")]
+    WrongSubject {
+        /// Where it stands.
+        sequence: u64,
+        /// Its subject.
+        subject: String,
+    },
+    /// Another event stands where a submission's accepted event belongs.
+    #[error("sequence {sequence} under {subject} is no accepted event")]
+    NotAccepted {
+        /// Where it stands.
+        sequence: u64,
+        /// Its subject.
+        subject: Subject,
+    },
+}
+
+impl Ledger {
+    /// Reads one submission whose lane and pool are not known.
+    pub async fn load(&self, id: SubmissionId) -> Result<Option<Aggregate>, ReadError> {
+        Ok(fold(&self.history(id).await?))
+    }
+
+    /// Reads one submission by either of its subjects.
+    pub async fn load_at(&self, subject: &Subject) -> Result<Option<Aggregate>, ReadError> {
+        let accepted = subject.in_family(Family::Submission);
+        let Some(first) = self.last(&accepted.to_string()).await? else {
+            return Ok(None);
+        };
+        Ok(fold(&self.complete(accepted_event(first)?).await?))
+    }
+
+    /// Reads every event of one submission, in order; empty when there is no such submission.
+    pub async fn history(&self, id: SubmissionId) -> Result<Vec<Stored>, ReadError> {
+        let filter = Subject::lookup_filter(Family::Submission, id);
+        match self.last(&filter).await? {
+            Some(first) => self.complete(accepted_event(first)?).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns the sequence of the last event in the ledger.
+    pub async fn last_sequence(&self) -> Result<u64, ReadError> {
+        Ok(self.usage().await?.last_sequence)
+    }
+
+    /// Returns how full the ledger is. New submissions are admitted up to 80 %, so that outcomes always have room.
+    pub async fn usage(&self) -> Result<Usage, ReadError> {
+        retried(|| self.store.usage()).await
+    }
+
+    /// Reads what follows an accepted event: the end first, so that what comes meanwhile is left for the next read.
+    async fn complete(&self, first: Stored) -> Result<Vec<Stored>, ReadError> {
+        let outcome = first.subject.in_family(Family::Outcome).to_string();
+        let mut events = vec![first];
+        let Some(last) = self.last(&outcome).await? else {
+            return Ok(events);
+        };
+        let mut from = 1;
+        while from < last.sequence {
+            let found = retried(|| self.store.next(&outcome, from)).await?;
+            let Some(message) = found.filter(|message| message.sequence < last.sequence) else {
+                break;
+            };
+            from = message.sequence + 1;
+            events.push(Stored::read(message)?);
+        }
+        events.push(Stored::read(last)?);
+        Ok(events)
+    }
+
+    pub(crate) async fn last(&self, filter: &str) -> Result<Option<Message>, ReadError> {
+        retried(|| self.store.last(filter)).await
+    }
+}
+
+/// Folds a history as [`Ledger::history`] gives it.
+fn fold(history: &[Stored]) -> Option<Aggregate> {
+    let (first, rest) = history.split_first()?;
+    let mut aggregate = Aggregate::begin(first);
+    for stored in rest {
+        aggregate.push(&stored.recorded);
+    }
+    Some(aggregate)
+}
+
+fn accepted_event(message: Message) -> Result<Stored, ReadError> {
+    let stored = Stored::read(message)?;
+    if matches!(stored.recorded.envelope.event, Event::Accepted(_)) {
+        return Ok(stored);
+    }
+    Err(ReadError::NotAccepted { sequence: stored.recorded.sequence, subject: stored.subject })
+}
+
+/// Repeats a read, which changes nothing, until it is answered or the deadline has come.
+async fn retried<T, F>(read: impl Fn() -> F) -> Result<T, ReadError>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    let deadline = Instant::now() + READ_DEADLINE;
+    let mut backoff = Backoff::quick();
+    loop {
+        match read().await {
+            Ok(found) => return Ok(found),
+            Err(fault) => {
+                if !backoff.wait_until(deadline).await {
+                    return Err(ReadError::Unavailable(fault));
+                }
+            }
+        }
+    }
+}

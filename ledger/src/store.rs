@@ -1,0 +1,137 @@
+//! The seam between the ledger's rules and what stores its messages. Knows messages, not events.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use events::Timestamp;
+use futures::stream::BoxStream;
+
+/// What goes wrong below us, whatever it is.
+pub type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// The most messages on one subject: a guard against a submission that runs away (design §4.1).
+pub const SUBJECT_MESSAGES_MAX: u32 = 512;
+
+/// A stream of stored messages in order.
+#[async_trait]
+pub trait EventStore: Debug + Send + Sync {
+    /// Offers one message once, and reports what is known of it.
+    async fn publish(&self, publication: &Publication) -> Result<Ack, PublishError>;
+
+    /// Returns the last message whose subject matches `filter`, as the stream's leader knows it.
+    async fn last(&self, filter: &str) -> Result<Option<Message>, Fault>;
+
+    /// Returns the first message on the literal `subject` at or after `from`, as the stream's leader knows it.
+    async fn next(&self, subject: &str, from: u64) -> Result<Option<Message>, Fault>;
+
+    /// Returns the message at `sequence`, as the stream's leader knows it.
+    async fn get(&self, sequence: u64) -> Result<Option<Message>, Fault>;
+
+    /// Returns how full the stream is.
+    async fn usage(&self) -> Result<Usage, Fault>;
+
+    /// Yields every message from `from` on, in order, for ever. Faults of the connection are waited out in here.
+    fn follow(&self, from: u64) -> BoxStream<'static, Message>;
+}
+
+/// One message as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its literal subject.
+    pub subject: String,
+    /// Its place in the stream, from 1.
+    pub sequence: u64,
+    /// The server's clock when it was stored.
+    pub stored_at: Timestamp,
+    /// The id that it was published under.
+    pub id: Option<String>,
+    /// Its bytes.
+    pub payload: Bytes,
+}
+
+/// A message to be stored, and the condition under which it may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// The literal subject.
+    pub subject: String,
+    /// The id: the store keeps one message of each for a while, whatever is offered.
+    pub id: String,
+    /// What the last message must be.
+    pub expected: Expected,
+    /// The stored type of the event.
+    pub kind: &'static str,
+    /// The trace context of the writer's work.
+    pub traceparent: Option<String>,
+    /// The bytes.
+    pub payload: Bytes,
+}
+
+/// The condition of a [`Publication`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The last message on the publication's own subject has this sequence; 0 for none.
+    Last(u64),
+    /// No message matches this filter. Every writer below it must use the very same filter, or none is safe.
+    NoneMatching(String),
+}
+
+/// A store's word that a message is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// Where the message stands.
+    pub sequence: u64,
+    /// Whether a message with this id stood there before.
+    pub duplicate: bool,
+}
+
+/// Why there is no [`Ack`].
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Another message than expected is the last one; perhaps our own from an earlier try.
+    #[error("another message is the last one")]
+    WrongLast,
+    /// Another message for the subject, or our own earlier try, is on its way.
+    #[error("another message is on its way")]
+    InFlight,
+    /// The stream has no room.
+    #[error("the stream is full")]
+    Full,
+    /// The subject has [`SUBJECT_MESSAGES_MAX`] messages.
+    #[error("the subject is full")]
+    SubjectFull,
+    /// The message is larger than the server takes.
+    #[error("the message is too large")]
+    TooLarge,
+    /// Nobody was there to take it. It is not stored.
+    #[error("nobody takes messages")]
+    Away(#[source] Fault),
+    /// It was sent and no answer came. It may be stored.
+    #[error("no answer came")]
+    Unknown(#[source] Fault),
+    /// The server will never take it. It is not stored.
+    #[error("the server refuses")]
+    Refused(#[source] Fault),
+}
+
+/// How full a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes stored.
+    pub bytes: u64,
+    /// Bytes that may be stored.
+    pub bytes_max: u64,
+    /// Messages stored.
+    pub messages: u64,
+    /// The sequence of the first message; 1 more than the last one's when there is none.
+    pub first_sequence: u64,
+    /// The sequence of the last message, 0 when there never was one.
+    pub last_sequence: u64,
+}
+
+impl Usage {
+    /// Returns how much of the room is used, in percent.
+    pub fn percent(&self) -> u64 {
+        self.bytes.saturating_mul(100) / self.bytes_max.max(1)
+    }
+}

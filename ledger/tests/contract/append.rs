@@ -1,0 +1,282 @@
+//! Appending through every mishap, on the fake: exactly one event, or an honest error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::envelope::Writer;
+use events::{Rejection, State};
+use ledger::memory::{Checks, MemoryStore, Mishap};
+use ledger::store::{EventStore as _, PublishError};
+use ledger::{Accepting, Aggregate, ExecuteError, Ledger, Unavailable};
+
+use crate::common::{
+    accepted, complete, fresh_id, kinds, request_cancellation, start, start_of_time, submit, writer,
+};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const BOTH_CHECKS: [Checks; 2] = [Checks::SequenceFirst, Checks::IdFirst];
+
+struct Given {
+    store: Arc<MemoryStore>,
+    ledger: Ledger,
+    aggregate: Aggregate,
+    executor: Writer,
+}
+
+/// A submission in a ledger whose store orders its checks in this way.
+async fn given(checks: Checks) -> Given {
+    let store = Arc::new(MemoryStore::new(Arc::new(start_of_time)).with_checks(checks));
+    let ledger =
+        Ledger::new(Arc::clone(&store) as _, Arc::new(start_of_time)).with_deadline(DEADLINE);
+    let aggregate = submit(&ledger).await;
+    Given { store, ledger, aggregate, executor: writer("executor") }
+}
+
+impl Given {
+    async fn start(&mut self) -> Result<Vec<events::Recorded>, ExecuteError> {
+        let command = start(1, self.executor.instance);
+        self.ledger.execute(&mut self.aggregate, command, &self.executor).await
+    }
+
+    async fn stored(&self) -> Vec<&'static str> {
+        let history = self.ledger.history(self.aggregate.id()).await.unwrap();
+        assert_eq!(ledger::verify::verify_chain(&history), []);
+        history.iter().map(|stored| stored.recorded.envelope.event.kind()).collect()
+    }
+}
+
+fn maybe_stored(error: ExecuteError) -> bool {
+    let ExecuteError::Unavailable(Unavailable { maybe_stored, .. }) = error else {
+        panic!("{error:?}");
+    };
+    maybe_stored
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_without_mishap_is_recorded_in_order() {
+    let mut given = given(Checks::SequenceFirst).await;
+    given.start().await.unwrap();
+    let done =
+        given.ledger.execute(&mut given.aggregate, complete(1), &given.executor).await.unwrap();
+    assert_eq!(kinds(&done), ["execution.completed"]);
+    assert_eq!(given.aggregate.submission().unwrap().state, State::Completed);
+    assert_eq!(
+        given.stored().await,
+        ["submission.accepted", "execution.started", "execution.completed"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn mishaps_that_pass_leave_one_event() {
+    use Mishap::{AnswerLost, Away, InFlight, RequestLost};
+    for checks in BOTH_CHECKS {
+        for mishaps in [
+            vec![AnswerLost],
+            vec![RequestLost],
+            vec![Away, Away],
+            vec![InFlight, InFlight, InFlight],
+            vec![RequestLost, AnswerLost, Away, AnswerLost, InFlight],
+        ] {
+            let mut given = given(checks).await;
+            given.store.arrange(mishaps.clone());
+            let recorded = given.start().await.unwrap();
+            assert_eq!(kinds(&recorded), ["execution.started"], "{mishaps:?} {checks:?}");
+            assert_eq!(given.stored().await, ["submission.accepted", "execution.started"]);
+            // The next event names the one before it, so the digest in memory is that of what is stored.
+            given.ledger.execute(&mut given.aggregate, complete(1), &given.executor).await.unwrap();
+            assert_eq!(given.stored().await.len(), 3);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acceptance_whose_answer_is_lost_is_still_new() {
+    for checks in BOTH_CHECKS {
+        let given = given(checks).await;
+        given.store.arrange([Mishap::AnswerLost, Mishap::InFlight]);
+        let (id, api) = (fresh_id(), writer("api"));
+        let accepting = given.ledger.accept(id, accepted(), &api).await.unwrap();
+        assert!(matches!(accepting, Accepting::New(_)), "{accepting:?}");
+        assert_eq!(given.ledger.history(id).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_never_comes_is_reported_as_unknown() {
+    let mut given = given(Checks::SequenceFirst).await;
+    given.store.arrange(vec![Mishap::RequestLost; 10_000]);
+    assert!(maybe_stored(given.start().await.unwrap_err()));
+    assert_eq!(given.aggregate.submission().unwrap().state, State::Accepted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_never_sent_is_reported_as_not_stored() {
+    let mut given = given(Checks::SequenceFirst).await;
+    given.store.arrange(vec![Mishap::Away; 10_000]);
+    assert!(!maybe_stored(given.start().await.unwrap_err()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_command_after_an_unknown_answer_finds_its_own_event() {
+    for checks in BOTH_CHECKS {
+        let mut given = given(checks).await;
+        given.ledger = given.ledger.with_deadline(Duration::ZERO);
+        given.store.arrange([Mishap::AnswerLost]);
+        assert!(maybe_stored(given.start().await.unwrap_err()));
+        given.ledger = given.ledger.with_deadline(DEADLINE);
+        let recorded = given.start().await.unwrap();
+        assert_eq!(kinds(&recorded), ["execution.started"]);
+        assert_eq!(given.stored().await, ["submission.accepted", "execution.started"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_ledger_is_its_own_error_and_stores_nothing() {
+    let mut given = given(Checks::SequenceFirst).await;
+    given.store.arrange([Mishap::Full]);
+    let refused = given.start().await.unwrap_err();
+    assert!(matches!(refused, ExecuteError::Full), "{refused:?}");
+    assert_eq!(given.stored().await, ["submission.accepted"]);
+    given.start().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_ledger_after_an_unknown_answer_is_unknown() {
+    let mut lost = given(Checks::SequenceFirst).await;
+    lost.store.arrange([Mishap::RequestLost].into_iter().chain(vec![Mishap::Full; 10_000]));
+    assert!(maybe_stored(lost.start().await.unwrap_err()));
+
+    let mut found = given(Checks::SequenceFirst).await;
+    found.store.arrange([Mishap::AnswerLost, Mishap::Full]);
+    assert_eq!(kinds(&found.start().await.unwrap()), ["execution.started"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_executor_to_start_reads_again_and_is_rejected() {
+    for checks in BOTH_CHECKS {
+        let mut given = given(checks).await;
+        let mut stale = given.aggregate.clone();
+        given.start().await.unwrap();
+        let late = writer("late");
+        let refused = given.ledger.execute(&mut stale, start(1, late.instance), &late).await;
+        let rejected = matches!(refused, Err(ExecuteError::Rejected(Rejection::AlreadyRunning(1))));
+        assert!(rejected, "{refused:?}");
+        assert_eq!(stale.submission().unwrap().state, State::Running);
+        assert_eq!(given.stored().await, ["submission.accepted", "execution.started"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_writer_whose_command_is_still_legal_goes_on() {
+    let mut given = given(Checks::SequenceFirst).await;
+    let mut stale = given.aggregate.clone();
+    given.start().await.unwrap();
+    let api = writer("api");
+    let recorded = given.ledger.execute(&mut stale, request_cancellation(), &api).await.unwrap();
+    // An attempt runs by now, so its executor carries the cancellation out.
+    assert_eq!(kinds(&recorded), ["cancellation.requested"]);
+    assert_eq!(stale.submission().unwrap().state, State::Cancelling);
+    given.stored().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_of_what_waits_ends_it_in_one_command() {
+    for mishaps in [vec![], vec![Mishap::AnswerLost, Mishap::AnswerLost, Mishap::InFlight]] {
+        let given = given(Checks::SequenceFirst).await;
+        given.store.arrange(mishaps);
+        let (mut aggregate, api) = (given.aggregate.clone(), writer("api"));
+        let recorded =
+            given.ledger.execute(&mut aggregate, request_cancellation(), &api).await.unwrap();
+        assert_eq!(kinds(&recorded), ["cancellation.requested", "submission.cancelled"]);
+        assert_eq!(aggregate.submission().unwrap().state, State::Cancelled);
+        assert_eq!(given.stored().await.len(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_that_is_half_recorded_is_recorded() {
+    let given = given(Checks::SequenceFirst).await;
+    let (mut aggregate, api) = (given.aggregate.clone(), writer("api"));
+    // The first event passes, the second one never does.
+    given.store.arrange([Mishap::AnswerLost, Mishap::InFlight]);
+    given.store.arrange(vec![Mishap::Away; 10_000]);
+    let recorded =
+        given.ledger.execute(&mut aggregate, request_cancellation(), &api).await.unwrap();
+    assert_eq!(kinds(&recorded), ["cancellation.requested"]);
+    assert_eq!(aggregate.submission().unwrap().state, State::Cancelling);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_id_is_accepted_once_whatever_the_second_request_says() {
+    for checks in BOTH_CHECKS {
+        let given = given(checks).await;
+        let mut other = accepted();
+        other.lane = events::Lane::Submit;
+        other.pool = "extra".parse().unwrap();
+        let again =
+            given.ledger.accept(given.aggregate.id(), other, &writer("api2")).await.unwrap();
+        let Accepting::Existing(standing) = again else { panic!("{again:?}") };
+        assert_eq!(standing.subject, given.aggregate.subject);
+        assert_eq!(standing.accepted, given.aggregate.accepted);
+        assert_eq!(given.stored().await, ["submission.accepted"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_stands_elsewhere_is_refused_and_not_taken_for_ours() {
+    let mut given = given(Checks::IdFirst).await;
+    // Somebody published under the very id that our event will have.
+    let twin = given_twin(&given).await;
+    given.store.publish(&twin).await.unwrap();
+    let refused = given.start().await.unwrap_err();
+    assert!(matches!(refused, ExecuteError::Refused(_)), "{refused:?}");
+    assert_eq!(given.stored().await, ["submission.accepted"]);
+}
+
+/// The event of [`Given::start`], on a foreign subject.
+async fn given_twin(given: &Given) -> ledger::store::Publication {
+    let probe = MemoryStore::new(Arc::new(start_of_time));
+    let probe = Arc::new(probe);
+    let ledger = Ledger::new(Arc::clone(&probe) as _, Arc::new(start_of_time));
+    let mut copy = given.aggregate.clone();
+    let command = start(1, given.executor.instance);
+    ledger.execute(&mut copy, command, &given.executor).await.unwrap();
+    let message = probe.get(1).await.unwrap().unwrap();
+    ledger::store::Publication {
+        subject: "ledger.elsewhere".to_owned(),
+        id: message.id.unwrap(),
+        expected: ledger::store::Expected::Last(0),
+        kind: "execution.started",
+        traceparent: None,
+        payload: message.payload,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_too_large_is_its_own_error() {
+    let given = given(Checks::SequenceFirst).await;
+    let mut large = accepted();
+    large.args = vec!["x".repeat(1024 * 1024)];
+    let refused = given.ledger.accept(fresh_id(), large, &writer("api")).await.unwrap_err();
+    assert!(matches!(refused, ExecuteError::TooLarge), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_form_in_the_history_stops_a_writer() {
+    let mut given = given(Checks::SequenceFirst).await;
+    let outcome = given.aggregate.subject.in_family(events::Family::Outcome).to_string();
+    let first = given.store.get(1).await.unwrap().unwrap();
+    let newer = String::from_utf8(first.payload.to_vec()).unwrap();
+    given.store.put_raw(&outcome, newer.replace("accepted:1\"", "accepted:2\""));
+    let stopped = given.start().await.unwrap_err();
+    assert!(matches!(stopped, ExecuteError::Read(ledger::ReadError::Form { sequence: 2, .. })));
+}
+
+#[tokio::test]
+async fn the_fakes_mishaps_are_what_they_say() {
+    let given = given(Checks::SequenceFirst).await;
+    let twin = given_twin(&given).await;
+    given.store.arrange([Mishap::AnswerLost]);
+    assert!(matches!(given.store.publish(&twin).await, Err(PublishError::Unknown(_))));
+    assert!(given.store.last(&twin.subject).await.unwrap().is_some());
+}

@@ -1,0 +1,130 @@
+//! What the ledger's tests have in common: submissions to write about, writers, and stores to write to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use events::content::{Captured, Content};
+use events::envelope::Writer;
+use events::event::{
+    Accepted, CancellationRequested, Checker, Completed, Isolation, LanguageRef, Origin,
+    SourceFile, Started, Timings,
+};
+use events::{
+    BootId, Command, Digest, Exit, Lane, LimitPolicy, PoolName, Recorded, SubmissionId, Timestamp,
+    Usage, Verdict,
+};
+use ledger::testing::{NatsCluster, NatsServer, small_streams};
+use ledger::{Accepting, Aggregate, Clock, Connection, Ledger};
+use uuid::Uuid;
+
+/// A new id in every process and every call.
+pub(crate) fn fresh_uuid() -> Uuid {
+    static COUNTER: AtomicU64 = AtomicU64::new(1);
+    let low = COUNTER.fetch_add(1, Ordering::Relaxed);
+    Uuid::from_u64_pair(u64::from(std::process::id()), low)
+}
+
+pub(crate) fn fresh_id() -> SubmissionId {
+    SubmissionId::new(fresh_uuid())
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests of real servers run at the real time")]
+pub(crate) fn clock() -> Clock {
+    Arc::new(chrono::Utc::now)
+}
+
+pub(crate) fn start_of_time() -> Timestamp {
+    Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+pub(crate) fn pool() -> PoolName {
+    "core".parse().unwrap()
+}
+
+pub(crate) fn writer(name: &str) -> Writer {
+    Writer {
+        source: format!("/test/{name}"),
+        actor: format!("test:{name}"),
+        instance: BootId::new(fresh_uuid()),
+        traceparent: None,
+    }
+}
+
+pub(crate) fn accepted() -> Accepted {
+    let source = Content::Text("print('hello')".to_owned());
+    Accepted {
+        principal: "ada".parse().unwrap(),
+        lane: Lane::Run,
+        pool: pool(),
+        language: LanguageRef { slug: "python".parse().unwrap(), version: "3.11".to_owned() },
+        files: vec![SourceFile { name: "main.py".parse().unwrap(), content: source }],
+        stdin: Content::default(),
+        args: Vec::new(),
+        compiler_options: Vec::new(),
+        limits: LimitPolicy::default().default,
+        suite: None,
+        checker: Checker::default(),
+        stop_on_first_failure: false,
+        request_hash: Digest::of(b"request"),
+        origin: Origin::Native,
+    }
+}
+
+pub(crate) fn start(attempt: u32, boot_id: BootId) -> Command {
+    Command::Start(Started {
+        attempt,
+        executor: "box".parse().unwrap(),
+        boot_id,
+        image: "runledger/core:test".to_owned(),
+        image_digest: "sha256:0".to_owned(),
+        sandbox_profile: Digest::of(b"profile"),
+        isolation: Isolation::SingleUse,
+        kernel: "6.1".to_owned(),
+        cpu_model: "abacus".to_owned(),
+    })
+}
+
+pub(crate) fn complete(attempt: u32) -> Command {
+    Command::Complete(Box::new(Completed {
+        attempt,
+        verdict: Verdict::Finished,
+        exit: Some(Exit::Code(0)),
+        stopped_by: None,
+        usage: Usage::default(),
+        stdout: Captured::default(),
+        stderr: Captured::default(),
+        results: Vec::new(),
+        cases: None,
+        timings: Timings::default(),
+    }))
+}
+
+pub(crate) fn request_cancellation() -> Command {
+    Command::RequestCancellation(CancellationRequested { by: "user:ada".to_owned(), reason: None })
+}
+
+/// Puts a submission into the ledger.
+pub(crate) async fn submit(ledger: &Ledger) -> Aggregate {
+    match ledger.accept(fresh_id(), accepted(), &writer("api")).await.unwrap() {
+        Accepting::New(aggregate) => aggregate,
+        Accepting::Existing(aggregate) => panic!("{} was there before", aggregate.id()),
+    }
+}
+
+pub(crate) fn kinds(events: &[Recorded]) -> Vec<&'static str> {
+    events.iter().map(|recorded| recorded.envelope.event.kind()).collect()
+}
+
+/// A connection to a server on which everything is provisioned.
+pub(crate) async fn connect(server: &NatsServer) -> Connection {
+    let connection = Connection::open(&server.url(), "test").await.unwrap();
+    connection.provision(&small_streams(1, vec![server.monitor_url()])).await.unwrap();
+    connection
+}
+
+/// A connection to a cluster on which everything is provisioned with three replicas.
+pub(crate) async fn connect_cluster(cluster: &NatsCluster) -> Connection {
+    let connection = Connection::open(&cluster.urls(), "test").await.unwrap();
+    connection.provision(&small_streams(3, cluster.monitor_urls())).await.unwrap();
+    connection
+}

@@ -1,0 +1,143 @@
+//! Following: no hole, no unknown form, no restart goes unnoticed or loses anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream;
+use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
+use futures::{FutureExt as _, StreamExt as _};
+use ledger::memory::MemoryStore;
+use ledger::testing::NatsServer;
+use ledger::{Connection, FollowError, Ledger, ReadError};
+use tokio::time::timeout;
+
+use crate::common::{clock, connect, fresh_id, start_of_time, submit};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn in_memory() -> (Arc<MemoryStore>, Ledger) {
+    let store = Arc::new(MemoryStore::new(Arc::new(start_of_time)));
+    let ledger = Ledger::new(Arc::clone(&store) as _, Arc::new(start_of_time));
+    (store, ledger)
+}
+
+#[tokio::test]
+async fn a_removed_event_is_a_hole_and_the_end() {
+    let (store, ledger) = in_memory();
+    for _ in 0..4 {
+        submit(&ledger).await;
+    }
+    store.remove(3);
+    let mut following = ledger.follow(0);
+    assert_eq!(following.next().await.unwrap().unwrap().recorded.sequence, 1);
+    assert_eq!(following.next().await.unwrap().unwrap().recorded.sequence, 2);
+    let hole = following.next().await.unwrap();
+    assert!(matches!(hole, Err(FollowError::Hole { expected: 3, found: 4 })), "{hole:?}");
+    assert!(following.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_batch_ends_before_the_event_that_cannot_be_read() {
+    let (store, ledger) = in_memory();
+    submit(&ledger).await;
+    submit(&ledger).await;
+    store.put_raw(&format!("ledger.submission.run.core.{}", fresh_id()), "{}");
+    let mut following = ledger.follow_batches(1, 500);
+    assert_eq!(following.next().await.unwrap().unwrap().len(), 2);
+    let unread = following.next().await.unwrap();
+    let form = matches!(unread, Err(FollowError::Read(ReadError::Form { sequence: 3, .. })));
+    assert!(form, "{unread:?}");
+    assert!(following.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_foreign_subject_is_an_error() {
+    let (store, ledger) = in_memory();
+    store.put_raw("ledger.weather.today", "{}");
+    let unread = ledger.follow(1).next().await.unwrap();
+    let foreign = matches!(unread, Err(FollowError::Read(ReadError::Subject { sequence: 1, .. })));
+    assert!(foreign, "{unread:?}");
+}
+
+#[tokio::test]
+async fn batches_are_what_is_ready_and_bounded() {
+    let (_store, ledger) = in_memory();
+    for _ in 0..1_000 {
+        submit(&ledger).await;
+    }
+    let mut following = ledger.follow_batches(1, 300);
+    let mut sizes = Vec::new();
+    while let Some(Some(batch)) = following.next().now_or_never() {
+        sizes.push(batch.unwrap().len());
+    }
+    assert_eq!(sizes, [300, 300, 300, 100]);
+    submit(&ledger).await;
+    assert_eq!(following.next().await.unwrap().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_bounded_replay_ends_at_its_last_event() {
+    let (_store, ledger) = in_memory();
+    for _ in 0..10 {
+        submit(&ledger).await;
+    }
+    let sequences = |from, last| {
+        let batches = ledger.follow_until(from, last, 3).collect::<Vec<_>>();
+        batches.map(|batches| {
+            let all = batches.into_iter().flat_map(Result::unwrap);
+            all.map(|stored| stored.recorded.sequence).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(sequences(1, 4).await, [1, 2, 3, 4]);
+    assert_eq!(sequences(7, 10).await, [7, 8, 9, 10]);
+    assert!(sequences(5, 4).await.is_empty());
+    assert!(sequences(1, 0).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_follower_outlives_restarts_of_the_server() {
+    let mut server = NatsServer::start().await;
+    let ledger = connect(&server).await.ledger(clock());
+    let mut following = ledger.follow(1);
+    for round in 0..3 {
+        submit(&ledger).await;
+        let next = timeout(SOON, following.next()).await.unwrap().unwrap().unwrap();
+        assert_eq!(next.recorded.sequence, 2 * round + 1);
+        server.kill();
+        assert!(following.next().now_or_never().is_none());
+        server.restart().await;
+        submit(&ledger).await;
+        let next = timeout(SOON, following.next()).await.unwrap().unwrap().unwrap();
+        assert_eq!(next.recorded.sequence, 2 * round + 2);
+    }
+}
+
+/// A stream from which messages can be removed, as no stream of ours.
+async fn soft_stream(server: &NatsServer) -> (jetstream::stream::Stream, Ledger) {
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let config = jetstream::stream::Config {
+        name: LEDGER_STREAM.to_owned(),
+        subjects: vec![LEDGER_SUBJECTS.to_owned()],
+        ..jetstream::stream::Config::default()
+    };
+    let stream = jetstream::new(client).create_stream(config).await.unwrap();
+    let connection = Connection::open(&server.url(), "test").await.unwrap();
+    (stream, connection.ledger(clock()))
+}
+
+#[tokio::test]
+async fn messages_that_were_removed_on_a_real_server_are_holes() {
+    let server = NatsServer::start().await;
+    let (stream, ledger) = soft_stream(&server).await;
+    for _ in 0..5 {
+        submit(&ledger).await;
+    }
+    stream.delete_message(3).await.unwrap();
+    let seen: Vec<_> = timeout(SOON, ledger.follow(1).collect()).await.unwrap();
+    assert_eq!(seen.len(), 3);
+    assert!(matches!(seen[2], Err(FollowError::Hole { expected: 3, found: 4 })), "{:?}", seen[2]);
+
+    stream.purge().sequence(3).await.unwrap();
+    let seen: Vec<_> = timeout(SOON, ledger.follow(1).collect()).await.unwrap();
+    assert!(matches!(seen[..], [Err(FollowError::Hole { expected: 1, found: 4 })]), "{seen:?}");
+}

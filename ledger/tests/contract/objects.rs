@@ -1,0 +1,122 @@
+//! Objects: named by their content, written once, and never taken for what they are not.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{self, object_store::ObjectStore};
+use events::{Content, Digest, ObjectBucket, ObjectRef};
+use futures::future::join_all;
+use ledger::testing::{NatsServer, small_streams};
+use ledger::{Connection, ObjectError};
+
+use crate::common::connect;
+
+/// Several chunks, and no whole number of them.
+fn large() -> Vec<u8> {
+    (0..300_001_u32).map(|n| u8::try_from(n % 251).unwrap()).collect()
+}
+
+async fn bucket(server: &NatsServer, bucket: ObjectBucket) -> ObjectStore {
+    let client = async_nats::connect(server.url()).await.unwrap();
+    jetstream::new(client).get_object_store(bucket.name()).await.unwrap()
+}
+
+async fn messages_in(server: &NatsServer, bucket: ObjectBucket) -> u64 {
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let name = format!("OBJ_{}", bucket.name());
+    jetstream::new(client).get_stream(name).await.unwrap().cached_info().state.messages
+}
+
+#[tokio::test]
+async fn what_is_put_is_got_by_everybody_at_once() {
+    let server = NatsServer::start().await;
+    let objects = connect(&server).await.objects();
+    let other = Connection::open(&server.url(), "other").await.unwrap().objects();
+    for bucket in ObjectBucket::ALL {
+        for bytes in [Vec::new(), b"x".to_vec(), large()] {
+            let object = objects.put(bucket, bytes.clone()).await.unwrap();
+            assert_eq!(object, ObjectRef::of(bucket, &bytes));
+            assert_eq!(other.get(&object).await.unwrap(), bytes);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_there_is_not_written_again() {
+    let server = NatsServer::start().await;
+    let objects = connect(&server).await.objects();
+    let first = objects.put(ObjectBucket::Outputs, large()).await.unwrap();
+    let before = messages_in(&server, ObjectBucket::Outputs).await;
+    let again = objects.put(ObjectBucket::Outputs, large()).await.unwrap();
+    assert_eq!(first, again);
+    assert_eq!(messages_in(&server, ObjectBucket::Outputs).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_writers_of_one_object_agree() {
+    let server = NatsServer::start().await;
+    let objects = connect(&server).await.objects();
+    let writers = (0..8).map(|_| objects.put(ObjectBucket::Sources, large()));
+    for written in join_all(writers).await {
+        assert_eq!(objects.get(&written.unwrap()).await.unwrap(), large());
+    }
+}
+
+#[tokio::test]
+async fn small_content_stays_inline_and_large_content_becomes_an_object() {
+    let server = NatsServer::start().await;
+    let objects = connect(&server).await.objects();
+    let small = objects.store(ObjectBucket::Sources, b"hi".to_vec(), 2).await.unwrap();
+    assert_eq!(small, Content::Text("hi".to_owned()));
+    let stored = objects.store(ObjectBucket::Sources, b"hi!".to_vec(), 2).await.unwrap();
+    assert_eq!(stored, Content::Object(ObjectRef::of(ObjectBucket::Sources, b"hi!")));
+    assert_eq!(objects.resolve(&small).await.unwrap(), b"hi");
+    assert_eq!(objects.resolve(&stored).await.unwrap(), b"hi!");
+}
+
+#[tokio::test]
+async fn an_absent_object_is_absent() {
+    let server = NatsServer::start().await;
+    let objects = connect(&server).await.objects();
+    let object = ObjectRef::of(ObjectBucket::Tests, b"never put");
+    let absent = objects.get(&object).await;
+    assert!(matches!(&absent, Err(ObjectError::Absent(named)) if *named == object), "{absent:?}");
+}
+
+#[tokio::test]
+async fn an_object_that_is_not_what_its_name_says_is_corrupt() {
+    let server = NatsServer::start().await;
+    let objects = connect(&server).await.objects();
+    let store = bucket(&server, ObjectBucket::Outputs).await;
+    let named = ObjectRef { sha256: Digest::of(b"good"), bucket: ObjectBucket::Outputs, bytes: 4 };
+    for wrong in ["evil", "longer", "s", ""] {
+        store.put(named.sha256.to_string().as_str(), &mut wrong.as_bytes()).await.unwrap();
+        let corrupt = objects.get(&named).await;
+        assert!(matches!(corrupt, Err(ObjectError::Corrupt(_))), "{wrong:?}: {corrupt:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_bucket_says_so() {
+    let server = NatsServer::start().await;
+    let connection = Connection::open(&server.url(), "test").await.unwrap();
+    let mut settings = small_streams(1, vec![server.monitor_url()]);
+    settings.objects_bytes_max = 100 * 1024;
+    connection.provision(&settings).await.unwrap();
+    let objects = connection.objects();
+    let refused = objects.put(ObjectBucket::Sources, large()).await;
+    assert!(matches!(refused, Err(ObjectError::Full(ObjectBucket::Sources))), "{refused:?}");
+    let absent = objects.get(&ObjectRef::of(ObjectBucket::Sources, &large())).await;
+    assert!(matches!(absent, Err(ObjectError::Absent(_))), "{absent:?}");
+}
+
+#[tokio::test]
+async fn a_put_waits_out_a_restart() {
+    let mut server = NatsServer::start().await;
+    let objects = connect(&server).await.objects();
+    server.kill();
+    let (object, ()) = tokio::join!(objects.put(ObjectBucket::Sources, large()), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        server.restart().await;
+    });
+    assert_eq!(objects.get(&object.unwrap()).await.unwrap(), large());
+}

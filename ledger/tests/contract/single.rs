@@ -1,0 +1,117 @@
+//! The ledger on one real server.
+
+use ledger::testing::{NatsServer, small_streams};
+use ledger::{Accepting, Connection, ExecuteError, Ledger};
+
+use crate::common::{accepted, clock, connect, fresh_id, start, submit, writer};
+use crate::load::{
+    Load, a_lost_answer_leaves_one_event, one_acceptance_wins_each_round,
+    one_writer_wins_each_round,
+};
+
+const WRITERS: usize = 16;
+const ROUNDS: usize = 50;
+
+/// Ledgers on connections of their own.
+async fn ledgers(server: &NatsServer) -> Vec<Ledger> {
+    let mut ledgers = vec![connect(server).await.ledger(clock())];
+    for _ in 1..WRITERS {
+        let connection = Connection::open(&server.url(), "writer").await.unwrap();
+        ledgers.push(connection.ledger(clock()));
+    }
+    ledgers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_writers_one_wins() {
+    let server = NatsServer::start().await;
+    let ledgers = ledgers(&server).await;
+    one_writer_wins_each_round(&ledgers, ROUNDS).await;
+    one_acceptance_wins_each_round(&ledgers, ROUNDS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_leaves_one_event_on_a_single_server() {
+    let server = NatsServer::start().await;
+    a_lost_answer_leaves_one_event(connect(&server).await.store()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
+    let mut server = NatsServer::start().await;
+    let ledger = connect(&server).await.ledger(clock());
+    let load = Load::begin(&ledger, WRITERS);
+    for _ in 0..3 {
+        load.more(300).await;
+        server.kill();
+        server.restart().await;
+    }
+    load.more(300).await;
+    load.check().await;
+}
+
+#[tokio::test]
+async fn a_full_stream_refuses_and_leaves_nothing_half_done() {
+    let server = NatsServer::start().await;
+    let connection = Connection::open(&server.url(), "test").await.unwrap();
+    let mut settings = small_streams(1, vec![server.monitor_url()]);
+    settings.ledger_bytes_max = 64 * 1024;
+    connection.provision(&settings).await.unwrap();
+    let ledger = connection.ledger(clock());
+
+    let mut aggregate = submit(&ledger).await;
+    let (refused, id) = loop {
+        let id = fresh_id();
+        match ledger.accept(id, accepted(), &writer("api")).await {
+            Ok(Accepting::New(_)) => {}
+            other => break (other, id),
+        }
+    };
+    assert!(matches!(refused, Err(ExecuteError::Full)), "{refused:?}");
+    assert!(ledger.history(id).await.unwrap().is_empty());
+    assert!(ledger.usage().await.unwrap().percent() >= 95);
+
+    let executor = writer("executor");
+    let refused = ledger.execute(&mut aggregate, start(1, executor.instance), &executor).await;
+    assert!(matches!(refused, Err(ExecuteError::Full)), "{refused:?}");
+    assert_eq!(ledger.history(aggregate.id()).await.unwrap().len(), 1);
+
+    // With more room the same command goes through: the refusal left nothing behind.
+    settings.ledger_bytes_max *= 2;
+    connection.provision(&settings).await.unwrap();
+    ledger.execute(&mut aggregate, start(1, executor.instance), &executor).await.unwrap();
+    assert_eq!(ledger.history(aggregate.id()).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_submission_is_found_without_its_lane_and_pool() {
+    let server = NatsServer::start().await;
+    let ledger = connect(&server).await.ledger(clock());
+    let mut aggregate = submit(&ledger).await;
+    let executor = writer("executor");
+    ledger.execute(&mut aggregate, start(1, executor.instance), &executor).await.unwrap();
+    submit(&ledger).await;
+
+    let found = ledger.load(aggregate.id()).await.unwrap().unwrap();
+    assert_eq!(found.subject, aggregate.subject);
+    assert_eq!(found.accepted, aggregate.accepted);
+    assert_eq!(found.head, aggregate.head);
+    assert_eq!(found.submission().unwrap().sequence, 2);
+    assert!(ledger.load_at(&aggregate.subject).await.unwrap().is_some());
+    assert!(ledger.load(fresh_id()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_connection_knows_whether_the_ledger_answers() {
+    let mut server = NatsServer::start().await;
+    let connection = connect(&server).await;
+    connection.ready().await.unwrap();
+    server.kill();
+    assert!(connection.ready().await.is_err());
+    let ledger = connection.ledger(clock()).with_deadline(std::time::Duration::from_millis(300));
+    let refused = ledger.accept(fresh_id(), accepted(), &writer("api")).await;
+    assert!(matches!(refused, Err(ExecuteError::Unavailable(_))), "{refused:?}");
+    server.restart().await;
+    submit(&connection.ledger(clock())).await;
+    connection.ready().await.unwrap();
+}

@@ -1,0 +1,93 @@
+//! The routes that operators and probes ask: `/health/live`, `/health/ready`, one per check, and `/metrics`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures::future::{BoxFuture, join_all};
+use serde_json::{Map, Value, json};
+
+use crate::telemetry::Metrics;
+
+/// How long one check may take.
+pub const CHECK_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// One thing that a service cannot work without: `Ok`, or why it is not well.
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// The checks of a service, by name.
+#[derive(Clone, Default)]
+pub struct Checks(Vec<(&'static str, Check)>);
+
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl Checks {
+    /// Makes a list without checks: a service that is ready as soon as it answers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a check, asked under `/health/<name>` and with all others under `/health/ready`. Its error goes to the client.
+    #[must_use]
+    pub fn with<F, T>(mut self, name: &'static str, check: F) -> Self
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.0.push((name, Arc::new(move || Box::pin(check()))));
+        self
+    }
+
+    /// Runs every check at the same time, each within [`CHECK_TIME_MAX`].
+    async fn run(&self) -> Response {
+        let results = join_all(self.0.iter().map(|(name, check)| run(name, check))).await;
+        let well = results.iter().all(|(_, result)| result.is_ok());
+        let checks: Map<String, Value> =
+            results.into_iter().map(|(name, result)| (name.to_owned(), shown(result))).collect();
+        let (status, word) = if well {
+            (StatusCode::OK, "ok")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+        };
+        (status, axum::Json(json!({"status": word, "checks": checks}))).into_response()
+    }
+}
+
+async fn run(name: &'static str, check: &Check) -> (&'static str, Result<(), String>) {
+    let late = || Err(format!("no answer within {} ms", CHECK_TIME_MAX.as_millis()));
+    (name, tokio::time::timeout(CHECK_TIME_MAX, check()).await.unwrap_or_else(|_| late()))
+}
+
+fn shown(result: Result<(), String>) -> Value {
+    match result {
+        Ok(()) => json!({"ok": true}),
+        Err(detail) => json!({"ok": false, "detail": detail}),
+    }
+}
+
+/// Returns the routes of a service's health and metrics, to be merged into its router before the middleware.
+pub fn router<S: Clone + Send + Sync + 'static>(checks: &Checks, metrics: Metrics) -> Router<S> {
+    let live = || async { axum::Json(json!({"status": "ok"})) };
+    let all = checks.clone();
+    let router = Router::new()
+        .route("/health/live", get(live))
+        .route("/health/ready", get(move || async move { all.run().await }))
+        .route("/metrics", get(move || async move { exposition(&metrics) }));
+    checks.0.iter().fold(router, |router, (name, check)| {
+        let one = Checks(vec![(name, check.clone())]);
+        router.route(&format!("/health/{name}"), get(move || async move { one.run().await }))
+    })
+}
+
+fn exposition(metrics: &Metrics) -> impl IntoResponse + use<> {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+}

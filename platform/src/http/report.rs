@@ -1,0 +1,98 @@
+//! What is told of a request at its end: one log line and two metrics, also when the client went away before the answer.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{Method, StatusCode};
+use tracing::{debug, info};
+
+const REQUESTS_TOTAL: &str = "http_requests_total";
+const REQUEST_DURATION_SECONDS: &str = "http_request_duration_seconds";
+
+/// The status in logs and metrics of a request whose client did not wait for the answer.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Describes the metrics of this module, at a service's start.
+pub fn describe() {
+    use crate::telemetry::describe;
+    describe::counters(&[(REQUESTS_TOTAL, "Requests answered, by method, route and status.")]);
+    describe::durations(&[(
+        REQUEST_DURATION_SECONDS,
+        "Time from a request's head to its answer's, by method and route.",
+    )]);
+}
+
+/// A request in flight; its end is told when it is dropped.
+#[derive(Debug)]
+pub(super) struct Report {
+    method: &'static str,
+    route: String,
+    started: Instant,
+    status: u16,
+}
+
+impl Report {
+    /// Starts the watch.
+    pub(super) fn start(request: &Request) -> Self {
+        // The template and not the path: a path has ids, and so as many values as there are submissions.
+        let route =
+            request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
+        let method = label(request.method());
+        Self {
+            method,
+            route: route.to_owned(),
+            started: Instant::now(),
+            status: CLIENT_CLOSED_REQUEST,
+        }
+    }
+
+    /// Tells the end.
+    pub(super) fn answered(mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let (method, route) = (self.method, std::mem::take(&mut self.route));
+        let elapsed = self.started.elapsed();
+        let elapsed_ms = elapsed.as_secs_f64() * 1_000.0;
+        let status = self.status;
+        // Probes come every few seconds from everywhere and say nothing about clients.
+        if route.starts_with("/health/") || route == "/metrics" {
+            debug!(
+                http.method = method,
+                http.route = route,
+                http.status = status,
+                elapsed_ms,
+                "request"
+            );
+        } else {
+            info!(
+                http.method = method,
+                http.route = route,
+                http.status = status,
+                elapsed_ms,
+                "request"
+            );
+        }
+        metrics::histogram!(REQUEST_DURATION_SECONDS, "method" => method, "route" => route.clone())
+            .record(elapsed);
+        metrics::counter!(REQUESTS_TOTAL, "method" => method, "route" => route, "status" => status.to_string()).increment(1);
+    }
+}
+
+/// A label of few values, whatever a client calls its method.
+fn label(method: &Method) -> &'static str {
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    const NAMES: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.iter().position(|known| known == method).map_or("OTHER", |place| NAMES[place])
+}

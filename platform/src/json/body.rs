@@ -1,0 +1,73 @@
+//! Reading a request's body into memory, within bounds of size and time. What is left unread is the business of `http`, which drains it.
+
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use futures::StreamExt;
+
+use crate::problem::Problem;
+
+/// The largest body that is read where no layer says otherwise.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a client may take to send its body.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A limit on bodies, put on a router by [`BodyLimit::layer`].
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimit(usize);
+
+impl BodyLimit {
+    /// Returns a layer that sets the limit of the routes inside it.
+    pub fn layer(bytes_max: usize) -> Extension<Self> {
+        Extension(Self(bytes_max))
+    }
+}
+
+/// Reads a body that is announced as JSON: 415 if it is not, 413 over the limit, 408 if it does not come in time.
+pub async fn read_body(request: Request) -> Result<Bytes, Problem> {
+    if !announces_json(request.headers()) {
+        return Err(Problem::unsupported_media_type());
+    }
+    let limit = request.extensions().get::<BodyLimit>().map_or(BODY_BYTES_MAX, |limit| limit.0);
+    let announced = announced_bytes(request.headers());
+    if announced.is_some_and(|bytes| bytes > limit) {
+        return Err(Problem::too_large(limit));
+    }
+    let reading = collect(request.into_body(), limit, announced.unwrap_or_default());
+    tokio::time::timeout(BODY_TIME_MAX, reading)
+        .await
+        .unwrap_or_else(|_| Err(Problem::request_timeout()))
+}
+
+async fn collect(body: Body, limit: usize, announced: usize) -> Result<Bytes, Problem> {
+    let mut stream = body.into_data_stream();
+    let mut all = Vec::with_capacity(announced);
+    while let Some(chunk) = stream.next().await {
+        let chunk =
+            chunk.map_err(|_gone| Problem::malformed("the body broke off before its end"))?;
+        if all.len() + chunk.len() > limit {
+            return Err(Problem::too_large(limit));
+        }
+        all.extend_from_slice(&chunk);
+    }
+    Ok(all.into())
+}
+
+/// Returns whether the media type is `application/json` or `application/…+json`, whatever its parameters.
+fn announces_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(subtype) = essence.strip_prefix("application/") else { return false };
+    subtype == "json" || subtype.ends_with("+json")
+}
+
+fn announced_bytes(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

@@ -1,0 +1,43 @@
+//! The projector's configuration: sections that it shares with other services, and nothing of its own.
+
+use platform::config::{
+    ConfigError, HttpConfig, LogConfig, MongoConfig, NatsConfig, PostgresConfig, ServiceArgs,
+};
+use serde::Deserialize;
+
+/// The built-in defaults.
+const DEFAULTS: &str = include_str!("../defaults.toml");
+
+/// What can be configured.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where health and metrics are served.
+    pub http: HttpConfig,
+    /// Where the ledger is.
+    pub nats: NatsConfig,
+    /// Where `results` is kept.
+    pub postgres: PostgresConfig,
+    /// Where `progress` is kept.
+    pub mongo: MongoConfig,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Loads the configuration.
+    pub fn load(args: &ServiceArgs) -> Result<Self, ConfigError> {
+        args.load(DEFAULTS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_a_whole_configuration() {
+        let config: Config = platform::config::load_from(DEFAULTS, None, []).unwrap();
+        assert_eq!(config.http.listen.port(), 8084);
+    }
+}

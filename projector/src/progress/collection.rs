@@ -1,0 +1,178 @@
+//! Collections of guarded documents: each names the last event folded into it, and a write holds only if it still names
+//! the one that was loaded.
+
+use futures::TryStreamExt as _;
+use mongodb::Database;
+use mongodb::bson::{self, Bson, Document, RawDocumentBuf, doc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::solved::Solved;
+use super::tracked::Tracked;
+use super::view::Progress;
+use crate::error::{Impossible, ProjectionError};
+
+/// How many updates go into one command (reference/store-limits.md §8: batches of 100 are enough).
+const UPDATES_MAX: usize = 100;
+/// How many documents come in one answer: those of a whole batch.
+const CURSOR_DOCUMENTS: u32 = 1_000;
+/// The server's code of a second document with one key.
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// A document that names the last event folded into it.
+pub trait Guarded: Serialize + DeserializeOwned + Send + Sync {
+    /// Where such documents lie.
+    const COLLECTION: &'static str;
+
+    /// Returns the document's key.
+    fn key(&self) -> impl Serialize + '_;
+
+    /// Returns the last event folded into it.
+    fn last_seq(&self) -> u64;
+}
+
+impl Guarded for Progress {
+    const COLLECTION: &'static str = "progress_v1";
+
+    fn key(&self) -> impl Serialize + '_ {
+        &self.key
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+}
+
+impl Guarded for Solved {
+    const COLLECTION: &'static str = "progress_solved_v1";
+
+    fn key(&self) -> impl Serialize + '_ {
+        &self.key
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+}
+
+impl Guarded for Tracked {
+    const COLLECTION: &'static str = "progress_submissions_v1";
+
+    fn key(&self) -> impl Serialize + '_ {
+        &self.key
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+}
+
+/// A document to be written over the one that was loaded.
+#[derive(Debug)]
+pub(super) struct Replacement<'a, T> {
+    /// The new document.
+    pub(super) document: &'a T,
+    /// The last event folded into the loaded one; absent where there was none.
+    pub(super) loaded: Option<u64>,
+}
+
+/// What came of a guarded write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// Every document.
+    All,
+    /// Another writer was faster at one document or more: load them again.
+    Conflict,
+}
+
+/// Loads the documents with these keys; those that do not exist are absent.
+pub(super) async fn load<T: Guarded>(
+    database: &Database,
+    keys: impl IntoIterator<Item = impl Serialize>,
+) -> Result<Vec<T>, ProjectionError> {
+    let keys: Vec<Bson> = keys.into_iter().map(|key| to_bson(&key)).collect::<Result<_, _>>()?;
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found: Vec<RawDocumentBuf> = database
+        .collection(T::COLLECTION)
+        .find(doc! {"_id": {"$in": keys}})
+        .batch_size(CURSOR_DOCUMENTS)
+        .await?
+        .try_collect()
+        .await?;
+    found.iter().map(|raw| read(T::COLLECTION, raw)).collect()
+}
+
+/// Writes documents, each only if it is still as it was loaded.
+pub(super) async fn write<T: Guarded>(
+    database: &Database,
+    replacements: &[Replacement<'_, T>],
+) -> Result<Written, ProjectionError> {
+    let mut written = Written::All;
+    for chunk in replacements.chunks(UPDATES_MAX) {
+        let updates = chunk.iter().map(update).collect::<Result<Vec<_>, _>>()?;
+        // One acknowledgement is enough here: the checkpoint waits for all of them, and comes last in the oplog.
+        let answer = database
+            .run_command(doc! {
+                "update": T::COLLECTION,
+                "updates": updates,
+                "ordered": false,
+                "writeConcern": {"w": 1},
+            })
+            .await?;
+        if outcome(&answer, chunk.len())? == Written::Conflict {
+            written = Written::Conflict;
+        }
+    }
+    Ok(written)
+}
+
+/// Reads a document, or says which one is impossible and where.
+pub(super) fn read<T: DeserializeOwned>(
+    collection: &'static str,
+    raw: &RawDocumentBuf,
+) -> Result<T, ProjectionError> {
+    bson::deserialize_from_slice(raw.as_bytes()).map_err(|error| {
+        let place = Document::try_from(raw.as_ref()).ok().map(|document| {
+            let key = document.get("_id").map(ToString::to_string).unwrap_or_default();
+            let faulty = serde_path_to_error::deserialize::<_, T>(bson::Deserializer::new(
+                Bson::Document(document),
+            ));
+            (key, faulty.err().map(|error| error.path().to_string()).unwrap_or_default())
+        });
+        let (key, column) = place.unwrap_or_default();
+        Impossible { table: collection, column, key, why: error.to_string() }.into()
+    })
+}
+
+fn update<T: Guarded>(replacement: &Replacement<'_, T>) -> Result<Document, ProjectionError> {
+    let document = replacement.document;
+    let last_seq = match replacement.loaded {
+        Some(sequence) => to_bson(&sequence)?,
+        None => Bson::from(doc! {"$exists": false}),
+    };
+    Ok(doc! {
+        "q": {"_id": to_bson(&document.key())?, "last_seq": last_seq},
+        "u": to_bson(document)?,
+        "upsert": replacement.loaded.is_none(),
+    })
+}
+
+fn outcome(answer: &Document, offered: usize) -> Result<Written, ProjectionError> {
+    let errors = answer.get_array("writeErrors").map_or(&[][..], Vec::as_slice);
+    for error in errors.iter().filter_map(Bson::as_document) {
+        let code = error.get_i32("code").unwrap_or_default();
+        if code != DUPLICATE_KEY {
+            let message = error.get_str("errmsg").unwrap_or_default().to_owned();
+            return Err(ProjectionError::Refused { code, message });
+        }
+    }
+    let matched = answer.get_i32("n").unwrap_or_default();
+    let all = usize::try_from(matched).is_ok_and(|matched| matched == offered);
+    Ok(if all { Written::All } else { Written::Conflict })
+}
+
+fn to_bson(value: &impl Serialize) -> Result<Bson, ProjectionError> {
+    bson::serialize_to_bson(value).map_err(|error| ProjectionError::Encoding(Box::new(error)))
+}

@@ -1,0 +1,112 @@
+//! What an event means for a user's progress. Events of outcomes do not name the user; a fact does.
+
+use events::{
+    Digest, Event, Lane, LanguageSlug, Recorded, Submission, SubmissionId, UserId, Verdict,
+};
+use serde::{Deserialize, Serialize};
+
+use super::moment::Moment;
+
+/// One legal event that changes somebody's progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// The event's sequence.
+    pub sequence: u64,
+    /// When it was stored.
+    pub at: Moment,
+    /// The submission.
+    pub submission: SubmissionId,
+    /// Whose it is.
+    pub principal: UserId,
+    /// Its lane.
+    pub lane: Lane,
+    /// Its language.
+    pub language: LanguageSlug,
+    /// The hash of its cases.
+    pub suite_sha256: Option<Digest>,
+    /// What happened to it.
+    pub change: Change,
+}
+
+/// What happened to a submission, as far as progress goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It was accepted.
+    Accepted,
+    /// An attempt began.
+    Running,
+    /// Somebody asked to cancel it.
+    Cancelling,
+    /// It has a verdict.
+    Completed {
+        /// The verdict.
+        verdict: Verdict,
+        /// The points, where it was judged by cases.
+        points: Option<Points>,
+    },
+    /// The platform could not run it.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// Points of a submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Points {
+    /// Those earned.
+    pub earned: u64,
+    /// Those to be had.
+    pub max: u64,
+}
+
+impl Fact {
+    /// Reads a legal event of `submission`, if it concerns progress.
+    pub fn of(submission: &Submission, recorded: &Recorded) -> Option<Self> {
+        Some(Self {
+            sequence: recorded.sequence,
+            at: recorded.stored_at.into(),
+            submission: submission.id,
+            principal: submission.principal.clone(),
+            lane: submission.lane,
+            language: submission.language.slug.clone(),
+            suite_sha256: submission.suite_sha256,
+            change: Change::of(&recorded.envelope.event)?,
+        })
+    }
+
+    /// Returns the suite that this fact says is solved.
+    pub fn solved_suite(&self) -> Option<Digest> {
+        if self.change.verdict() == Some(Verdict::Accepted) { self.suite_sha256 } else { None }
+    }
+}
+
+impl Change {
+    fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::Accepted(_) => Some(Self::Accepted),
+            Event::Started(_) => Some(Self::Running),
+            Event::CancellationRequested(_) => Some(Self::Cancelling),
+            Event::Completed(completed) => Some(Self::Completed {
+                verdict: completed.verdict,
+                points: completed
+                    .cases
+                    .as_ref()
+                    .map(|cases| Points { earned: cases.points, max: cases.points_max }),
+            }),
+            Event::Failed(_) => Some(Self::Failed),
+            Event::Cancelled(_) => Some(Self::Cancelled),
+            Event::Compiled(_) | Event::Judged(_) | Event::Lost(_) => None,
+        }
+    }
+
+    /// Returns the verdict, where there is one.
+    pub fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Completed { verdict, points: _ } => Some(verdict),
+            Self::Accepted | Self::Running | Self::Cancelling | Self::Failed | Self::Cancelled => {
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Generations of `progress`: held, switched by one guarded update of the pointer, and deleted when superseded.
+
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, doc};
+
+use super::collection::Guarded;
+use super::pointer::{Pointer, Pointers};
+use super::solved::Solved;
+use super::store::ProgressStore;
+use super::tracked::Tracked;
+use super::view::Progress;
+use crate::error::ProjectionError;
+use crate::projection::{Hold, Position, Switch};
+
+/// How many documents of one collection are deleted in one command.
+const DELETED_DOCUMENTS_MAX: i64 = 1_000;
+
+/// A wish that the live generation stand still. Only a courtesy, so that a rebuild can draw level under load: the switch
+/// itself does not rely on it.
+struct ProgressHold {
+    pointers: Pointers,
+    live: Position,
+}
+
+/// Asks the live generation to stand still.
+pub(super) async fn hold(store: &ProgressStore) -> Result<Box<dyn Hold>, ProjectionError> {
+    let Pointer { generation, reserved, .. } =
+        store.pointers.hold(&ObjectId::new().to_hex()).await?;
+    let live = Position { generation, sequence: reserved };
+    Ok(Box::new(ProgressHold { pointers: store.pointers.clone(), live }))
+}
+
+/// Deletes a bounded number of superseded documents.
+pub(super) async fn delete_superseded(store: &ProgressStore) -> Result<u64, ProjectionError> {
+    let live = store.pointers.get().await?.generation;
+    let mut deleted = 0;
+    for collection in [Progress::COLLECTION, Solved::COLLECTION, Tracked::COLLECTION] {
+        deleted += delete_some(store, collection, live).await?;
+    }
+    Ok(deleted)
+}
+
+async fn delete_some(
+    store: &ProgressStore,
+    collection: &str,
+    live: i32,
+) -> Result<u64, ProjectionError> {
+    let collection = store.database.collection::<Document>(collection);
+    // Keys are compared field by field, and the generation is the first: everything below is of earlier ones.
+    let superseded = doc! {"_id": {"$lt": {"generation": live}}};
+    let found: Vec<Document> = collection
+        .find(superseded)
+        .projection(doc! {"_id": 1})
+        .limit(DELETED_DOCUMENTS_MAX)
+        .await?
+        .try_collect()
+        .await?;
+    let keys: Vec<Bson> = found.into_iter().filter_map(|mut found| found.remove("_id")).collect();
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    Ok(collection.delete_many(doc! {"_id": {"$in": keys}}).await?.deleted_count)
+}
+
+#[async_trait]
+impl Hold for ProgressHold {
+    fn live(&self) -> Position {
+        self.live
+    }
+
+    async fn switch(self: Box<Self>, rebuilt: Position) -> Result<Switch, ProjectionError> {
+        if self.pointers.switch(rebuilt).await? {
+            return Ok(Switch::Done);
+        }
+        let pointer = self.pointers.get().await?;
+        let overtaken = pointer.generation >= rebuilt.generation;
+        Ok(if overtaken { Switch::Overtaken } else { Switch::Behind })
+    }
+}

@@ -1,0 +1,153 @@
+//! The document that says which generation readers see, and where it stands. Every move of it is one guarded update.
+
+use mongodb::bson::{Document, RawDocumentBuf, doc};
+use mongodb::options::{Acknowledgment, ReturnDocument, WriteConcern};
+use mongodb::{Collection, Database};
+use serde::{Deserialize, Serialize};
+
+use super::collection::read;
+use crate::error::{ProjectionError, TooLarge};
+use crate::projection::Position;
+
+/// Where pointers lie.
+const COLLECTION: &str = "projections";
+/// The key of the one for `progress`, and the projection's name.
+pub(super) const NAME: &str = "progress";
+
+/// The pointer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pointer {
+    /// The projection.
+    #[serde(rename = "_id")]
+    pub(super) name: String,
+    /// The generation that readers see.
+    pub(super) generation: i32,
+    /// The last generation that was ever begun.
+    pub(super) last_generation: i32,
+    /// Every event up to this one is in the documents.
+    pub(super) sequence: u64,
+    /// No event after this one is in any document: it is moved before the documents are.
+    pub(super) reserved: u64,
+    /// Present while a rebuild asks the live generation to stand still: which one asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) hold: Option<String>,
+}
+
+/// The collection of pointers.
+#[derive(Clone, Debug)]
+pub(super) struct Pointers(Collection<RawDocumentBuf>);
+
+impl Pointers {
+    /// Names the collection in a database.
+    pub(super) fn of(database: &Database) -> Self {
+        Self(database.collection(COLLECTION))
+    }
+
+    /// Makes the pointer of an empty first generation, where there is none.
+    pub(super) async fn create(&self) -> Result<(), ProjectionError> {
+        let first =
+            doc! {"generation": 1, "last_generation": 1, "sequence": 0_i64, "reserved": 0_i64};
+        self.0
+            .update_one(doc! {"_id": NAME}, doc! {"$setOnInsert": first})
+            .upsert(true)
+            .write_concern(durable())
+            .await?;
+        Ok(())
+    }
+
+    /// Reads the pointer.
+    pub(super) async fn get(&self) -> Result<Pointer, ProjectionError> {
+        let found = self.0.find_one(doc! {"_id": NAME}).await?;
+        read(COLLECTION, &found.ok_or(ProjectionError::Missing(NAME))?)
+    }
+
+    /// Announces that documents may hold events up to `to`. False when `at` is not where the live generation stands, or a
+    /// rebuild holds it.
+    pub(super) async fn reserve(&self, at: Position, to: u64) -> Result<bool, ProjectionError> {
+        let mut stands = standing(at)?;
+        stands.insert("hold", doc! {"$exists": false});
+        let reserved = doc! {"$max": {"reserved": signed(to)?}};
+        let done = self.0.update_one(stands, reserved).write_concern(seen()).await?;
+        Ok(done.matched_count == 1)
+    }
+
+    /// Moves the checkpoint, durably, and everything written before with it. False when it is not at `at` any more.
+    pub(super) async fn commit(&self, at: Position, to: u64) -> Result<bool, ProjectionError> {
+        let moved = doc! {"$set": {"sequence": signed(to)?}};
+        let done = self.0.update_one(standing(at)?, moved).write_concern(durable()).await?;
+        Ok(done.matched_count == 1)
+    }
+
+    /// Takes the number of a generation that nobody has begun.
+    pub(super) async fn begin(&self) -> Result<i32, ProjectionError> {
+        let pointer =
+            self.change(doc! {"_id": NAME}, doc! {"$inc": {"last_generation": 1}}).await?;
+        Ok(pointer.ok_or(ProjectionError::Missing(NAME))?.last_generation)
+    }
+
+    /// Asks the live generation to stand still. Returns the pointer, past whose `reserved` it will not go.
+    pub(super) async fn hold(&self, token: &str) -> Result<Pointer, ProjectionError> {
+        let pointer = self.change(doc! {"_id": NAME}, doc! {"$set": {"hold": token}}).await?;
+        pointer.ok_or(ProjectionError::Missing(NAME))
+    }
+
+    /// Lifts a hold, if it is still the one named.
+    pub(super) async fn release(&self, token: &str) -> Result<(), ProjectionError> {
+        let lifted = doc! {"$unset": {"hold": ""}};
+        self.0.update_one(doc! {"_id": NAME, "hold": token}, lifted).write_concern(seen()).await?;
+        Ok(())
+    }
+
+    /// Points at a rebuilt generation, if it is later and holds everything that any reader may have seen.
+    pub(super) async fn switch(&self, to: Position) -> Result<bool, ProjectionError> {
+        let sequence = signed(to.sequence)?;
+        let behind = doc! {
+            "_id": NAME, "generation": {"$lt": to.generation}, "reserved": {"$lte": sequence},
+        };
+        let ahead = doc! {
+            "$set": {"generation": to.generation, "sequence": sequence, "reserved": sequence},
+            "$unset": {"hold": ""},
+        };
+        let done = self.0.update_one(behind, ahead).write_concern(durable()).await?;
+        Ok(done.matched_count == 1)
+    }
+
+    async fn change(
+        &self,
+        filter: Document,
+        update: Document,
+    ) -> Result<Option<Pointer>, ProjectionError> {
+        let changed = self
+            .0
+            .find_one_and_update(filter, update)
+            .return_document(ReturnDocument::After)
+            .write_concern(durable())
+            .await?;
+        changed.as_ref().map(|raw| read(COLLECTION, raw)).transpose()
+    }
+}
+
+fn standing(at: Position) -> Result<Document, ProjectionError> {
+    Ok(doc! {"_id": NAME, "generation": at.generation, "sequence": signed(at.sequence)?})
+}
+
+fn signed(value: u64) -> Result<i64, TooLarge> {
+    let key = NAME.to_owned();
+    i64::try_from(value).map_err(|_too_large| TooLarge {
+        table: COLLECTION,
+        column: "sequence",
+        key,
+        value,
+    })
+}
+
+/// Waits until it is on the disks of a majority: it and, since the oplog has an order, everything before it.
+fn durable() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
+}
+
+/// Waits until the primary has it.
+fn seen() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Nodes(1)).build()
+}

@@ -1,0 +1,218 @@
+//! The store of `progress`: guarded documents, and the order in which they are written.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use events::{Digest, SubmissionId, UserId};
+use mongodb::bson::doc;
+use mongodb::options::{ClientOptions, IndexOptions};
+use mongodb::{Client, Database, IndexModel};
+use tokio::time::Instant;
+
+use super::collection::{Guarded, Replacement, Written, load, write};
+use super::fold::{Viewed, Views, derive, view};
+use super::generations;
+use super::key::{ProgressKey, SolvedKey, TrackedKey};
+use super::pointer::{NAME, Pointer, Pointers};
+use super::solved::Solved;
+use super::tracked::Tracked;
+use super::view::Progress;
+use crate::batch::Batch;
+use crate::error::ProjectionError;
+use crate::projection::{Hold, Position, Projection};
+
+/// How long to look for a server that answers.
+const SELECTION_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a connection may take.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
+/// More connections do not help one writer.
+const CONNECTIONS_MAX: u32 = 8;
+/// How often a batch is loaded and folded again because another writer was faster.
+const CONFLICTS_MAX: u32 = 5;
+/// How long a rebuild may hold the live generation. One that died must not stop it for ever.
+const HOLD_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// The projection `progress` on MongoDB.
+#[derive(Clone, Debug)]
+pub struct ProgressStore {
+    pub(super) database: Database,
+    pub(super) pointers: Pointers,
+    /// The hold that was met last, and when it was met first.
+    met: Arc<Mutex<Option<(String, Instant)>>>,
+}
+
+impl ProgressStore {
+    /// Makes a store that connects when it is first used, so that a service starts while its database is away.
+    pub async fn connect_lazy(url: &str, database: &str) -> Result<Self, ProjectionError> {
+        let mut options = ClientOptions::parse(url).await?;
+        options.app_name = Some("projector".to_owned());
+        options.server_selection_timeout = Some(SELECTION_TIME_MAX);
+        options.connect_timeout = Some(CONNECT_TIME_MAX);
+        options.max_pool_size = Some(CONNECTIONS_MAX);
+        let database = Client::with_options(options)?.database(database);
+        Ok(Self { pointers: Pointers::of(&database), database, met: Arc::default() })
+    }
+
+    /// Makes the pointer and the indexes. Does nothing where they are.
+    pub async fn migrate(&self) -> Result<(), ProjectionError> {
+        self.pointers.create().await?;
+        let newest_first = doc! {"_id.generation": 1, "_id.principal": 1, "first_seq": -1};
+        let options = IndexOptions::builder().name("generation_principal_first_seq".to_owned());
+        let index = IndexModel::builder().keys(newest_first).options(options.build()).build();
+        self.database.collection::<Solved>(Solved::COLLECTION).create_index(index).await?;
+        Ok(())
+    }
+
+    /// Folds a batch into the documents of one generation.
+    async fn write_batch(&self, generation: i32, batch: &Batch) -> Result<(), ProjectionError> {
+        for _ in 0..CONFLICTS_MAX {
+            if self.try_batch(generation, batch).await? == Written::All {
+                return Ok(());
+            }
+        }
+        Err(ProjectionError::Moved)
+    }
+
+    /// Loads, folds and writes once. The views go before what their facts were derived from, so that a crash in between
+    /// derives the same facts again, which the views that have them skip.
+    async fn try_batch(&self, generation: i32, batch: &Batch) -> Result<Written, ProjectionError> {
+        let known = self.tracked(generation, batch).await?;
+        let derived = derive(generation, &known, batch);
+        let before = self.views(generation, Viewed::of(&derived.facts)).await?;
+        let after = view(generation, before.clone(), &derived.facts);
+        let (solved, progress) = tokio::try_join!(
+            self.replace(&before.solved, &after.solved),
+            self.replace(&before.progress, &after.progress),
+        )?;
+        if solved == Written::Conflict || progress == Written::Conflict {
+            return Ok(Written::Conflict);
+        }
+        self.replace(&known, &derived.tracked).await
+    }
+
+    async fn tracked(
+        &self,
+        generation: i32,
+        batch: &Batch,
+    ) -> Result<BTreeMap<SubmissionId, Tracked>, ProjectionError> {
+        let ids = batch.submissions().into_iter();
+        let keys = ids.map(|submission| TrackedKey { generation, submission });
+        let found = load::<Tracked>(&self.database, keys).await?;
+        Ok(found.into_iter().map(|tracked| (tracked.submission(), tracked)).collect())
+    }
+
+    async fn views(&self, generation: i32, viewed: Viewed) -> Result<Views, ProjectionError> {
+        let users = viewed.users.into_iter().map(|principal| ProgressKey { generation, principal });
+        let suites = viewed.suites.into_iter().map(|(principal, suite_sha256)| SolvedKey {
+            generation,
+            principal,
+            suite_sha256,
+        });
+        let (progress, solved) = tokio::try_join!(
+            load::<Progress>(&self.database, users),
+            load::<Solved>(&self.database, suites),
+        )?;
+        let by_user = |progress: Progress| (progress.key.principal.clone(), progress);
+        let by_suite = |solved: Solved| (suite_of(&solved), solved);
+        Ok(Views {
+            progress: progress.into_iter().map(by_user).collect(),
+            solved: solved.into_iter().map(by_suite).collect(),
+        })
+    }
+
+    async fn replace<K: Ord, T: Guarded>(
+        &self,
+        before: &BTreeMap<K, T>,
+        after: &BTreeMap<K, T>,
+    ) -> Result<Written, ProjectionError> {
+        let changed: Vec<Replacement<'_, T>> = after
+            .iter()
+            .map(|(key, document)| Replacement {
+                document,
+                loaded: before.get(key).map(Guarded::last_seq),
+            })
+            .filter(|replacement| replacement.loaded != Some(replacement.document.last_seq()))
+            .collect();
+        write(&self.database, &changed).await
+    }
+
+    /// Says why a reservation was refused, and lifts a hold whose rebuild must have died.
+    async fn refusal(&self, at: Position) -> Result<ProjectionError, ProjectionError> {
+        let pointer = self.pointers.get().await?;
+        let stands = Position { generation: pointer.generation, sequence: pointer.sequence };
+        let Pointer { hold: Some(token), .. } = pointer else { return Ok(ProjectionError::Moved) };
+        if stands != at {
+            return Ok(ProjectionError::Moved);
+        }
+        if self.held_since(&token).elapsed() > HOLD_TIME_MAX {
+            self.pointers.release(&token).await?;
+        }
+        Ok(ProjectionError::Held)
+    }
+
+    fn held_since(&self, token: &str) -> Instant {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*met {
+            Some((known, since)) if known == token => *since,
+            Some(_) | None => met.insert((token.to_owned(), Instant::now())).1,
+        }
+    }
+}
+
+#[async_trait]
+impl Projection for ProgressStore {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn ping(&self) -> Result<(), ProjectionError> {
+        self.database.run_command(doc! {"ping": 1}).await?;
+        Ok(())
+    }
+
+    async fn position(&self) -> Result<Position, ProjectionError> {
+        let pointer = match self.pointers.get().await {
+            // There is no schema to keep in step with, so an empty database needs nobody to prepare it.
+            Err(ProjectionError::Missing(_)) => {
+                self.migrate().await?;
+                self.pointers.get().await?
+            }
+            found => found?,
+        };
+        Ok(Position { generation: pointer.generation, sequence: pointer.sequence })
+    }
+
+    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, ProjectionError> {
+        let next = at.after(batch)?;
+        if !self.pointers.reserve(at, next.sequence).await? {
+            return Err(self.refusal(at).await?);
+        }
+        self.write_batch(at.generation, batch).await?;
+        let moved = self.pointers.commit(at, next.sequence).await?;
+        if moved { Ok(next) } else { Err(ProjectionError::Moved) }
+    }
+
+    async fn begin_generation(&self) -> Result<Position, ProjectionError> {
+        Ok(Position { generation: self.pointers.begin().await?, sequence: 0 })
+    }
+
+    async fn build(&self, at: Position, batch: &Batch) -> Result<Position, ProjectionError> {
+        let next = at.after(batch)?;
+        self.write_batch(at.generation, batch).await?;
+        Ok(next)
+    }
+
+    async fn hold(&self) -> Result<Box<dyn Hold>, ProjectionError> {
+        generations::hold(self).await
+    }
+
+    async fn delete_superseded(&self) -> Result<u64, ProjectionError> {
+        generations::delete_superseded(self).await
+    }
+}
+
+fn suite_of(solved: &Solved) -> (UserId, Digest) {
+    (solved.key.principal.clone(), solved.key.suite_sha256)
+}

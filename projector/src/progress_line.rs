@@ -1,0 +1,94 @@
+//! How a rebuild goes, on standard error: one line that is written over on a terminal, else a new one now and then.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::projection::Position;
+use crate::rebuild::Stage;
+
+/// How often the line changes on a terminal.
+const TERMINAL_EVERY: Duration = Duration::from_millis(200);
+/// How often a line is added elsewhere.
+const LOG_EVERY: Duration = Duration::from_secs(5);
+
+/// The line.
+#[derive(Debug)]
+pub struct ProgressLine {
+    name: &'static str,
+    begun: Instant,
+    shown: Option<Instant>,
+    terminal: bool,
+}
+
+impl ProgressLine {
+    /// Makes the line of one view's rebuild.
+    pub fn new(name: &'static str) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self { name, begun: Instant::now(), shown: None, terminal }
+    }
+
+    /// Shows how it goes, unless it has just been shown.
+    pub fn show(&mut self, stage: Stage) {
+        let every = if self.terminal { TERMINAL_EVERY } else { LOG_EVERY };
+        let due = self.shown.is_none_or(|shown| shown.elapsed() >= every);
+        if due || matches!(stage, Stage::Switched(_)) {
+            self.shown = Some(Instant::now());
+            self.write(&describe(stage, self.begun.elapsed()));
+        }
+    }
+
+    /// Ends the line.
+    pub fn end(&self) {
+        if self.terminal && self.shown.is_some() {
+            let _unheard = writeln!(std::io::stderr().lock());
+        }
+    }
+
+    fn write(&self, text: &str) {
+        let (start, end) = if self.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
+        let mut stderr = std::io::stderr().lock();
+        // When standard error is closed there is nobody to tell.
+        let _unheard = write!(stderr, "{start}{}: {text}{end}", self.name);
+        let _unheard = stderr.flush();
+    }
+}
+
+fn describe(stage: Stage, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64();
+    match stage {
+        Stage::Replaying { generation, sequence, last } => {
+            let rate = u128::from(sequence) * 1_000 / elapsed.as_millis().max(1);
+            let left = u128::from(last - sequence) / rate.max(1);
+            let percent = sequence * 100 / last.max(1);
+            format!(
+                "generation {generation}: {sequence} of {last} events, {percent} %, {rate}/s, about {left} s left"
+            )
+        }
+        Stage::Switched(Position { generation, sequence }) => {
+            format!(
+                "readers see generation {generation}, level at event {sequence}, after {seconds:.1} s"
+            )
+        }
+        Stage::Deleted(count) => format!("deleted {count} rows of earlier generations"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_tells_how_far_how_fast_and_how_long() {
+        let stage = Stage::Replaying { generation: 2, sequence: 30_000, last: 100_000 };
+        let text = describe(stage, Duration::from_secs(3));
+        assert_eq!(text, "generation 2: 30000 of 100000 events, 30 %, 10000/s, about 7 s left");
+    }
+
+    #[test]
+    fn an_empty_ledger_is_told_without_a_division_by_zero() {
+        let stage = Stage::Replaying { generation: 2, sequence: 0, last: 0 };
+        assert!(describe(stage, Duration::ZERO).starts_with("generation 2: 0 of 0 events, 0 %"));
+    }
+}

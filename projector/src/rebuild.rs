@@ -1,0 +1,137 @@
+//! A rebuild: the whole ledger folded into a new generation beside the live one, then shown to readers in one step.
+
+use std::time::Duration;
+
+use ledger::{Ledger, ReadError};
+use tokio::time::Instant;
+
+use crate::error::ProjectionError;
+use crate::projection::{Hold, Position, Projection, Switch};
+use crate::reader::{BatchLimits, Reader, ReaderError};
+
+/// Larger batches than the running service takes: nobody waits for a single event here.
+const LIMITS: BatchLimits = BatchLimits { events_max: 2_000, bytes_max: 16 * 1024 * 1024 };
+/// How long the live generation may be held to draw level with it, before it is let go on.
+const LEVEL_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// Why there is no rebuilt view. The live one is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The store failed.
+    #[error("the view cannot be written")]
+    View(#[from] ProjectionError),
+    /// The ledger is away.
+    #[error("the ledger cannot be read")]
+    Away(#[from] ReadError),
+    /// The ledger makes no sense.
+    #[error("the ledger cannot be read on")]
+    Broken(#[from] ReaderError),
+    /// Another rebuild was faster.
+    #[error("another rebuild was faster, and readers see its view")]
+    Overtaken,
+}
+
+/// What a rebuild is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It has folded up to `sequence`, of `last`.
+    Replaying {
+        /// The new generation.
+        generation: i32,
+        /// The last event folded.
+        sequence: u64,
+        /// The last event of the ledger when it was looked at.
+        last: u64,
+    },
+    /// Readers see the new generation.
+    Switched(Position),
+    /// So many rows or documents of earlier generations are deleted.
+    Deleted(u64),
+}
+
+/// Rebuilds a view while it is read and kept up to date. Tells `report` how it goes.
+pub async fn rebuild(
+    ledger: &Ledger,
+    projection: &dyn Projection,
+    report: &mut (dyn FnMut(Stage) + Send),
+) -> Result<Position, RebuildError> {
+    let mut replay = Replay {
+        projection,
+        position: projection.begin_generation().await?,
+        reader: Reader::after(ledger, 0, LIMITS),
+    };
+    loop {
+        replay.to(ledger.last_sequence().await?, report).await?;
+        let hold = projection.hold().await?;
+        if !replay.draw_level(hold.as_ref()).await? {
+            continue;
+        }
+        match hold.switch(replay.position).await? {
+            Switch::Done => break,
+            Switch::Behind => {}
+            Switch::Overtaken => return Err(RebuildError::Overtaken),
+        }
+    }
+    report(Stage::Switched(replay.position));
+    delete_superseded(projection, report).await?;
+    Ok(replay.position)
+}
+
+/// A generation that is being filled.
+struct Replay<'a> {
+    projection: &'a dyn Projection,
+    position: Position,
+    reader: Reader,
+}
+
+impl Replay<'_> {
+    async fn to(
+        &mut self,
+        last: u64,
+        report: &mut (dyn FnMut(Stage) + Send),
+    ) -> Result<(), RebuildError> {
+        while self.position.sequence < last {
+            self.step().await?;
+            let Position { generation, sequence } = self.position;
+            report(Stage::Replaying { generation, sequence, last: last.max(sequence) });
+        }
+        Ok(())
+    }
+
+    /// Folds what the live generation has and this one has not. False when that takes too long.
+    async fn draw_level(&mut self, hold: &dyn Hold) -> Result<bool, RebuildError> {
+        let deadline = Instant::now() + LEVEL_TIME_MAX;
+        while self.position.sequence < hold.live().sequence {
+            // Between steps, since one that is cut off in the middle leaves the position unknown.
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            self.step().await?;
+        }
+        Ok(true)
+    }
+
+    async fn step(&mut self) -> Result<(), RebuildError> {
+        let batch = self.reader.next().await?;
+        self.position = match self.projection.build(self.position, &batch).await {
+            Err(ProjectionError::Moved) => return Err(RebuildError::Overtaken),
+            folded => folded?,
+        };
+        Ok(())
+    }
+}
+
+async fn delete_superseded(
+    projection: &dyn Projection,
+    report: &mut (dyn FnMut(Stage) + Send),
+) -> Result<(), RebuildError> {
+    let mut all = 0;
+    loop {
+        let deleted = projection.delete_superseded().await?;
+        if deleted == 0 {
+            return Ok(());
+        }
+        all += deleted;
+        report(Stage::Deleted(all));
+    }
+}

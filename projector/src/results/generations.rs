@@ -1,0 +1,108 @@
+//! Generations of `results`: begun beside the live one, shown to readers in one step, and deleted when superseded.
+
+use async_trait::async_trait;
+use sqlx::{PgPool, Postgres, Transaction};
+
+use super::store::{position, sequence_of};
+use crate::error::ProjectionError;
+use crate::projection::{Hold, Position, Switch};
+
+/// How many rows of one table are deleted in one transaction.
+const DELETED_ROWS_MAX: i64 = 5_000;
+
+/// One more than any generation before, finished or not, so that an abandoned rebuild is never mixed into another.
+const BEGIN: &str = "
+    insert into checkpoints (projection_name, generation, sequence)
+    select 'results', max(generation) + 1, 0 from checkpoints where projection_name = 'results'
+    returning generation";
+
+/// A rebuild that dies while it holds the live generation must not stop it for long.
+const HOLD_TIME_MAX: &str = "set local idle_in_transaction_session_timeout = '10s'";
+
+const LOCK: &str = "
+    select generation from projections where projection_name = 'results' for update";
+
+const REBUILT: &str = "
+    select sequence from checkpoints where projection_name = 'results' and generation = $1 for update";
+
+const SWITCH: &str = "
+    update projections set generation = $1 where projection_name = 'results'";
+
+/// Each deletes some rows of one table that belong to generations before the live one.
+const DELETE_ROWS: [&str; 4] = [
+    "delete from case_results where ctid = any (array(
+        select ctid from case_results
+        where generation < (select generation from projections where projection_name = 'results') limit $1))",
+    "delete from attempts where ctid = any (array(
+        select ctid from attempts
+        where generation < (select generation from projections where projection_name = 'results') limit $1))",
+    "delete from unaccepted_submissions where ctid = any (array(
+        select ctid from unaccepted_submissions
+        where generation < (select generation from projections where projection_name = 'results') limit $1))",
+    "delete from submissions where ctid = any (array(
+        select ctid from submissions
+        where generation < (select generation from projections where projection_name = 'results') limit $1))",
+];
+
+const DELETE_CHECKPOINTS: &str = "
+    delete from checkpoints
+    where projection_name = 'results'
+      and generation < (select generation from projections where projection_name = 'results')";
+
+/// The row of `projections`, locked: no batch of the live generation can be committed meanwhile.
+struct ResultsHold {
+    transaction: Transaction<'static, Postgres>,
+    live: Position,
+}
+
+/// Begins an empty generation.
+pub(super) async fn begin(pool: &PgPool) -> Result<Position, ProjectionError> {
+    let generation: i32 = sqlx::query_scalar(BEGIN).fetch_one(pool).await?;
+    Ok(Position { generation, sequence: 0 })
+}
+
+/// Stops the live generation where it stands.
+pub(super) async fn hold(pool: &PgPool) -> Result<Box<dyn Hold>, ProjectionError> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query(HOLD_TIME_MAX).execute(&mut *transaction).await?;
+    sqlx::query(LOCK).execute(&mut *transaction).await?;
+    let live = position(&mut transaction).await?;
+    Ok(Box::new(ResultsHold { transaction, live }))
+}
+
+/// Deletes a bounded number of superseded rows.
+pub(super) async fn delete_superseded(pool: &PgPool) -> Result<u64, ProjectionError> {
+    let mut deleted = 0;
+    for statement in DELETE_ROWS {
+        let done = sqlx::query(statement).bind(DELETED_ROWS_MAX).execute(pool).await?;
+        deleted += done.rows_affected();
+    }
+    if deleted == 0 {
+        sqlx::query(DELETE_CHECKPOINTS).execute(pool).await?;
+    }
+    Ok(deleted)
+}
+
+#[async_trait]
+impl Hold for ResultsHold {
+    fn live(&self) -> Position {
+        self.live
+    }
+
+    async fn switch(mut self: Box<Self>, rebuilt: Position) -> Result<Switch, ProjectionError> {
+        if self.live.generation >= rebuilt.generation {
+            return Ok(Switch::Overtaken);
+        }
+        let stands: Option<i64> = sqlx::query_scalar(REBUILT)
+            .bind(rebuilt.generation)
+            .fetch_optional(&mut *self.transaction)
+            .await?;
+        let Some(stands) = stands else { return Ok(Switch::Overtaken) };
+        if sequence_of(rebuilt.generation, stands)? < self.live.sequence {
+            return Ok(Switch::Behind);
+        }
+        sqlx::query(SWITCH).bind(rebuilt.generation).execute(&mut *self.transaction).await?;
+        self.transaction.commit().await?;
+        Ok(Switch::Done)
+    }
+}

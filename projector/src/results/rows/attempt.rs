@@ -1,0 +1,106 @@
+//! `attempts`.
+
+use events::event::{Isolation, LostReason};
+use events::submission::{Attempt, LostAttempt};
+use events::{BootId, SubmissionId, Timestamp};
+use uuid::Uuid;
+
+use super::field::Place;
+use crate::error::Impossible;
+
+/// One row of `attempts`, without its generation.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct AttemptRow {
+    /// The submission.
+    pub submission_id: Uuid,
+    /// The attempt, from 1.
+    pub number: i64,
+    /// The executor that started it.
+    pub executor: String,
+    /// That executor's life.
+    pub boot_id: Uuid,
+    /// The image's name.
+    pub image: String,
+    /// The image's content digest.
+    pub image_digest: String,
+    /// The hash of the cell's restrictions.
+    pub sandbox_profile: String,
+    /// How the cell is shared.
+    pub isolation: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The processor's model name.
+    pub cpu_model: String,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// Why it was lost.
+    pub lost_reason: Option<String>,
+    /// When that was recorded.
+    pub lost_at: Option<Timestamp>,
+}
+
+impl AttemptRow {
+    /// Writes an attempt of a submission as its row.
+    pub fn of(submission: SubmissionId, attempt: &Attempt) -> Self {
+        Self {
+            submission_id: submission.as_uuid(),
+            number: i64::from(attempt.number),
+            executor: attempt.executor.to_string(),
+            boot_id: attempt.boot_id.as_uuid(),
+            image: attempt.image.clone(),
+            image_digest: attempt.image_digest.clone(),
+            sandbox_profile: attempt.sandbox_profile.to_string(),
+            isolation: isolation_word(attempt.isolation).to_owned(),
+            kernel: attempt.kernel.clone(),
+            cpu_model: attempt.cpu_model.clone(),
+            started_at: attempt.started_at,
+            lost_reason: attempt.lost.map(|lost| reason_word(lost.reason).to_owned()),
+            lost_at: attempt.lost.map(|lost| lost.at),
+        }
+    }
+}
+
+impl TryFrom<AttemptRow> for Attempt {
+    type Error = Impossible;
+
+    fn try_from(row: AttemptRow) -> Result<Self, Impossible> {
+        let key = format!("{}/{}", row.submission_id, row.number);
+        let place = Place { table: "attempts", key };
+        let lost = match (&row.lost_reason, row.lost_at) {
+            (None, None) => None,
+            (Some(reason), Some(at)) => {
+                Some(LostAttempt { reason: place.word("lost_reason", reason)?, at })
+            }
+            (Some(_), None) => return Err(place.impossible("lost_at", "absent beside a reason")),
+            (None, Some(_)) => return Err(place.impossible("lost_reason", "absent beside a time")),
+        };
+        Ok(Self {
+            number: place.number("number", row.number)?,
+            executor: place.text("executor", &row.executor)?,
+            boot_id: BootId::new(row.boot_id),
+            sandbox_profile: place.digest("sandbox_profile", &row.sandbox_profile)?,
+            isolation: place.word("isolation", &row.isolation)?,
+            image: row.image,
+            image_digest: row.image_digest,
+            kernel: row.kernel,
+            cpu_model: row.cpu_model,
+            started_at: row.started_at,
+            lost,
+        })
+    }
+}
+
+const fn isolation_word(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::SingleUse => "single-use",
+    }
+}
+
+const fn reason_word(reason: LostReason) -> &'static str {
+    match reason {
+        LostReason::ExecutorGone => "executor_gone",
+        LostReason::NotHeld => "not_held",
+        LostReason::CellDied => "cell_died",
+        LostReason::HandedBack => "handed_back",
+    }
+}

@@ -1,0 +1,91 @@
+//! `case_results`.
+
+use events::event::CaseResult;
+use events::{Exit, SubmissionId, Usage};
+use uuid::Uuid;
+
+use super::field::{Place, json_text};
+use crate::error::{Impossible, TooLarge};
+
+const TABLE: &str = "case_results";
+
+/// One row of `case_results`, without its generation.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct CaseRow {
+    /// The submission.
+    pub submission_id: Uuid,
+    /// The case, from 0.
+    pub case_number: i64,
+    /// What its author calls it, as JSON.
+    pub name: Option<String>,
+    /// The judgement.
+    pub verdict: String,
+    /// The exit code.
+    pub exit_code: Option<i32>,
+    /// The signal.
+    pub exit_signal: Option<i32>,
+    /// Processor time, in microseconds.
+    pub cpu_us: i64,
+    /// Time from start to end, in microseconds.
+    pub wall_us: i64,
+    /// The most memory in use at once, in KiB.
+    pub memory_kib: i64,
+    /// The hash of its standard output.
+    pub output_sha256: String,
+    /// The points it earned.
+    pub points: i64,
+}
+
+impl CaseRow {
+    /// Writes the result of a submission's case as its row.
+    pub fn of(submission: SubmissionId, result: &CaseResult) -> Result<Self, TooLarge> {
+        let place = Place { table: TABLE, key: format_args!("{submission}/{}", result.case) };
+        let (exit_code, exit_signal) = match result.exit {
+            Exit::Code(code) => (Some(code), None),
+            Exit::Signal(signal) => (None, Some(signal)),
+        };
+        Ok(Self {
+            submission_id: submission.as_uuid(),
+            case_number: i64::from(result.case),
+            name: result.name.as_ref().map(json_text),
+            verdict: result.verdict.as_str().to_owned(),
+            exit_code,
+            exit_signal,
+            cpu_us: place.fits("cpu_us", result.usage.cpu_us)?,
+            wall_us: place.fits("wall_us", result.usage.wall_us)?,
+            memory_kib: place.fits("memory_kib", result.usage.memory_kib)?,
+            output_sha256: result.output_sha256.to_string(),
+            points: i64::from(result.points),
+        })
+    }
+}
+
+impl TryFrom<CaseRow> for CaseResult {
+    type Error = Impossible;
+
+    fn try_from(row: CaseRow) -> Result<Self, Impossible> {
+        let key = format!("{}/{}", row.submission_id, row.case_number);
+        let place = Place { table: TABLE, key };
+        let exit = match (row.exit_code, row.exit_signal) {
+            (Some(code), None) => Exit::Code(code),
+            (None, Some(signal)) => Exit::Signal(signal),
+            (Some(_), Some(_)) => {
+                return Err(place.impossible("exit_signal", "present beside an exit code"));
+            }
+            (None, None) => return Err(place.impossible("exit_code", "absent without a signal")),
+        };
+        Ok(Self {
+            case: place.number("case_number", row.case_number)?,
+            name: row.name.map(|name| place.json("name", &name)).transpose()?,
+            verdict: place.word("verdict", &row.verdict)?,
+            exit,
+            usage: Usage {
+                cpu_us: place.number("cpu_us", row.cpu_us)?,
+                wall_us: place.number("wall_us", row.wall_us)?,
+                memory_kib: place.number("memory_kib", row.memory_kib)?,
+            },
+            output_sha256: place.digest("output_sha256", &row.output_sha256)?,
+            points: place.number("points", row.points)?,
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! `submissions`, and how its row is joined with those of attempts and case results to a fold.
+
+use events::event::{CaseResult, LanguageRef, Origin};
+use events::submission::{Attempt, Outcome};
+use events::{Fold, State, Submission, SubmissionId, Timestamp};
+use uuid::Uuid;
+
+use super::field::{Place, json_text};
+use super::{AttemptRow, CaseRow};
+use crate::error::{Impossible, TooLarge};
+
+const TABLE: &str = "submissions";
+
+/// One row of `submissions`, without its generation. The columns are described in the migration.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the migration describes each column, and this is the same list")]
+pub struct SubmissionRow {
+    pub submission_id: Uuid,
+    pub principal: String,
+    pub lane: String,
+    pub pool: String,
+    pub language: String,
+    pub language_version: String,
+    pub origin: String,
+    pub state: String,
+    pub verdict: Option<String>,
+    pub accepted_at: Timestamp,
+    pub compiled_at: Option<Timestamp>,
+    pub cancellation_requested_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub accepted_sequence: i64,
+    pub sequence: i64,
+    pub violations: i64,
+    pub case_count: i64,
+    pub suite_sha256: Option<String>,
+    pub request_hash: String,
+    pub compiled: Option<String>,
+    pub outcome: Option<String>,
+}
+
+impl SubmissionRow {
+    /// Writes a submission as its row.
+    pub fn of(submission: &Submission, violations: u32) -> Result<Self, TooLarge> {
+        let place = Place { table: TABLE, key: submission.id };
+        Ok(Self {
+            submission_id: submission.id.as_uuid(),
+            principal: submission.principal.to_string(),
+            lane: submission.lane.as_str().to_owned(),
+            pool: submission.pool.to_string(),
+            language: submission.language.slug.to_string(),
+            language_version: submission.language.version.clone(),
+            origin: origin_word(submission.origin).to_owned(),
+            state: submission.state.as_str().to_owned(),
+            verdict: submission.verdict().map(|verdict| verdict.as_str().to_owned()),
+            accepted_at: submission.accepted_at,
+            compiled_at: submission.compiled_at,
+            cancellation_requested_at: submission.cancellation_requested_at,
+            finished_at: submission.finished_at,
+            accepted_sequence: place.fits("accepted_sequence", submission.accepted_sequence)?,
+            sequence: place.fits("sequence", submission.sequence)?,
+            violations: i64::from(violations),
+            case_count: i64::from(submission.case_count),
+            suite_sha256: submission.suite_sha256.map(|digest| digest.to_string()),
+            request_hash: submission.request_hash.to_string(),
+            compiled: submission.compiled.as_ref().map(json_text),
+            outcome: submission.outcome.as_ref().map(json_text),
+        })
+    }
+
+    /// Joins the row with its attempts and case results, each in their order, to the fold that they were written from.
+    pub fn into_fold(
+        self,
+        attempts: Vec<AttemptRow>,
+        case_results: Vec<CaseRow>,
+    ) -> Result<Fold, Impossible> {
+        let place = Place { table: TABLE, key: self.submission_id };
+        let attempts =
+            attempts.into_iter().map(Attempt::try_from).collect::<Result<Vec<_>, _>>()?;
+        let results =
+            case_results.into_iter().map(CaseResult::try_from).collect::<Result<Vec<_>, _>>()?;
+        let violations = place.number("violations", self.violations)?;
+        let compiled = self.compiled.as_deref().map(|json| place.json("compiled", json));
+        let outcome = self.outcome.as_deref().map(|json| place.json("outcome", json));
+        let submission = Submission {
+            attempts,
+            results,
+            compiled: compiled.transpose()?,
+            outcome: outcome.transpose()?,
+            ..self.begun(&place)?
+        };
+        self.check(&place, &submission)?;
+        Ok(Fold { submission: Some(submission), violations })
+    }
+
+    /// Reads the plain columns.
+    fn begun(&self, place: &Place<Uuid>) -> Result<Submission, Impossible> {
+        let suite = self.suite_sha256.as_deref();
+        Ok(Submission {
+            id: SubmissionId::new(self.submission_id),
+            principal: place.text("principal", &self.principal)?,
+            lane: place.word("lane", &self.lane)?,
+            pool: place.text("pool", &self.pool)?,
+            language: LanguageRef {
+                slug: place.text("language", &self.language)?,
+                version: self.language_version.clone(),
+            },
+            origin: place.word("origin", &self.origin)?,
+            case_count: place.number("case_count", self.case_count)?,
+            suite_sha256: suite.map(|text| place.digest("suite_sha256", text)).transpose()?,
+            request_hash: place.digest("request_hash", &self.request_hash)?,
+            state: place.word("state", &self.state)?,
+            attempts: Vec::new(),
+            compiled: None,
+            results: Vec::new(),
+            outcome: None,
+            accepted_at: self.accepted_at,
+            compiled_at: self.compiled_at,
+            cancellation_requested_at: self.cancellation_requested_at,
+            finished_at: self.finished_at,
+            accepted_sequence: place.number("accepted_sequence", self.accepted_sequence)?,
+            sequence: place.number("sequence", self.sequence)?,
+        })
+    }
+
+    /// Holds the columns that say the same thing twice against each other.
+    fn check(&self, place: &Place<Uuid>, submission: &Submission) -> Result<(), Impossible> {
+        let ended = match &submission.outcome {
+            None => None,
+            Some(Outcome::Completed(_)) => Some(State::Completed),
+            Some(Outcome::Failed(_)) => Some(State::Failed),
+            Some(Outcome::Cancelled(_)) => Some(State::Cancelled),
+        };
+        let state = submission.state;
+        if ended != state.is_terminal().then_some(state) {
+            return Err(place.impossible("outcome", format_args!("the state is {}", self.state)));
+        }
+        if self.verdict.as_deref() != submission.verdict().map(events::Verdict::as_str) {
+            return Err(place.impossible("verdict", "the outcome has another"));
+        }
+        if (1..).zip(&submission.attempts).any(|(number, attempt)| attempt.number != number) {
+            return Err(place.impossible("attempts", "their numbers have a hole"));
+        }
+        if (0..).zip(&submission.results).any(|(number, result)| result.case != number) {
+            return Err(place.impossible("case_results", "their numbers have a hole"));
+        }
+        Ok(())
+    }
+}
+
+const fn origin_word(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Native => "native",
+        Origin::Judge0 => "judge0",
+        Origin::Piston => "piston",
+    }
+}

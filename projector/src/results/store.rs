@@ -1,0 +1,229 @@
+//! The store of `results`: one transaction for each batch, which holds the rows, the checkpoint and the notification.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use events::SubmissionId;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
+
+use super::changes::{Changes, States, fold};
+use super::{generations, read, write};
+use crate::batch::Batch;
+use crate::error::ProjectionError;
+use crate::projection::{Hold, Position, Projection};
+
+/// The name of the projection in the store's own tables. The statements below spell it out.
+const NAME: &str = "results";
+/// The channel that tells which submissions have changed: their ids, separated by commas.
+pub const RESULTS_CHANGED: &str = "results_changed";
+/// The longest payload of a notification, in bytes (the server's limit is 8000 and excludes its end).
+const NOTIFICATION_BYTES_MAX: usize = 7_999;
+/// A hyphenated id and the comma after it, in bytes.
+const NOTIFIED_ID_BYTES: usize = 37;
+/// More connections only hurt on the machines that this runs on (reference/store-limits.md §7).
+const CONNECTIONS_MAX: u32 = 4;
+/// How long to wait for a connection.
+const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long one statement may take, in the server's words. Deleting an old generation takes the longest.
+const STATEMENT_TIME_MAX: (&str, &str) = ("statement_timeout", "60s");
+
+const POSITION: &str = "
+    select generation, sequence
+    from projections
+    join checkpoints using (projection_name, generation)
+    where projection_name = 'results'";
+
+/// Waits for a switch that is under way; once it is done there is no row for the old generation.
+const LOCK_LIVE: &str = "
+    select checkpoints.sequence
+    from projections
+    join checkpoints using (projection_name, generation)
+    where projection_name = 'results' and projections.generation = $1 and checkpoints.generation = $1
+    for share of projections for update of checkpoints";
+
+const LOCK_BUILDING: &str = "
+    select sequence from checkpoints where projection_name = 'results' and generation = $1 for update";
+
+const MOVE: &str = "
+    update checkpoints set sequence = $2 where projection_name = 'results' and generation = $1";
+
+const MOVE_AND_NOTIFY: &str = "
+    with moved as (
+        update checkpoints set sequence = $2 where projection_name = 'results' and generation = $1)
+    select pg_notify('results_changed', payload) from unnest($3::text[]) as payload";
+
+/// The projection `results` on PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct ResultsStore {
+    pub(super) pool: PgPool,
+}
+
+/// Who reads the generation that a batch is folded into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    Readers,
+    Nobody,
+}
+
+impl ResultsStore {
+    /// Makes a store that connects when it is first used, so that a service starts while its database is away.
+    pub fn connect_lazy(url: &str) -> Result<Self, ProjectionError> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("projector")
+            .options([STATEMENT_TIME_MAX]);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIME_MAX)
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date. Does nothing where it is.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        sqlx::migrate!("../migrations").run(&self.pool).await
+    }
+
+    async fn fold_for(
+        &self,
+        audience: Audience,
+        at: Position,
+        batch: &Batch,
+    ) -> Result<Position, ProjectionError> {
+        let next = at.after(batch)?;
+        let mut transaction = self.pool.begin().await?;
+        lock(&mut transaction, audience, at).await?;
+        let before = read::states(&mut transaction, at.generation, batch.submissions()).await?;
+        let after = fold(&before, batch);
+        write::all(&mut transaction, at.generation, &Changes::between(&before, &after)).await?;
+        advance(&mut transaction, audience, next, &after).await?;
+        transaction.commit().await?;
+        Ok(next)
+    }
+}
+
+#[async_trait]
+impl Projection for ResultsStore {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn ping(&self) -> Result<(), ProjectionError> {
+        Ok(self.pool.acquire().await?.ping().await?)
+    }
+
+    async fn position(&self) -> Result<Position, ProjectionError> {
+        position(&mut *self.pool.acquire().await?).await
+    }
+
+    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, ProjectionError> {
+        self.fold_for(Audience::Readers, at, batch).await
+    }
+
+    async fn begin_generation(&self) -> Result<Position, ProjectionError> {
+        generations::begin(&self.pool).await
+    }
+
+    async fn build(&self, at: Position, batch: &Batch) -> Result<Position, ProjectionError> {
+        self.fold_for(Audience::Nobody, at, batch).await
+    }
+
+    async fn hold(&self) -> Result<Box<dyn Hold>, ProjectionError> {
+        generations::hold(&self.pool).await
+    }
+
+    async fn delete_superseded(&self) -> Result<u64, ProjectionError> {
+        generations::delete_superseded(&self.pool).await
+    }
+}
+
+/// Reads where the live generation stands.
+pub(super) async fn position(connection: &mut PgConnection) -> Result<Position, ProjectionError> {
+    let row: Option<(i32, i64)> = sqlx::query_as(POSITION).fetch_optional(connection).await?;
+    let (generation, sequence) = row.ok_or(ProjectionError::Missing(NAME))?;
+    Ok(Position { generation, sequence: sequence_of(generation, sequence)? })
+}
+
+/// Reads a checkpoint's sequence.
+pub(super) fn sequence_of(generation: i32, sequence: i64) -> Result<u64, ProjectionError> {
+    u64::try_from(sequence).map_err(|out_of_range| {
+        ProjectionError::Impossible(crate::error::Impossible {
+            table: "checkpoints",
+            column: "sequence".to_owned(),
+            key: format!("{NAME}/{generation}"),
+            why: out_of_range.to_string(),
+        })
+    })
+}
+
+/// Takes the position for this transaction alone, if it is still where it was left.
+async fn lock(
+    connection: &mut PgConnection,
+    audience: Audience,
+    at: Position,
+) -> Result<(), ProjectionError> {
+    let statement = match audience {
+        Audience::Readers => LOCK_LIVE,
+        Audience::Nobody => LOCK_BUILDING,
+    };
+    let stands: Option<i64> =
+        sqlx::query_scalar(statement).bind(at.generation).fetch_optional(connection).await?;
+    let stands = stands.map(|sequence| sequence_of(at.generation, sequence)).transpose()?;
+    if stands == Some(at.sequence) { Ok(()) } else { Err(ProjectionError::Moved) }
+}
+
+async fn advance(
+    connection: &mut PgConnection,
+    audience: Audience,
+    to: Position,
+    changed: &States,
+) -> Result<(), ProjectionError> {
+    let sequence = i64::try_from(to.sequence).map_err(|_too_large| crate::error::TooLarge {
+        table: "checkpoints",
+        column: "sequence",
+        key: NAME.to_owned(),
+        value: to.sequence,
+    })?;
+    match audience {
+        Audience::Readers => sqlx::query(MOVE_AND_NOTIFY)
+            .bind(to.generation)
+            .bind(sequence)
+            .bind(notifications(changed.keys().copied())),
+        Audience::Nobody => sqlx::query(MOVE).bind(to.generation).bind(sequence),
+    }
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Spells the ids of changed submissions in as few notifications as they fit into.
+fn notifications(ids: impl Iterator<Item = SubmissionId>) -> Vec<String> {
+    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+    ids.chunks(NOTIFICATION_BYTES_MAX / NOTIFIED_ID_BYTES).map(|chunk| chunk.join(",")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn notifications_name_every_id_once_and_stay_within_the_servers_limit() {
+        let ids: Vec<SubmissionId> =
+            (0..1_000).map(|n| SubmissionId::new(Uuid::from_u128(n))).collect();
+        let payloads = notifications(ids.iter().copied());
+        assert!(payloads.iter().all(|payload| payload.len() <= NOTIFICATION_BYTES_MAX));
+        let named: Vec<SubmissionId> = payloads
+            .iter()
+            .flat_map(|payload| payload.split(','))
+            .map(|id| id.parse().unwrap())
+            .collect();
+        assert_eq!(named, ids);
+    }
+
+    #[test]
+    fn nothing_changed_is_no_notification() {
+        assert!(notifications(std::iter::empty()).is_empty());
+    }
+}

@@ -1,0 +1,202 @@
+//! The loop that keeps one projection level with the ledger, whatever goes away and comes back meanwhile.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::{Ledger, ReadError};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::batch::Batch;
+use crate::error::ProjectionError;
+use crate::metrics;
+use crate::projection::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Position, Projection};
+use crate::reader::{BatchLimits, Reader, ReaderError};
+use crate::status::Status;
+
+/// The first wait after a fault; it doubles from one to the next.
+const WAIT_MIN: Duration = Duration::from_millis(50);
+/// The longest wait for a store or a ledger that is away.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// The wait before an event or a row that makes no sense is looked at again: only a person can mend it.
+const WAIT_STOPPED: Duration = Duration::from_secs(30);
+/// The wait while a rebuild is about to switch.
+const WAIT_HELD: Duration = Duration::from_millis(10);
+/// How long one batch may take. A store that is silent for longer is as good as away.
+const FOLD_TIME_MAX: Duration = Duration::from_mins(1);
+
+const LIMITS: BatchLimits =
+    BatchLimits { events_max: BATCH_EVENTS_MAX, bytes_max: BATCH_BYTES_MAX };
+
+/// Runs one projection.
+pub struct Runner {
+    ledger: Ledger,
+    projection: Arc<dyn Projection>,
+    status: Status,
+    stop: CancellationToken,
+}
+
+/// Why the loop has to begin anew.
+#[derive(Debug, thiserror::Error)]
+enum Interruption {
+    #[error("the view cannot be written")]
+    View(#[from] ProjectionError),
+    #[error("a batch was not written within {} s", FOLD_TIME_MAX.as_secs())]
+    Silent,
+    #[error("the ledger cannot be read")]
+    Away(#[from] ReadError),
+    #[error("the ledger cannot be read on after event {after}")]
+    Broken { after: u64, source: ReaderError },
+    #[error(
+        "the view stands at event {stands} and the ledger ends at {last}: it is not this ledger's view, or events were lost"
+    )]
+    Ahead { stands: u64, last: u64 },
+}
+
+impl Interruption {
+    /// Returns how long to wait before the next try; `None` for the usual wait, which grows.
+    fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Broken { .. } | Self::Ahead { .. } => Some(WAIT_STOPPED),
+            Self::Silent | Self::Away(_) => None,
+            Self::View(error) => match error {
+                ProjectionError::Moved => Some(Duration::ZERO),
+                ProjectionError::Held => Some(WAIT_HELD),
+                ProjectionError::Impossible(_)
+                | ProjectionError::TooLarge(_)
+                | ProjectionError::Encoding(_)
+                | ProjectionError::Hole { .. } => Some(WAIT_STOPPED),
+                ProjectionError::Missing(_)
+                | ProjectionError::Postgres(_)
+                | ProjectionError::Mongo(_)
+                | ProjectionError::Refused { .. } => None,
+            },
+        }
+    }
+
+    /// Tells whether this is the ordinary course of things: another process folded, or a rebuild switches.
+    fn is_ordinary(&self) -> bool {
+        matches!(self, Self::View(ProjectionError::Moved | ProjectionError::Held))
+    }
+}
+
+impl Runner {
+    /// Makes a runner that tells `status` how it goes and ends with `stop`.
+    pub fn new(
+        ledger: Ledger,
+        projection: Arc<dyn Projection>,
+        status: Status,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { ledger, projection, status, stop }
+    }
+
+    /// Folds every event into the view, until the stop. A batch that has begun is finished.
+    pub async fn run(self) {
+        let mut wait = WAIT_MIN;
+        while !self.stop.is_cancelled() {
+            let before = self.status.position();
+            let Err(interruption) = self.follow().await else { return };
+            if self.status.position() != before {
+                wait = WAIT_MIN;
+            }
+            self.report(&interruption);
+            let pause = interruption.patience().unwrap_or(wait);
+            if interruption.patience().is_none() {
+                wait = (wait * 2).min(WAIT_MAX);
+            }
+            if self.stop.run_until_cancelled(sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Reads the position and folds from there on. Ends well only at the stop.
+    async fn follow(&self) -> Result<(), Interruption> {
+        let Some(begun) = self.stop.run_until_cancelled(self.begin()).await else { return Ok(()) };
+        let mut position = begun?;
+        let mut reader = Reader::after(&self.ledger, position.sequence, LIMITS);
+        while let Some(batch) = self.stop.run_until_cancelled(reader.next()).await {
+            let after = position.sequence;
+            let batch = batch.map_err(|source| Interruption::Broken { after, source })?;
+            position = self.fold(position, &batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin(&self) -> Result<Position, Interruption> {
+        let position = self.projection.position().await?;
+        let last = self.ledger.last_sequence().await?;
+        if last < position.sequence {
+            return Err(Interruption::Ahead { stands: position.sequence, last });
+        }
+        if self.status.position().map(|before| before.generation) != Some(position.generation) {
+            let name = self.projection.name();
+            info!(
+                projection.name = name,
+                projection.generation = position.generation,
+                projection.sequence = position.sequence,
+                "following the ledger"
+            );
+        }
+        self.moved(position);
+        Ok(position)
+    }
+
+    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, Interruption> {
+        loop {
+            let begun = Instant::now();
+            let folded = timeout(FOLD_TIME_MAX, self.projection.fold(at, batch)).await;
+            match folded.map_err(|_elapsed| Interruption::Silent)? {
+                Ok(next) => {
+                    metrics::folded(self.projection.name(), batch.events().len(), begun.elapsed());
+                    self.moved(next);
+                    return Ok(next);
+                }
+                Err(ProjectionError::Held) if !self.stop.is_cancelled() => sleep(WAIT_HELD).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn moved(&self, position: Position) {
+        self.status.follow(position);
+        metrics::stands(self.projection.name(), position.generation, position.sequence);
+    }
+
+    fn report(&self, interruption: &Interruption) {
+        if interruption.is_ordinary() {
+            return;
+        }
+        metrics::fault(self.projection.name());
+        self.status.stop(chain(interruption));
+        let projection = self.projection.name();
+        let error = interruption as &dyn Error;
+        if interruption.patience().is_some() {
+            error!(error, projection.name = projection, "the projection has stopped");
+        } else {
+            warn!(error, projection.name = projection, "the projection is interrupted");
+        }
+    }
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// Spells an error with all that led to it.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,212 @@
+//! The service's parts in one value, and the questions that it answers. Knows no header and no status.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use events::{Event, Submission, SubmissionId, UserId};
+use ledger::{Ledger, Stored};
+use platform::auth::Verifier;
+use platform::clock::Clock;
+use sandbox::languages::Catalog;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{instrument, warn};
+
+use crate::body::{OutputBody, Resolved};
+use crate::changes::{Waiter, Waiters};
+use crate::current::Current;
+use crate::error::ApiError;
+use crate::metrics;
+use crate::outputs::{Outputs, resolve};
+use crate::progress::{Progress, ProgressView};
+use crate::results::{ListQuery, ResultsView, Summary};
+
+/// How often one who waits looks into the ledger while changes are announced: a guard against a projector that is down.
+const LOOK_WHEN_FED: Duration = Duration::from_secs(2);
+/// How often one who waits looks into the ledger while nobody announces changes.
+const LOOK_WHEN_UNFED: Duration = Duration::from_millis(500);
+
+/// Everything that a request needs. Clones share it.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Inner>);
+
+/// What [`App`] is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The truth, where the views are behind or away.
+    pub ledger: Ledger,
+    /// The view of submissions.
+    pub results: Arc<dyn ResultsView>,
+    /// The view of progress.
+    pub progress: Arc<dyn ProgressView>,
+    /// Where large outputs lie.
+    pub outputs: Arc<dyn Outputs>,
+    /// Who waits for changes.
+    pub waiters: Arc<Waiters>,
+    /// Who may call.
+    pub verifier: Arc<Verifier>,
+    /// The languages there are.
+    pub catalog: Catalog,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The end of the service, which ends every wait.
+    pub stop: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    current: Current,
+}
+
+/// Whose submissions a caller may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// Everybody's.
+    All,
+    /// One user's.
+    Own(UserId),
+}
+
+impl Sight {
+    /// Tells whether it covers what is `owner`'s.
+    pub(crate) fn covers(&self, owner: &UserId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Own(user) => user == owner,
+        }
+    }
+}
+
+/// How long a caller waits for a change, and of what.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience<'a> {
+    /// The longest wait.
+    pub(crate) wait: Duration,
+    /// What the answer must not be behind.
+    pub(crate) min_seq: u64,
+    /// Tells whether the caller has a version already; one that has not is answered at once.
+    pub(crate) has: &'a (dyn Fn(&Submission) -> bool + Sync),
+}
+
+impl From<Parts> for App {
+    fn from(parts: Parts) -> Self {
+        let current = Current::new(Arc::clone(&parts.results), parts.ledger.clone());
+        Self(Arc::new(Inner { parts, current }))
+    }
+}
+
+impl FromRef<App> for Arc<Verifier> {
+    fn from_ref(app: &App) -> Self {
+        Self::clone(&app.0.parts.verifier)
+    }
+}
+
+impl App {
+    /// Returns the languages.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.0.parts.catalog
+    }
+
+    /// Returns the clock.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.0.parts.clock.as_ref()
+    }
+
+    /// Returns a submission as it stands; if the caller is patient, once its state is another than at first.
+    #[instrument(skip_all, fields(submission.id = %id))]
+    pub(crate) async fn submission(
+        &self,
+        id: SubmissionId,
+        sight: &Sight,
+        patience: Patience<'_>,
+    ) -> Result<Submission, ApiError> {
+        // Waiting begins before the first look, so that no change falls in between.
+        let waiter = if patience.wait.is_zero() { None } else { self.0.parts.waiters.wait_for(id) };
+        let first = self.0.current.read(id, patience.min_seq).await?;
+        let first =
+            first.filter(|known| sight.covers(&known.principal)).ok_or(ApiError::NotFound)?;
+        match waiter {
+            Some(waiter) if !first.state.is_terminal() && (patience.has)(&first) => {
+                Ok(self.wait(first, waiter, patience.wait).await)
+            }
+            _ => Ok(first),
+        }
+    }
+
+    /// Waits for another state. When the time is over, or nothing can be read, what is known is the answer.
+    async fn wait(&self, first: Submission, mut waiter: Waiter, time: Duration) -> Submission {
+        let _counted = metrics::waiting();
+        let deadline = Instant::now() + time;
+        let mut known = first;
+        loop {
+            let (state, id) = (known.state, known.id);
+            let look_at = (Instant::now() + self.pause()).min(deadline);
+            let woken = tokio::select! {
+                () = waiter.changed() => true,
+                () = tokio::time::sleep_until(look_at) => false,
+                () = self.0.parts.stop.cancelled() => return known,
+            };
+            let read = if woken {
+                self.0.current.read(id, known.sequence).await
+            } else {
+                self.0.current.read_from_ledger(id).await
+            };
+            match read {
+                Ok(now) => known = now.unwrap_or(known),
+                Err(error) => {
+                    warn!(error = &error as &dyn std::error::Error, "cannot look while waiting");
+                }
+            }
+            if known.state != state || Instant::now() >= deadline {
+                return known;
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        if self.0.parts.waiters.is_fed() { LOOK_WHEN_FED } else { LOOK_WHEN_UNFED }
+    }
+
+    /// Fetches a submission's outputs, wherever they lie.
+    pub(crate) async fn resolve(&self, submission: Submission) -> Result<Resolved, ApiError> {
+        let mut outputs = [None, None, None];
+        for (output, captured) in outputs.iter_mut().zip(Resolved::captured(&submission)) {
+            if let Some(captured) = captured {
+                let bytes = resolve(self.0.parts.outputs.as_ref(), &captured.content).await?;
+                let (bytes_total, truncated) = (captured.bytes_total, captured.truncated);
+                *output = Some(OutputBody { bytes, bytes_total, truncated });
+            }
+        }
+        let [stdout, stderr, compile_output] = outputs;
+        Ok(Resolved { submission, stdout, stderr, compile_output })
+    }
+
+    /// Returns a submission's record in the ledger, in order; never empty.
+    #[instrument(skip_all, fields(submission.id = %id))]
+    pub(crate) async fn history(
+        &self,
+        id: SubmissionId,
+        sight: &Sight,
+    ) -> Result<Vec<Stored>, ApiError> {
+        let history = self.0.parts.ledger.history(id).await?;
+        let seen = history.first().is_some_and(|first| {
+            let event = &first.recorded.envelope.event;
+            matches!(event, Event::Accepted(accepted) if sight.covers(&accepted.principal))
+        });
+        if seen { Ok(history) } else { Err(ApiError::NotFound) }
+    }
+
+    /// Lists submissions from the view.
+    #[instrument(skip_all)]
+    pub(crate) async fn list(&self, query: &ListQuery) -> Result<Vec<Summary>, ApiError> {
+        Ok(self.0.parts.results.list(query).await?)
+    }
+
+    /// Returns a user's progress; a new user's is empty.
+    #[instrument(skip_all)]
+    pub(crate) async fn progress(&self, user: &UserId) -> Result<Progress, ApiError> {
+        Ok(self.0.parts.progress.of_user(user).await?.unwrap_or_default())
+    }
+}

@@ -1,0 +1,33 @@
+//! A submission's record in the ledger, event by event, byte by byte.
+
+use ledger::Stored;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Stamp;
+use crate::error::ApiError;
+
+/// One stored event.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventBody<'a> {
+    sequence: u64,
+    stored_at: Stamp,
+    subject: String,
+    /// The stored bytes: whoever hashes them gets what the next event's `previous` says.
+    event: &'a RawValue,
+}
+
+impl<'a> TryFrom<&'a Stored> for EventBody<'a> {
+    type Error = ApiError;
+
+    fn try_from(stored: &'a Stored) -> Result<Self, ApiError> {
+        let sequence = stored.recorded.sequence;
+        Ok(Self {
+            sequence,
+            stored_at: Stamp(stored.recorded.stored_at),
+            subject: stored.subject.to_string(),
+            event: serde_json::from_slice(&stored.payload)
+                .map_err(|source| ApiError::Payload { sequence, source })?,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Entity tags and what may be kept how long. A finished submission never changes.
+
+use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use events::SubmissionId;
+
+/// For what has ended. Private, since it is its owner's.
+const FOR_EVER: &str = "private, max-age=31536000, immutable";
+/// For what may change: to be asked about each time.
+const ASK: &str = "private, no-cache";
+
+/// A strong tag of one version of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(String);
+
+impl Tag {
+    /// The tag of a submission, or of its events, up to a sequence.
+    pub(crate) fn of(id: SubmissionId, sequence: u64) -> Self {
+        Self(format!("\"{id}-{sequence}\""))
+    }
+
+    /// The tag of a text, by its hash.
+    pub(crate) fn of_content(content: &[u8]) -> Self {
+        Self(format!("\"{}\"", events::Digest::of(content)))
+    }
+
+    /// Tells whether the client has this version already.
+    pub(crate) fn is_known_to(&self, headers: &HeaderMap) -> bool {
+        let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
+        tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.0)
+    }
+
+    /// Answers with a body, or 304 to a client that has it.
+    pub(crate) fn answer(
+        &self,
+        headers: &HeaderMap,
+        keep: Keep,
+        body: impl IntoResponse,
+    ) -> Response {
+        let mut response = if self.is_known_to(headers) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            body.into_response()
+        };
+        let tag = HeaderValue::from_str(&self.0).expect("a tag is made of ids, digits and hex");
+        let control = match keep {
+            Keep::ForEver => HeaderValue::from_static(FOR_EVER),
+            Keep::Ask => HeaderValue::from_static(ASK),
+            Keep::AnHour => HeaderValue::from_static("private, max-age=3600"),
+        };
+        let answered = response.headers_mut();
+        answered.insert(ETAG, tag);
+        answered.insert(CACHE_CONTROL, control);
+        answered.insert(VARY, HeaderValue::from_static("authorization"));
+        response
+    }
+}
+
+/// How long a client may keep an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    ForEver,
+    AnHour,
+    Ask,
+}
+
+impl Keep {
+    /// Keeps what has ended.
+    pub(crate) fn ended(is_terminal: bool) -> Self {
+        if is_terminal { Self::ForEver } else { Self::Ask }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_known_by_any_list_that_has_it() {
+        let tag = Tag("\"a-1\"".to_owned());
+        let known = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(IF_NONE_MATCH, HeaderValue::from_str(value).unwrap());
+            }
+            tag.is_known_to(&headers)
+        };
+        for good in ["\"a-1\"", "W/\"a-1\"", "*", "\"x\", \"a-1\""] {
+            assert!(known(&[good]), "{good}");
+        }
+        assert!(known(&["\"x\"", "\"a-1\""]));
+        for bad in ["a-1", "\"a-10\"", "\"a\"", ""] {
+            assert!(!known(&[bad]), "{bad}");
+        }
+        assert!(!known(&[]));
+    }
+}

@@ -1,0 +1,51 @@
+//! The service's configuration. Its defaults stand in `defaults.toml`.
+
+use platform::config::{
+    AuthConfig, HttpConfig, LogConfig, MongoConfig, NatsConfig, PostgresConfig,
+};
+use serde::Deserialize;
+
+/// The embedded defaults.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen.
+    pub http: HttpConfig,
+    /// The event bus.
+    pub nats: NatsConfig,
+    /// The view of submissions.
+    pub postgres: PostgresConfig,
+    /// The view of progress.
+    pub mongo: MongoConfig,
+    /// Who may call.
+    pub auth: AuthConfig,
+    /// What is logged.
+    pub log: LogConfig,
+}
+
+#[cfg(test)]
+mod tests {
+    use platform::config::load_from;
+
+    use super::*;
+
+    #[test]
+    fn what_may_be_secret_is_required_and_all_else_has_defaults() {
+        let all = [
+            ("RUNLEDGER__AUTH__HS256_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("RUNLEDGER__POSTGRES__URL", "postgres://127.0.0.1/runledger"),
+            ("RUNLEDGER__MONGO__URL", "mongodb://127.0.0.1"),
+        ];
+        let vars = |count: usize| {
+            let given = all.iter().take(count);
+            given.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+        };
+        let config: Config = load_from(DEFAULTS, None, vars(3)).unwrap();
+        assert_eq!(config.mongo.database, "runledger");
+        let error = load_from::<Config>(DEFAULTS, None, vars(2)).unwrap_err().to_string();
+        assert!(error.contains("RUNLEDGER__MONGO__URL"), "{error}");
+    }
+}

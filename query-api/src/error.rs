@@ -1,0 +1,105 @@
+//! Everything that can go wrong with a request, and what a client is told of it: one exhaustive match.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use ledger::{ObjectError, ReadError};
+use platform::problem::{Problem, Slug};
+use tracing::{error, warn};
+
+use crate::progress::ProgressError;
+use crate::results::ViewError;
+
+/// When a client may try again.
+const RETRY_SOON: Duration = Duration::from_secs(2);
+
+/// Why a request did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// What the edge of HTTP has to say: no caller, no scope, bad parameters.
+    #[error("the request is refused: {}", .0.detail())]
+    Refused(Problem),
+    /// Absent, or somebody else's.
+    #[error("there is no such submission")]
+    NotFound,
+    /// The ledger could not be read.
+    #[error("the ledger could not be read")]
+    Ledger(#[from] ReadError),
+    /// The view of submissions has no answer.
+    #[error("the results view could not be read")]
+    Results(#[from] ViewError),
+    /// The view of progress has no answer.
+    #[error("the progress view could not be read")]
+    Progress(#[from] ProgressError),
+    /// A stored event cannot be shown.
+    #[error("the event at sequence {sequence} is not JSON")]
+    Payload {
+        /// Where it stands.
+        sequence: u64,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// An output could not be fetched.
+    #[error("an output could not be fetched")]
+    Output(#[from] ObjectError),
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (text, source) = (self.to_string(), chain(&self));
+        let problem = self.into_problem();
+        match problem.slug() {
+            Slug::Internal => error!(error = text, error.source = source, "request failed"),
+            Slug::Unavailable => warn!(error = text, error.source = source, "request put off"),
+            _ => {}
+        }
+        problem.into_response()
+    }
+}
+
+impl ApiError {
+    fn into_problem(self) -> Problem {
+        match self {
+            Self::Refused(problem) => problem,
+            Self::NotFound => Problem::not_found("there is no such submission, or it is not yours"),
+            Self::Ledger(error) => of_ledger(&error),
+            Self::Results(ViewError::Away(_)) => away("the results view does not answer"),
+            Self::Progress(ProgressError::Away(_)) => away("the progress view does not answer"),
+            Self::Output(ObjectError::Unavailable(_)) => {
+                away("the store of outputs does not answer")
+            }
+            Self::Payload { .. }
+            | Self::Results(ViewError::Impossible(_))
+            | Self::Progress(ProgressError::Impossible(_))
+            | Self::Output(
+                ObjectError::Absent(_) | ObjectError::Corrupt(_) | ObjectError::Full(_),
+            ) => Problem::internal(),
+        }
+    }
+}
+
+fn of_ledger(error: &ReadError) -> Problem {
+    match error {
+        ReadError::Unavailable(_) => away("the ledger does not answer"),
+        ReadError::Form { .. }
+        | ReadError::Subject { .. }
+        | ReadError::WrongSubject { .. }
+        | ReadError::NotAccepted { .. } => Problem::internal(),
+    }
+}
+
+fn away(detail: &'static str) -> Problem {
+    Problem::unavailable(detail, RETRY_SOON)
+}
+
+fn chain(error: &dyn StdError) -> String {
+    let sources = std::iter::successors(error.source(), |error| StdError::source(*error));
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,49 @@
+//! Remembers for a moment that the store does not answer, so that not every request waits to find out.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// For so long after a failure nobody else tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Open after a failure, until the pause is over.
+#[derive(Debug, Default)]
+pub(super) struct Breaker(Mutex<Option<Instant>>);
+
+impl Breaker {
+    /// Tells whether a try makes sense now.
+    pub(super) fn is_closed(&self) -> bool {
+        let opened = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.is_none_or(|at| at.elapsed() >= PAUSE)
+    }
+
+    /// Notes that the store did not answer.
+    pub(super) fn open(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Notes that the store answered.
+    pub(super) fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_keeps_everyone_away_for_the_pause() {
+        let breaker = Breaker::default();
+        assert!(breaker.is_closed());
+        breaker.open();
+        assert!(!breaker.is_closed());
+        tokio::time::advance(PAUSE).await;
+        assert!(breaker.is_closed());
+        breaker.open();
+        breaker.close();
+        assert!(breaker.is_closed());
+    }
+}

@@ -1,0 +1,28 @@
+//! `GET /v1/submissions/{id}/events`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::{Asking, Named};
+use crate::app::App;
+use crate::body::EventBody;
+use crate::caching::{Keep, Tag};
+use crate::error::ApiError;
+
+/// Shows a submission's record in the ledger, as it is stored.
+pub(super) async fn list_events(
+    State(app): State<App>,
+    asking: Asking,
+    Named(id): Named,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let history = app.history(id, &asking.sight()).await?;
+    let last = history.last().map(|stored| &stored.recorded).ok_or(ApiError::NotFound)?;
+    let tag = Tag::of(id, last.sequence);
+    let keep = Keep::ended(last.envelope.event.is_terminal());
+    let body: Vec<EventBody<'_>> =
+        history.iter().map(EventBody::try_from).collect::<Result<_, _>>()?;
+    Ok(tag.answer(&headers, keep, Json(body)))
+}

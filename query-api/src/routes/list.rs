@@ -1,0 +1,89 @@
+//! `GET /v1/submissions`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::IntoResponse;
+use events::{Lane, LanguageSlug, State as SubmissionState, UserId};
+use platform::params::Query;
+use platform::problem::Problem;
+use serde::Deserialize;
+
+use super::Asking;
+use crate::app::App;
+use crate::body::{PageBody, SummaryBody};
+use crate::cursor::Cursor;
+use crate::error::ApiError;
+use crate::results::ListQuery;
+
+/// The most submissions of one page.
+const LIMIT_MAX: u32 = 100;
+/// The submissions of a page that nobody sized.
+const LIMIT_DEFAULT: u32 = 20;
+
+/// The parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Params {
+    user: Option<UserId>,
+    state: Option<SubmissionState>,
+    language: Option<String>,
+    lane: Option<Lane>,
+    cursor: Option<Cursor>,
+    #[serde(default)]
+    limit: Limit,
+}
+
+/// The size of a page.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "u32")]
+struct Limit(u32);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(LIMIT_DEFAULT)
+    }
+}
+
+impl TryFrom<u32> for Limit {
+    type Error = String;
+
+    fn try_from(limit: u32) -> Result<Self, String> {
+        let fits = (1..=LIMIT_MAX).contains(&limit);
+        if fits { Ok(Self(limit)) } else { Err(format!("must be from 1 to {LIMIT_MAX}")) }
+    }
+}
+
+/// Lists submissions, the newest first: the caller's own, or another user's where the caller may see it.
+pub(super) async fn list_submissions(
+    State(app): State<App>,
+    asking: Asking,
+    Query(params): Query<Params>,
+) -> Result<impl IntoResponse, ApiError> {
+    let limit = params.limit.0;
+    // One more than is shown tells whether there is another page.
+    let query = ListQuery {
+        principal: match params.user {
+            Some(user) => asking.may_see(user)?,
+            None => asking.user,
+        },
+        before: params.cursor.map(|cursor| cursor.0),
+        state: params.state,
+        language: params.language.map(|name| slug(&app, &name)).transpose()?,
+        lane: params.lane,
+        limit: limit + 1,
+    };
+    let mut found = app.list(&query).await?;
+    let has_more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let last = found.last().filter(|_| has_more);
+    let next = last.map(|last| String::from(Cursor(last.accepted_sequence)));
+    let items = found.iter().map(SummaryBody::from).collect();
+    Ok(([(CACHE_CONTROL, "no-store")], Json(PageBody { items, next })))
+}
+
+/// A language by its slug or an alias; one that is not offered any more still has its slug.
+fn slug(app: &App, name: &str) -> Result<LanguageSlug, Problem> {
+    let known = app.catalog().find(name).map_or(name, |language| language.slug.as_str());
+    known.parse().map_err(|error| Problem::malformed(format!("language: {error}")))
+}

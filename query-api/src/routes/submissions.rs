@@ -1,0 +1,69 @@
+//! `GET /v1/submissions/{id}`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::IF_NONE_MATCH;
+use axum::response::Response;
+use events::Submission;
+use platform::params::Query;
+use serde::Deserialize;
+
+use super::{Asking, Named};
+use crate::app::{App, Patience};
+use crate::body::SubmissionBody;
+use crate::caching::{Keep, Tag};
+use crate::error::ApiError;
+
+/// The parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Params {
+    #[serde(default)]
+    wait: Wait,
+    #[serde(default)]
+    min_seq: u64,
+}
+
+/// A time to wait, in seconds.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(try_from = "f64")]
+struct Wait(Duration);
+
+/// The longest time to wait, in seconds.
+const WAIT_SECONDS_MAX: f64 = 30.0;
+
+impl TryFrom<f64> for Wait {
+    type Error = String;
+
+    fn try_from(seconds: f64) -> Result<Self, String> {
+        if (0.0..=WAIT_SECONDS_MAX).contains(&seconds) {
+            return Ok(Self(Duration::from_secs_f64(seconds)));
+        }
+        Err(format!("must be from 0 to {WAIT_SECONDS_MAX} seconds"))
+    }
+}
+
+/// Shows a submission; with `wait`, once its state changes.
+pub(super) async fn get_submission(
+    State(app): State<App>,
+    asking: Asking,
+    Named(id): Named,
+    Query(params): Query<Params>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let tag = |submission: &Submission| Tag::of(id, submission.sequence);
+    // A client that says what it has, and has something older, need not wait for news.
+    let has =
+        |now: &Submission| !headers.contains_key(IF_NONE_MATCH) || tag(now).is_known_to(&headers);
+    let patience = Patience { wait: params.wait.0, min_seq: params.min_seq, has: &has };
+    let submission = app.submission(id, &asking.sight(), patience).await?;
+    let (tag, keep) = (tag(&submission), Keep::ended(submission.state.is_terminal()));
+    if tag.is_known_to(&headers) {
+        return Ok(tag.answer(&headers, keep, ()));
+    }
+    let body = SubmissionBody::from(app.resolve(submission).await?);
+    Ok(tag.answer(&headers, keep, Json(body)))
+}

@@ -1,0 +1,191 @@
+//! A submission's life, told event by event into a ledger.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use events::envelope::Writer;
+use events::event::{
+    Accepted, CancellationRequested, Cancelled, Case, CaseResult, CasesSummary, Checker, Compiled,
+    Completed, Failed, FailureClass, Isolation, Judged, LanguageRef, Origin, Started, Suite,
+    Timings,
+};
+use events::{
+    BootId, Captured, Command, Content, Digest, Exit, Lane, LimitPolicy, SubmissionId, Usage,
+    Verdict,
+};
+use ledger::{Accepting, Aggregate, Ledger};
+
+/// Ids are drawn from here, so that no two stories share one.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A submission.
+pub(crate) struct Story {
+    ledger: Ledger,
+    aggregate: Aggregate,
+}
+
+impl Story {
+    /// Takes it in.
+    pub(crate) async fn begin(ledger: &Ledger, accepted: Accepted) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let id = SubmissionId::new(uuid::Uuid::from_u128(
+            0x0190_a1b2_c3d4_7e5f_8a6b_0000_0000_0000 + u128::from(number),
+        ));
+        match ledger.accept(id, accepted, &writer()).await.unwrap() {
+            Accepting::New(aggregate) => Self { ledger: ledger.clone(), aggregate },
+            Accepting::Existing(_) => panic!("the id is taken"),
+        }
+    }
+
+    pub(crate) fn id(&self) -> SubmissionId {
+        self.aggregate.id()
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.aggregate.submission().unwrap().sequence
+    }
+
+    /// Carries a command out.
+    pub(crate) async fn then(&mut self, command: Command) {
+        self.ledger.execute(&mut self.aggregate, command, &writer()).await.unwrap();
+    }
+
+    pub(crate) async fn start(&mut self) {
+        self.then(Command::Start(Started {
+            attempt: 1,
+            executor: "x1".parse().unwrap(),
+            boot_id: BootId::new(uuid::Uuid::from_u128(9)),
+            image: "runledger/core:dev".to_owned(),
+            image_digest: "sha256:abc".to_owned(),
+            sandbox_profile: Digest::of(b"profile"),
+            isolation: Isolation::SingleUse,
+            kernel: "6.1".to_owned(),
+            cpu_model: "cpu".to_owned(),
+        }))
+        .await;
+    }
+
+    pub(crate) async fn compile(&mut self, output: Captured) {
+        let exit = Exit::Code(0);
+        let compiled = Compiled { attempt: 1, ok: true, exit, output, usage: usage() };
+        self.then(Command::RecordCompilation(compiled)).await;
+    }
+
+    pub(crate) async fn judge(&mut self, first: u32, results: Vec<CaseResult>) {
+        self.then(Command::RecordResults(Judged { attempt: 1, first, results })).await;
+    }
+
+    pub(crate) async fn complete(&mut self, completed: Completed) {
+        self.then(Command::Complete(Box::new(completed))).await;
+    }
+
+    /// Runs it to a plain end.
+    pub(crate) async fn finish(&mut self) {
+        self.start().await;
+        self.complete(completed()).await;
+    }
+
+    pub(crate) async fn fail(&mut self) {
+        let class = FailureClass::Unrunnable;
+        let failed = Failed { class, reason: "no such language".to_owned(), attempts: 1 };
+        self.then(Command::Fail(failed)).await;
+    }
+
+    pub(crate) async fn ask_to_cancel(&mut self) {
+        let request = CancellationRequested { by: "user:ada".to_owned(), reason: None };
+        self.then(Command::RequestCancellation(request)).await;
+    }
+
+    pub(crate) async fn cancel(&mut self) {
+        self.then(Command::Cancel(Cancelled { by: "executor:x1".to_owned() })).await;
+    }
+}
+
+/// A run of a user's.
+pub(crate) fn accepted(user: &str) -> Accepted {
+    Accepted {
+        principal: user.parse().unwrap(),
+        lane: Lane::Run,
+        pool: "core".parse().unwrap(),
+        language: LanguageRef { slug: "python".parse().unwrap(), version: "3.11".to_owned() },
+        files: Vec::new(),
+        stdin: Content::default(),
+        args: Vec::new(),
+        compiler_options: Vec::new(),
+        limits: LimitPolicy::default().default,
+        suite: None,
+        checker: Checker::Lines,
+        stop_on_first_failure: false,
+        request_hash: Digest::of(b"request"),
+        origin: Origin::Native,
+    }
+}
+
+/// The same with so many cases to be judged by.
+pub(crate) fn with_cases(accepted: Accepted, count: usize) -> Accepted {
+    let case =
+        Case { stdin: text(""), expected: text("x"), points: 2, name: Some("a\0b".to_owned()) };
+    let cases = vec![case; count];
+    let sha256 = Digest::of(&serde_json::to_vec(&cases).unwrap());
+    Accepted { lane: Lane::Submit, suite: Some(Suite::Inline { cases, sha256 }), ..accepted }
+}
+
+/// A run that ended well.
+pub(crate) fn completed() -> Completed {
+    Completed {
+        attempt: 1,
+        verdict: Verdict::Finished,
+        exit: Some(Exit::Code(0)),
+        stopped_by: None,
+        usage: usage(),
+        stdout: Captured { content: text("hi\n"), bytes_total: 3, truncated: false },
+        stderr: Captured::default(),
+        results: Vec::new(),
+        cases: None,
+        timings: Timings::default(),
+    }
+}
+
+/// The result of one case of two points.
+pub(crate) fn case_result(case: u32, verdict: Verdict) -> CaseResult {
+    let passed = verdict == Verdict::Accepted;
+    CaseResult {
+        case,
+        name: Some("a\0b".to_owned()),
+        verdict,
+        exit: if passed { Exit::Code(0) } else { Exit::Signal(11) },
+        usage: usage(),
+        output_sha256: Digest::of(b"x"),
+        points: if passed { 2 } else { 0 },
+    }
+}
+
+/// The end of a submission of which so many cases of so many have passed.
+pub(crate) fn judged(passed: u32, total: u32, results: Vec<CaseResult>) -> Completed {
+    let summary = CasesSummary {
+        total,
+        run: total,
+        passed,
+        points: u64::from(passed * 2),
+        points_max: u64::from(total * 2),
+        results_sha256: Digest::of(b"results"),
+    };
+    let verdict = if passed == total { Verdict::Accepted } else { Verdict::WrongAnswer };
+    Completed { verdict, results, cases: Some(summary), ..completed() }
+}
+
+pub(crate) fn text(text: &str) -> Content {
+    Content::Text(text.to_owned())
+}
+
+fn usage() -> Usage {
+    Usage { cpu_us: 12_345, wall_us: 20_000, memory_kib: 9_000 }
+}
+
+fn writer() -> Writer {
+    Writer {
+        source: "/test".to_owned(),
+        actor: "test".to_owned(),
+        instance: BootId::new(uuid::Uuid::from_u128(1)),
+        traceparent: None,
+    }
+}

@@ -1,0 +1,140 @@
+//! The state of one cell: what is prepared, which uids are used, and the proof that nothing is left of a stage.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::fs::{StatVfs, stat, statvfs};
+use sandbox::protocol::{Prepare, Prepared, Stage, StageReport};
+
+use crate::fault::{During, Fault};
+use crate::meter::Meter;
+use crate::spawn::{BOX, Spawner, TMP};
+use crate::stage;
+use crate::write;
+
+/// Uids that a cell uses, from its base on.
+pub(crate) const UIDS: u32 = 256;
+
+/// The kernel may free what a killed process held a moment after its end.
+const SETTLE_TRIES: u32 = 20;
+const SETTLE_WAIT: Duration = Duration::from_millis(5);
+
+/// A cell.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    spawner: Spawner,
+    meter: Meter,
+    uid_base: u32,
+    /// Stages so far.
+    stages: u32,
+    /// The uid that owns the prepared files.
+    owner: Option<u32>,
+    /// The uid of a run that is not cleaned up after yet.
+    ran: Option<u32>,
+    /// The writable folders when they were empty.
+    pristine: Fill,
+    /// The writable folders when the present files were prepared.
+    prepared: Fill,
+}
+
+/// How full the writable folders are: free blocks and inodes of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fill([(u64, u64); 2]);
+
+impl Fill {
+    fn measure() -> Result<Self, Fault> {
+        let free = |stat: StatVfs| (stat.f_bfree, stat.f_ffree);
+        Ok(Self([statvfs(BOX).during(BOX).map(free)?, statvfs(TMP).during(TMP).map(free)?]))
+    }
+}
+
+impl Cell {
+    pub(crate) fn new(uid_base: u32) -> Result<Self, Fault> {
+        expect_open(BOX)?;
+        expect_open(TMP)?;
+        let pristine = Fill::measure()?;
+        Ok(Self {
+            spawner: Spawner::new()?,
+            meter: Meter::open(),
+            uid_base,
+            stages: 0,
+            owner: None,
+            ran: None,
+            pristine,
+            prepared: pristine,
+        })
+    }
+
+    /// Starts over with new files. They belong to a uid that no run has, so that no run can change them.
+    pub(crate) fn prepare(&mut self, prepare: Prepare) -> Result<Prepared, Fault> {
+        self.forget()?;
+        let owner = self.next_uid();
+        self.owner = Some(owner);
+        if !prepare.files.is_empty() {
+            self.spawner.step(&["write", BOX], &write::input(&prepare.files)?, owner)?;
+        }
+        drop(prepare.files);
+        let compile = prepare.compile.map(|stage| self.compile(stage, owner)).transpose()?;
+        self.prepared = Fill::measure()?;
+        Ok(Prepared { compile })
+    }
+
+    /// Runs a program under a fresh uid. [`Self::clean_up`] follows once the report is on its way.
+    pub(crate) fn run(&mut self, stage: Stage) -> Result<StageReport, Fault> {
+        let uid = self.next_uid();
+        self.ran = Some(uid);
+        stage::run(&self.spawner, &self.meter, stage, uid)
+    }
+
+    /// Removes what the last run left, and proves it.
+    pub(crate) fn clean_up(&mut self) -> Result<(), Fault> {
+        let Some(uid) = self.ran.take() else { return Ok(()) };
+        self.wipe(&[BOX, TMP], uid)?;
+        expect_fill(self.prepared)
+    }
+
+    fn compile(&self, stage: Stage, owner: u32) -> Result<StageReport, Fault> {
+        let report = stage::run(&self.spawner, &self.meter, stage, owner)?;
+        self.wipe(&[TMP], owner)?;
+        Ok(report)
+    }
+
+    fn forget(&mut self) -> Result<(), Fault> {
+        let Some(owner) = self.owner.take() else { return Ok(()) };
+        self.wipe(&[BOX, TMP], owner)?;
+        expect_fill(self.pristine)
+    }
+
+    fn wipe(&self, directories: &[&str], uid: u32) -> Result<(), Fault> {
+        self.spawner.step(&[&["wipe"], directories].concat(), &[], uid)
+    }
+
+    /// A uid comes round again only when nothing is left of its last stage, and never while it owns the prepared files.
+    fn next_uid(&mut self) -> u32 {
+        loop {
+            let uid = self.uid_base + self.stages % UIDS;
+            self.stages = self.stages.wrapping_add(1);
+            if self.owner != Some(uid) {
+                return uid;
+            }
+        }
+    }
+}
+
+/// Programs of any uid must be able to make files, and none to touch another's.
+fn expect_open(directory: &str) -> Result<(), Fault> {
+    match stat(directory).during(directory)?.st_mode & 0o7777 {
+        0o1777 => Ok(()),
+        mode => Err(Fault::new(format!("{directory} has mode {mode:o}, not 1777"))),
+    }
+}
+
+fn expect_fill(expected: Fill) -> Result<(), Fault> {
+    for _ in 0..SETTLE_TRIES {
+        if Fill::measure()? == expected {
+            return Ok(());
+        }
+        sleep(SETTLE_WAIT);
+    }
+    Err(Fault::new("something is left of an earlier stage"))
+}

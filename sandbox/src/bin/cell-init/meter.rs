@@ -1,0 +1,130 @@
+//! What the cell's control group says of processor time, memory and the out-of-memory killer, on version 1 and version 2.
+//! A runtime that does not show the files (gVisor) leaves only what `wait4` says, so every figure is optional.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+/// The largest file read here is `memory.stat`, of about 2 KiB.
+const FILE_BYTES_MAX: usize = 8 * 1024;
+
+/// The open files. They stay open: reading one again costs a system call.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    cpu: Option<Source>,
+    memory: Option<Source>,
+    oom: Option<Source>,
+}
+
+/// Readings at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    /// Processor time of everything in the cell but init.
+    pub(crate) cpu: Option<Duration>,
+    /// Anonymous memory and files in memory, in bytes.
+    pub(crate) memory_bytes: Option<u64>,
+    /// Processes that were killed for want of memory.
+    pub(crate) oom_kills: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Source {
+    file: File,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// A number of nanoseconds.
+    Nanoseconds,
+    /// The sum of these fields.
+    Fields(&'static [&'static str]),
+}
+
+const CPU: &[(&str, Form)] = &[
+    ("/sys/fs/cgroup/cpu.stat", Form::Fields(&["usage_usec"])),
+    ("/sys/fs/cgroup/cpuacct/cpuacct.usage", Form::Nanoseconds),
+    ("/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage", Form::Nanoseconds),
+];
+const MEMORY: &[(&str, Form)] = &[
+    ("/sys/fs/cgroup/memory.stat", Form::Fields(&["anon", "shmem"])),
+    ("/sys/fs/cgroup/memory/memory.stat", Form::Fields(&["rss", "shmem"])),
+];
+const OOM: &[(&str, Form)] = &[
+    ("/sys/fs/cgroup/memory.events", Form::Fields(&["oom_kill"])),
+    ("/sys/fs/cgroup/memory/memory.oom_control", Form::Fields(&["oom_kill"])),
+];
+
+impl Meter {
+    pub(crate) fn open() -> Self {
+        Self { cpu: Source::first(CPU), memory: Source::first(MEMORY), oom: Source::first(OOM) }
+    }
+
+    pub(crate) fn read(&self) -> Reading {
+        Reading {
+            cpu: self.cpu(),
+            memory_bytes: self.memory.as_ref().and_then(Source::read),
+            oom_kills: self.oom.as_ref().and_then(Source::read),
+        }
+    }
+
+    /// Init itself is in the same group, so its own time is taken off.
+    fn cpu(&self) -> Option<Duration> {
+        // First: asking for it also brings the group's figure up to date.
+        let own = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+        let own = own.user_time().num_microseconds() + own.system_time().num_microseconds();
+        let source = self.cpu.as_ref()?;
+        let whole = match source.form {
+            Form::Nanoseconds => Duration::from_nanos(source.read()?),
+            Form::Fields(_) => Duration::from_micros(source.read()?),
+        };
+        Some(whole.saturating_sub(Duration::from_micros(u64::try_from(own).ok()?)))
+    }
+}
+
+impl Source {
+    fn first(candidates: &[(&str, Form)]) -> Option<Self> {
+        let open = |(path, form): &(&str, Form)| {
+            let source = Self { file: File::open(path).ok()?, form: *form };
+            source.read().map(|_| source)
+        };
+        candidates.iter().find_map(open)
+    }
+
+    fn read(&self) -> Option<u64> {
+        let mut buffer = [0; FILE_BYTES_MAX];
+        let length = self.file.read_at(&mut buffer, 0).ok()?;
+        let text = std::str::from_utf8(&buffer[..length]).ok()?;
+        match self.form {
+            Form::Nanoseconds => text.trim().parse().ok(),
+            Form::Fields(names) => names.iter().map(|name| field(text, name)).sum(),
+        }
+    }
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    let mut pairs = text.lines().filter_map(|line| line.split_once(' '));
+    pairs.find(|(key, _)| *key == name)?.1.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::field;
+
+    const STAT: &str = "cache 10\nrss 2048\nrss_huge 7\nshmem 4096\ntotal_rss 9\n";
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        assert_eq!(field(STAT, "rss"), Some(2048));
+        assert_eq!(field(STAT, "shmem"), Some(4096));
+    }
+
+    #[test]
+    fn a_field_that_is_absent_or_no_number_is_nothing() {
+        assert_eq!(field(STAT, "anon"), None);
+        assert_eq!(field("anon many\n", "anon"), None);
+    }
+}

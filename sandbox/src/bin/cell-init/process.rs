@@ -1,0 +1,78 @@
+//! Ends and reaps every other process of the cell, and adds up what they took.
+
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sandbox::protocol::Exit;
+
+use crate::fault::{During, Fault};
+use crate::sys::{Ended, Waited, wait_any};
+
+/// What is known of the processes of one stage.
+#[derive(Debug)]
+pub(crate) struct Reaped {
+    main: i32,
+    /// How the main process ended, once it has.
+    pub(crate) exit: Option<Exit>,
+    /// Processor time of all that ended.
+    pub(crate) cpu: Duration,
+    /// The largest resident set of any that ended, in KiB.
+    pub(crate) rss_peak_kib: u64,
+}
+
+impl Reaped {
+    pub(crate) fn new(main: u32) -> Self {
+        let main = i32::try_from(main).expect("process ids are positive 32-bit numbers");
+        Self { main, exit: None, cpu: Duration::ZERO, rss_peak_kib: 0 }
+    }
+
+    /// Reaps what has ended. Orphans would otherwise fill the process limit as zombies.
+    pub(crate) fn collect(&mut self) -> Result<(), Fault> {
+        while let Waited::Child(ended) = wait_any(false).during("cannot wait")? {
+            self.add(ended);
+        }
+        Ok(())
+    }
+
+    /// Kills every process but this one, and returns when none is left.
+    pub(crate) fn end_all(&mut self) -> Result<(), Fault> {
+        loop {
+            kill_all()?;
+            match wait_any(true).during("cannot wait")? {
+                Waited::Child(ended) => self.add(ended),
+                Waited::NoChildren => return Ok(()),
+                Waited::StillRunning => {
+                    unreachable!("a blocking wait never finds children running")
+                }
+            }
+            self.collect()?;
+        }
+    }
+
+    fn add(&mut self, ended: Ended) {
+        if ended.pid == self.main {
+            self.exit = Some(exit(ended.status));
+        }
+        self.cpu += ended.cpu;
+        self.rss_peak_kib = self.rss_peak_kib.max(ended.rss_peak_kib);
+    }
+}
+
+/// The kernel signals all processes in one step that no fork can overtake; init itself is exempt.
+fn kill_all() -> Result<(), Fault> {
+    match kill(Pid::from_raw(-1), Signal::SIGKILL) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(error) => Err(error).during("cannot kill"),
+    }
+}
+
+fn exit(status: i32) -> Exit {
+    if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    }
+}

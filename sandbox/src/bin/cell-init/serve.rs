@@ -1,0 +1,71 @@
+//! `cell-init serve`: requests in, responses out, until standard input ends.
+
+use std::io::{Read, Write, stdin, stdout};
+
+use sandbox::protocol::{Decoder, PROTOCOL_VERSION, Ready, Request, Response, encode};
+
+use crate::cell::Cell;
+use crate::fault::{During, Fault};
+use crate::sys;
+
+/// What is read of a request at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Serves requests. A fault is told to the executor and ends the cell: nobody can say what state it is in.
+pub(crate) fn serve(uid_base: u32) -> Result<(), Fault> {
+    sys::return_large_blocks();
+    let served = serve_requests(uid_base);
+    if let Err(fault) = &served {
+        respond(&Response::Fault { message: fault.to_string() })?;
+    }
+    served
+}
+
+fn serve_requests(uid_base: u32) -> Result<(), Fault> {
+    let mut cell = Cell::new(uid_base)?;
+    let mut requests = Requests { decoder: Decoder::new(), chunk: vec![0; READ_BYTES] };
+    respond(&Response::Ready(Ready { protocol_version: PROTOCOL_VERSION }))?;
+    while let Some(request) = requests.next()? {
+        respond(&answer(&mut cell, request)?)?;
+        // After the answer, so that nobody waits for it.
+        cell.clean_up()?;
+    }
+    Ok(())
+}
+
+fn answer(cell: &mut Cell, request: Request) -> Result<Response, Fault> {
+    match request {
+        Request::Prepare(prepare) => cell.prepare(prepare).map(Response::Prepared),
+        Request::Run(stage) => cell.run(stage).map(Response::Ran),
+    }
+}
+
+fn respond(response: &Response) -> Result<(), Fault> {
+    let frame = encode(response).during("cannot encode a response")?;
+    let mut output = stdout().lock();
+    output.write_all(&frame).and_then(|()| output.flush()).during("cannot write a response")
+}
+
+struct Requests {
+    decoder: Decoder<Request>,
+    chunk: Vec<u8>,
+}
+
+impl Requests {
+    /// The next request, or nothing at the end of the stream.
+    fn next(&mut self) -> Result<Option<Request>, Fault> {
+        loop {
+            if let Some(request) = self.decoder.next_message().during("request")? {
+                return Ok(Some(request));
+            }
+            let count = stdin().lock().read(&mut self.chunk).during("cannot read a request")?;
+            if count == 0 && self.decoder.is_between_messages() {
+                return Ok(None);
+            }
+            if count == 0 {
+                return Err(Fault::new("the requests end in the middle of one"));
+            }
+            self.decoder.push(&self.chunk[..count]);
+        }
+    }
+}

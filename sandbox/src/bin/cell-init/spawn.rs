@@ -1,0 +1,143 @@
+//! Starts children under a stage's uid: the program itself, through the `exec` step, and the steps that touch files.
+
+use std::io::{self, PipeReader, Read, Seek, Write, pipe};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::{FdFlags, fcntl_setfd};
+use sandbox::protocol::Stage;
+
+use crate::exec;
+use crate::fault::{During, Fault};
+
+/// The folder that programs start in, and one of the two that they can write to.
+pub(crate) const BOX: &str = "/box";
+/// The other one.
+pub(crate) const TMP: &str = "/tmp";
+
+/// All of a program's environment.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("HOME", TMP),
+    ("TMPDIR", TMP),
+    ("LANG", "C.UTF-8"),
+];
+
+/// A started program.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) child: Child,
+    /// Says why the program could not be started; empty when it could.
+    pub(crate) setup: PipeReader,
+}
+
+/// Why a program was not started.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// Its command line is one that no system takes. That is the user's affair.
+    Arguments(String),
+    /// Anything else.
+    Fault(Fault),
+}
+
+impl StartError {
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ArgumentListTooLong | io::ErrorKind::InvalidInput => {
+                Self::Arguments(error.to_string())
+            }
+            _ => Self::Fault(Fault::new(format!("cannot start a process: {error}"))),
+        }
+    }
+}
+
+impl From<Fault> for StartError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Starts children from this program's own file.
+#[derive(Debug)]
+pub(crate) struct Spawner {
+    program: PathBuf,
+}
+
+impl Spawner {
+    pub(crate) fn new() -> Result<Self, Fault> {
+        let program = std::env::current_exe().during("cannot find the cell's own program")?;
+        Ok(Self { program })
+    }
+
+    /// Starts a stage's program with pipes for its output.
+    pub(crate) fn start(
+        &self,
+        stage: &Stage,
+        stdin: OwnedFd,
+        uid: u32,
+    ) -> Result<Started, StartError> {
+        let (setup, setup_writer) = pipe().during("cannot make a pipe")?;
+        // The one descriptor besides the three standard ones that crosses; `exec` closes it to the program.
+        fcntl_setfd(&setup_writer, FdFlags::empty()).during("cannot pass a pipe on")?;
+        let child = self
+            .command("exec", uid)
+            .args(exec::arguments(setup_writer.as_raw_fd(), stage))
+            .envs(ENVIRONMENT.iter().copied())
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| StartError::of(&error))?;
+        Ok(Started { child, setup })
+    }
+
+    /// Runs a step to its end. It is our own program, so it is trusted to end.
+    pub(crate) fn step(&self, arguments: &[&str], input: &[u8], uid: u32) -> Result<(), Fault> {
+        let (&name, arguments) = arguments.split_first().expect("a step has a name");
+        let mut child = self
+            .command(name, uid)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .during("cannot start a step")?;
+        let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));
+        let output = child.wait_with_output().during("cannot wait for a step")?;
+        if output.status.success() {
+            return written.during("a step did not take its input");
+        }
+        let message = String::from_utf8_lossy(&output.stderr);
+        Err(Fault::new(format!("step {name} failed ({}): {}", output.status, message.trim())))
+    }
+
+    /// `Command` drops all groups and capabilities with the uid.
+    fn command(&self, step: &str, uid: u32) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(step).uid(uid).gid(uid).env_clear().current_dir(BOX);
+        command
+    }
+}
+
+/// Standard input as a sealed file in memory: nothing needs feeding, the program can seek in it and open it as
+/// `/dev/stdin`, and cannot change it.
+pub(crate) fn stdin_file(content: &[u8]) -> Result<OwnedFd, Fault> {
+    const WHAT: &str = "cannot set up standard input";
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = std::fs::File::from(memfd_create("stdin", flags).during(WHAT)?);
+    file.write_all(content).during(WHAT)?;
+    file.rewind().during(WHAT)?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    fcntl_add_seals(file.as_fd(), seals).during(WHAT)?;
+    Ok(file.into())
+}
+
+/// What the `exec` step had to say, after every process has ended.
+pub(crate) fn setup_failure(mut setup: &PipeReader) -> Result<(), Fault> {
+    let mut message = String::new();
+    setup.read_to_string(&mut message).during("cannot read of the program's start")?;
+    if message.is_empty() { Ok(()) } else { Err(Fault::new(message)) }
+}

@@ -1,0 +1,243 @@
+//! One stage: starts a program, watches it until it ends or breaks a limit, ends whatever it started, and reports.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sandbox::protocol::{
+    Captured, Exit, OUTPUT_BYTES_MAX, Stage, StageLimits, StageReport, Stop, Usage,
+};
+
+use crate::capture::{Capture, chunk};
+use crate::exec;
+use crate::fault::{During, Fault};
+use crate::meter::{Meter, Reading};
+use crate::process::Reaped;
+use crate::spawn::{Spawner, StartError, Started, setup_failure, stdin_file};
+
+/// How often processor time and memory are looked at. The end of the program and its output are seen at once.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Runs a stage to its end. No process is left when it returns.
+pub(crate) fn run(
+    spawner: &Spawner,
+    meter: &Meter,
+    mut stage: Stage,
+    uid: u32,
+) -> Result<StageReport, Fault> {
+    if stage.argv.is_empty() {
+        return Err(Fault::new("a stage without a program"));
+    }
+    let stdin = stdin_file(&stage.stdin)?;
+    // A child's peak memory starts at ours, so the copy goes first.
+    stage.stdin = Vec::new();
+    let before = meter.read();
+    let started_at = Instant::now();
+    let started = match spawner.start(&stage, stdin, uid) {
+        Ok(started) => started,
+        Err(StartError::Arguments(why)) => return Ok(not_executable(&stage.argv[0], &why)),
+        Err(StartError::Fault(fault)) => return Err(fault),
+    };
+    let mut watch = Watch::new(started, stage.limits, meter, before, started_at)?;
+    let stopped = watch.until_end();
+    // Whatever happened, nothing may run on.
+    let wall = started_at.elapsed();
+    watch.processes.end_all()?;
+    watch.report(stopped?, wall)
+}
+
+/// A program under watch.
+struct Watch<'a> {
+    limits: StageLimits,
+    meter: &'a Meter,
+    before: Reading,
+    started_at: Instant,
+    sampled_at: Instant,
+    memory_peak_bytes: u64,
+    processes: Reaped,
+    /// Tells the end of the main process; absent where the kernel has none, and then a tick tells it.
+    main: Option<OwnedFd>,
+    stdout: Capture,
+    stderr: Capture,
+    chunk: Vec<u8>,
+    setup: std::io::PipeReader,
+}
+
+impl<'a> Watch<'a> {
+    fn new(
+        mut started: Started,
+        limits: StageLimits,
+        meter: &'a Meter,
+        before: Reading,
+        started_at: Instant,
+    ) -> Result<Self, Fault> {
+        let processes = Reaped::new(started.child.id());
+        let stdout = started.child.stdout.take().expect("standard output is a pipe");
+        let stderr = started.child.stderr.take().expect("standard error is a pipe");
+        let limit = (limits.output_bytes as usize).min(OUTPUT_BYTES_MAX);
+        Ok(Self {
+            limits,
+            meter,
+            before,
+            started_at,
+            sampled_at: started_at,
+            memory_peak_bytes: 0,
+            main: pidfd_open(Pid::from_child(&started.child), PidfdFlags::empty()).ok(),
+            processes,
+            stdout: Capture::new(stdout.into(), limit)?,
+            stderr: Capture::new(stderr.into(), limit)?,
+            chunk: chunk(),
+            setup: started.setup,
+        })
+    }
+
+    /// Watches until the main process ends or a limit is broken.
+    fn until_end(&mut self) -> Result<Option<Stop>, Fault> {
+        loop {
+            let main_ended = self.wait()?;
+            self.stdout.read_some(&mut self.chunk)?;
+            self.stderr.read_some(&mut self.chunk)?;
+            if self.stdout.is_over() || self.stderr.is_over() {
+                return Ok(Some(Stop::Output));
+            }
+            if main_ended {
+                return Ok(None);
+            }
+            if self.sampled_at.elapsed() >= TICK || self.wall_left().is_zero() {
+                self.processes.collect()?;
+                if self.processes.exit.is_some() {
+                    return Ok(None);
+                }
+                if let Some(stop) = self.sample() {
+                    return Ok(Some(stop));
+                }
+            }
+        }
+    }
+
+    /// Waits for output, the end, or the next tick, and says whether the main process has ended.
+    fn wait(&self) -> Result<bool, Fault> {
+        let timeout = TICK.saturating_sub(self.sampled_at.elapsed()).min(self.wall_left());
+        let timeout = Timespec::try_from(timeout).expect("a tick is short");
+        let outputs = [self.stdout.fd(), self.stderr.fd()];
+        let main = self.main.as_ref().map(AsFd::as_fd);
+        let fds = main.into_iter().chain(outputs.into_iter().flatten());
+        let mut fds: Vec<PollFd<'_>> =
+            fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).during("cannot poll"),
+        }
+        Ok(self.main.is_some() && !fds[0].revents().is_empty())
+    }
+
+    /// Looks at the clock and the control group.
+    fn sample(&mut self) -> Option<Stop> {
+        self.sampled_at = Instant::now();
+        let now = self.meter.read();
+        self.note_memory(&now);
+        if oom_killed(&self.before, &now) || self.is_over_memory() {
+            Some(Stop::Memory)
+        } else if self.cpu(&now) > millis(self.limits.cpu_time_ms) {
+            Some(Stop::CpuTime)
+        } else if self.wall_left().is_zero() {
+            Some(Stop::WallTime)
+        } else {
+            None
+        }
+    }
+
+    fn wall_left(&self) -> Duration {
+        millis(self.limits.wall_time_ms).saturating_sub(self.started_at.elapsed())
+    }
+
+    /// Output that init holds is in the same control group, and is not the program's.
+    fn note_memory(&mut self, now: &Reading) {
+        let (Some(before), Some(now)) = (self.before.memory_bytes, now.memory_bytes) else {
+            return;
+        };
+        let kept = (self.stdout.kept_bytes() + self.stderr.kept_bytes()) as u64;
+        self.memory_peak_bytes = self.memory_peak_bytes.max(now.saturating_sub(before + kept));
+    }
+
+    /// Where the control group cannot be read, the largest process that has ended stands for it.
+    fn is_over_memory(&self) -> bool {
+        let used_kib = match self.before.memory_bytes {
+            Some(_) => self.memory_peak_bytes / 1024,
+            None => self.processes.rss_peak_kib,
+        };
+        used_kib > u64::from(self.limits.memory_kib)
+    }
+
+    /// The control group also counts processes whose parents did not wait for them; what was reaped is the floor.
+    fn cpu(&self, now: &Reading) -> Duration {
+        let group = now.cpu.zip(self.before.cpu).map(|(now, before)| now.saturating_sub(before));
+        group.unwrap_or_default().max(self.processes.cpu)
+    }
+
+    fn report(mut self, stopped: Option<Stop>, wall: Duration) -> Result<StageReport, Fault> {
+        setup_failure(&self.setup)?;
+        if stopped != Some(Stop::Output) {
+            self.stdout.drain(&mut self.chunk)?;
+            self.stderr.drain(&mut self.chunk)?;
+        }
+        let after = self.meter.read();
+        self.note_memory(&after);
+        let cpu = self.cpu(&after);
+        let stopped = stopped.or_else(|| self.broken_unseen(&after, cpu));
+        Ok(StageReport {
+            exit: self.processes.exit.unwrap_or(Exit::Signal(KILLED)),
+            stopped,
+            usage: Usage {
+                cpu_us: micros(cpu),
+                wall_us: micros(wall),
+                memory_peak_kib: self.processes.rss_peak_kib.max(self.memory_peak_bytes / 1024),
+            },
+            stdout: self.stdout.into_captured(),
+            stderr: self.stderr.into_captured(),
+        })
+    }
+
+    /// A limit that was broken between the last look and the end.
+    fn broken_unseen(&self, after: &Reading, cpu: Duration) -> Option<Stop> {
+        if oom_killed(&self.before, after) || self.is_over_memory() {
+            Some(Stop::Memory)
+        } else if cpu > millis(self.limits.cpu_time_ms) {
+            Some(Stop::CpuTime)
+        } else if self.stdout.is_over() || self.stderr.is_over() {
+            Some(Stop::Output)
+        } else {
+            None
+        }
+    }
+}
+
+/// What a shell would say of a command line that cannot be executed.
+fn not_executable(program: &str, why: &str) -> StageReport {
+    let text = format!("cannot execute {program}: {why}\n").into_bytes();
+    let stderr = Captured { total_bytes: text.len() as u64, bytes: text, truncated: false };
+    StageReport {
+        exit: Exit::Code(exec::NOT_EXECUTABLE),
+        stopped: None,
+        usage: Usage::default(),
+        stdout: Captured::default(),
+        stderr,
+    }
+}
+
+/// SIGKILL.
+const KILLED: i32 = 9;
+
+fn oom_killed(before: &Reading, now: &Reading) -> bool {
+    now.oom_kills > before.oom_kills
+}
+
+fn millis(millis: u32) -> Duration {
+    Duration::from_millis(u64::from(millis))
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,123 @@
+//! `cell-init wipe`: already under the uid of a stage that ended, removes everything that it owns in the given folders.
+//! No other process runs meanwhile, but what they left is hostile: links, locked or endlessly nested folders.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, chmodat, openat, renameat_with, statat,
+    unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::fault::{During, Fault};
+
+/// How deep another uid's folders are searched: deeper than any submission's path. A compile stage that nests deeper
+/// loses its cell.
+const FOREIGN_DEPTH_MAX: usize = 256;
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Removes what this uid owns.
+pub(crate) fn wipe(directories: &[&str]) -> Result<(), Fault> {
+    let uid = rustix::process::getuid().as_raw();
+    for path in directories {
+        let root = openat(CWD, *path, DIRECTORY, Mode::empty()).during(path)?;
+        Wiper { root, uid, moved: 0 }.search_root().during(path)?;
+    }
+    Ok(())
+}
+
+/// An entry of a folder.
+struct Entry {
+    name: Vec<u8>,
+    is_directory: bool,
+    is_own: bool,
+}
+
+struct Wiper {
+    root: OwnedFd,
+    uid: u32,
+    /// Folders moved so far, for their new names.
+    moved: u64,
+}
+
+impl Wiper {
+    fn search_root(&mut self) -> Result<(), Fault> {
+        let root = self.root.try_clone().during("cannot open")?;
+        self.search(&root, 0)
+    }
+
+    /// Removes own entries of a folder that is another's, and looks into its folders.
+    fn search(&mut self, directory: &OwnedFd, depth: usize) -> Result<(), Fault> {
+        if depth > FOREIGN_DEPTH_MAX {
+            return Err(Fault::new("folders are nested too deep"));
+        }
+        for entry in self.entries(directory)? {
+            match (entry.is_own, entry.is_directory) {
+                (true, true) => self.remove_directory(directory, &entry.name)?,
+                (true, false) => remove(directory, &entry.name, AtFlags::empty())?,
+                (false, true) => match openat(directory, &entry.name, DIRECTORY, Mode::empty()) {
+                    Ok(inner) => self.search(&inner, depth + 1)?,
+                    // Closed to this uid now, and so it was before.
+                    Err(Errno::ACCESS) => {}
+                    Err(error) => return Err(error).during("cannot open a folder"),
+                },
+                (false, false) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes an own folder with all that is in it. Inner folders are first moved to the root, so that no depth of
+    /// nesting can exhaust descriptors or the stack.
+    fn remove_directory(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<(), Fault> {
+        let mut waiting = vec![self.move_to_root(parent, name)?];
+        while let Some(name) = waiting.pop() {
+            let directory =
+                openat(&self.root, &name, DIRECTORY, Mode::empty()).during("cannot open")?;
+            for entry in self.entries(&directory)? {
+                if entry.is_directory {
+                    waiting.push(self.move_to_root(&directory, &entry.name)?);
+                } else {
+                    remove(&directory, &entry.name, AtFlags::empty())?;
+                }
+            }
+            remove(&self.root, &name, AtFlags::REMOVEDIR)?;
+        }
+        Ok(())
+    }
+
+    fn move_to_root(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, Fault> {
+        // Its owner may have locked itself out; moving a folder needs the right to write in it.
+        chmodat(parent, name, Mode::RWXU, AtFlags::empty()).during("cannot open up a folder")?;
+        loop {
+            self.moved += 1;
+            let moved = format!(".wipe-{}", self.moved).into_bytes();
+            match renameat_with(parent, name, &self.root, &moved, RenameFlags::NOREPLACE) {
+                Ok(()) => return Ok(moved),
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error).during("cannot move a folder"),
+            }
+        }
+    }
+
+    /// All entries, read before any is changed.
+    fn entries(&self, directory: &OwnedFd) -> Result<Vec<Entry>, Fault> {
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(directory).during("cannot list")? {
+            let name = entry.during("cannot list")?.file_name().to_bytes().to_vec();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let stat = statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW).during("cannot look")?;
+            let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            entries.push(Entry { name, is_directory, is_own: stat.st_uid == self.uid });
+        }
+        Ok(entries)
+    }
+}
+
+fn remove(directory: &OwnedFd, name: &[u8], flags: AtFlags) -> Result<(), Fault> {
+    unlinkat(directory, name, flags).during("cannot remove")
+}

@@ -1,0 +1,306 @@
+//! A whole Runledger for one test: its own nats-server, its own databases, our services, an edge. Any part can be killed,
+//! stopped and started by name. Everything ends with the test.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use futures::future::try_join_all;
+use platform::ids::{IdSource as _, RandomIds};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::cells::Cells;
+use crate::client::Client;
+use crate::process::{Process, Spec};
+use crate::servers::edge::Edge;
+use crate::servers::mongo::Mongo;
+use crate::servers::nats::Nats;
+use crate::servers::postgres::Postgres;
+use crate::services::{SINGLES, Service, Settings, environment};
+use crate::tokens::Secret;
+use crate::tools::Tools;
+
+/// How long a service may take to finish what it holds.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub struct WorldBuilder {
+    executors: usize,
+    edge: bool,
+    private_databases: bool,
+    settings: Settings,
+}
+
+/// A running world.
+#[derive(Debug)]
+pub struct World {
+    services: BTreeMap<String, Service>,
+    edge: Option<Edge>,
+    mongo: Mongo,
+    postgres: Postgres,
+    nats: Nats,
+    cells: Cells,
+    secret: Secret,
+    dir: TempDir,
+}
+
+impl Default for WorldBuilder {
+    /// Every service, one executor, databases on the shared servers, no edge.
+    fn default() -> Self {
+        Self { executors: 1, edge: false, private_databases: false, settings: Settings::new() }
+    }
+}
+
+impl WorldBuilder {
+    /// Takes this many executors; with none, submissions stay in the queue.
+    #[must_use]
+    pub fn executors(self, executors: usize) -> Self {
+        Self { executors, ..self }
+    }
+
+    /// Puts nginx in front.
+    #[must_use]
+    pub fn edge(self) -> Self {
+        Self { edge: true, ..self }
+    }
+
+    /// Starts databases of its own, which can be killed.
+    #[must_use]
+    pub fn private_databases(self) -> Self {
+        Self { private_databases: true, ..self }
+    }
+
+    /// Sets `SECTION__KEY` of every service that has it.
+    #[must_use]
+    pub fn setting(mut self, key: &str, value: impl ToString) -> Self {
+        self.settings.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Builds the world, plays the scenario in it, and takes it down. When the scenario fails, the logs are shown and kept.
+    pub async fn play(self, scenario: impl AsyncFnOnce(&mut World) -> Result<()>) -> Result<()> {
+        let mut world = self.start().await?;
+        if let Err(error) = scenario(&mut world).await {
+            let logs = world.logs();
+            let kept = world.keep();
+            return Err(error.context(format!("{logs}\nthe scenario failed; its files are in {kept}")));
+        }
+        world.end().await
+    }
+
+    async fn start(self) -> Result<World> {
+        let tools = Tools::from_env()?;
+        let dir = tempfile::Builder::new().prefix("runledger-world-").tempdir()?;
+        let id = RandomIds.new_id().simple().to_string();
+        let mut nats = Nats::new(&tools, dir.path())?;
+        nats.process.start()?;
+        let (postgres, mongo) = self.databases(&tools, dir.path(), &format!("world_{id}")).await?;
+        nats.ready().await?;
+        let secret = Secret::new(id.repeat(2))?;
+        let cells = Cells::connect(&tools.docker_host, &id)?;
+        let mut world = World { services: BTreeMap::new(), edge: None, mongo, postgres, nats, cells, secret, dir };
+        world.prepare_services(&tools, &self)?;
+        if let Err(error) = world.bring_up(&tools, self.edge).await {
+            return Err(error.context(world.logs()));
+        }
+        Ok(world)
+    }
+
+    async fn databases(&self, tools: &Tools, dir: &Path, name: &str) -> Result<(Postgres, Mongo)> {
+        if self.private_databases {
+            return Ok((Postgres::private(tools, dir, name).await?, Mongo::private(tools, dir, name).await?));
+        }
+        Ok((Postgres::shared(tools, name).await?, Mongo::shared(tools, name)))
+    }
+}
+
+impl World {
+    fn prepare_services(&mut self, tools: &Tools, builder: &WorldBuilder) -> Result<()> {
+        let mut common = self.common_settings(tools)?;
+        common.extend(builder.settings.iter().cloned());
+        for (name, args) in SINGLES {
+            let service = Service::new(name, &tools.bin_dir.join(name), args, &common, self.dir.path())?;
+            self.services.insert(name.to_owned(), service);
+        }
+        for number in 1..=builder.executors {
+            let name = if number == 1 { "executor".to_owned() } else { format!("executor-{number}") };
+            let own = [("EXECUTOR__NAME", name.clone()), ("EXECUTOR__HOST", self.cells.mark().to_owned())];
+            let own = own.map(|(key, value)| (key.to_owned(), value));
+            let settings = own.into_iter().chain(common.iter().cloned()).collect();
+            let service = Service::new(&name, &tools.bin_dir.join("executor"), &[], &settings, self.dir.path())?;
+            self.services.insert(name, service);
+        }
+        Ok(())
+    }
+
+    fn common_settings(&self, tools: &Tools) -> Result<Settings> {
+        let settings = [
+            ("NATS__URL", self.nats.url()),
+            ("POSTGRES__URL", self.postgres.url()?),
+            ("MONGO__URL", self.mongo.url().to_owned()),
+            ("MONGO__DATABASE", self.mongo.database.clone()),
+            ("AUTH__HS256_SECRET", self.secret.text().to_owned()),
+            ("DOCKER__HOST", tools.docker_host.clone()),
+        ];
+        Ok(settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
+    async fn bring_up(&mut self, tools: &Tools, with_edge: bool) -> Result<()> {
+        self.migrate(tools).await?;
+        for service in self.services.values_mut() {
+            service.process.start()?;
+        }
+        try_join_all(self.services.values_mut().map(Service::ready)).await?;
+        if with_edge {
+            let (command, query) = (self.service("command-api")?.address(), self.service("query-api")?.address());
+            let mut edge = Edge::new(tools, self.dir.path(), command, query)?;
+            edge.process.start()?;
+            edge.ready().await?;
+            self.edge = Some(edge);
+        }
+        Ok(())
+    }
+
+    async fn migrate(&self, tools: &Tools) -> Result<()> {
+        let spec = Spec::new(tools.bin_dir.join("projector"), ["migrate"]);
+        let spec = spec.env(environment(self.common_settings(tools)?));
+        let output = tokio::process::Command::from(spec.command()).output().await.context("run projector migrate")?;
+        let said = [output.stdout, output.stderr].concat();
+        ensure!(output.status.success(), "projector migrate: {}", String::from_utf8_lossy(&said));
+        Ok(())
+    }
+
+    /// Returns a service by name.
+    pub fn service(&self, name: &str) -> Result<&Service> {
+        self.services.get(name).with_context(|| format!("this world has no {name}"))
+    }
+
+    /// Returns the event bus.
+    pub fn nats(&self) -> &Nats {
+        &self.nats
+    }
+
+    /// Returns the results store.
+    pub fn postgres(&self) -> &Postgres {
+        &self.postgres
+    }
+
+    /// Returns the progress store.
+    pub fn mongo(&self) -> &Mongo {
+        &self.mongo
+    }
+
+    /// Returns the edge.
+    pub fn edge(&self) -> Result<&Edge> {
+        self.edge.as_ref().context("this world has no edge")
+    }
+
+    /// Returns the containers of this world's executors.
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// Returns what signs tokens.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Returns a client of the edge with the scope `submit`.
+    pub fn user(&self, sub: &str) -> Result<Client> {
+        self.client(sub, "submit")
+    }
+
+    /// Returns a client of the edge with these scopes.
+    pub fn client(&self, sub: &str, scope: &str) -> Result<Client> {
+        Client::new(self.edge()?.url(), Some(self.secret.token(sub, scope)?))
+    }
+
+    fn process(&mut self, name: &str) -> Result<&mut Process> {
+        let process = match name {
+            "nats" => Some(&mut self.nats.process),
+            "postgres" => self.postgres.process.as_mut(),
+            "mongod" => self.mongo.process.as_mut(),
+            "edge" => self.edge.as_mut().map(|edge| &mut edge.process),
+            service => self.services.get_mut(service).map(|service| &mut service.process),
+        };
+        process.with_context(|| format!("this world has no {name} of its own"))
+    }
+
+    /// Kills a part with SIGKILL.
+    pub fn kill(&mut self, name: &str) -> Result<()> {
+        self.process(name)?.kill()
+    }
+
+    /// Sends a part a signal, such as SIGSTOP.
+    pub fn signal(&mut self, name: &str, signal: Signal) -> Result<()> {
+        self.process(name)?.signal(signal)
+    }
+
+    /// Asks a part to end, and waits until it has.
+    pub async fn stop(&mut self, name: &str) -> Result<ExitStatus> {
+        self.process(name)?.stop(STOP_PATIENCE).await
+    }
+
+    /// Starts a part that does not run, and waits until it is ready.
+    pub async fn start(&mut self, name: &str) -> Result<()> {
+        self.process(name)?.start()?;
+        self.ready(name).await
+    }
+
+    /// Waits until a part is ready.
+    pub async fn ready(&mut self, name: &str) -> Result<()> {
+        match name {
+            "nats" => self.nats.ready().await,
+            "postgres" => self.postgres.ready().await,
+            "mongod" => self.mongo.ready().await,
+            "edge" => self.edge.as_mut().context("this world has no edge")?.ready().await,
+            service => match self.services.get_mut(service) {
+                Some(service) => service.ready().await,
+                None => bail!("this world has no {service}"),
+            },
+        }
+    }
+
+    /// Waits until every service is ready, after a server was away.
+    pub async fn all_ready(&mut self) -> Result<()> {
+        try_join_all(self.services.values_mut().map(Service::ready)).await?;
+        Ok(())
+    }
+
+    /// Returns what a part has logged.
+    pub fn log(&mut self, name: &str) -> Result<String> {
+        self.process(name)?.log()
+    }
+
+    /// Ends every service in an orderly way, which has to leave no container behind.
+    async fn end(mut self) -> Result<()> {
+        for (name, service) in &mut self.services {
+            // A test may have left a part stopped or killed; what runs has to end well.
+            if service.process.check().is_ok() {
+                let status = service.process.stop(STOP_PATIENCE).await?;
+                ensure!(status.success(), "{name} ended with {status}:\n{}", service.process.log_tail());
+            }
+        }
+        let left = self.cells.list().await?;
+        ensure!(left.is_empty(), "executors left containers behind: {left:?}");
+        self.postgres.drop_database().await?;
+        self.mongo.drop_database().await
+    }
+
+    fn logs(&self) -> String {
+        let services = self.services.values().map(|service| &service.process);
+        let servers = [Some(&self.nats.process), self.postgres.process.as_ref(), self.mongo.process.as_ref()];
+        let all = services.chain(servers.into_iter().flatten());
+        all.map(|process| format!("--- the end of {}'s log\n{}", process.name(), process.log_tail())).collect()
+    }
+
+    /// Leaves the files on disk and returns where.
+    fn keep(&mut self) -> String {
+        self.dir.disable_cleanup(true);
+        self.dir.path().display().to_string()
+    }
+}
