@@ -165,7 +165,8 @@ impl Keeper {
 /// Tells whether only a person can mend it.
 fn is_lasting(error: &ProvisionError) -> bool {
     match error {
-        ProvisionError::NotDurable { .. }
+        ProvisionError::TooOld { .. }
+        | ProvisionError::NotDurable { .. }
         | ProvisionError::NoMonitor
         | ProvisionError::NotAllMonitored { .. }
         | ProvisionError::Different { .. } => true,

@@ -297,7 +297,7 @@ mod tests {
         let config = load(&[]).unwrap();
         assert_eq!(
             config.cells.size(2),
-            PoolSize { busy_max: 4, warm_min: 8, warm_max: 32, refillers: 2 }
+            PoolSize { busy_max: 4, warm_min: 8, warm_max: 32, refillers: 3 }
         );
         for processors in 1..200 {
             let size = config.cells.size(processors);

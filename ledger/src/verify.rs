@@ -3,7 +3,7 @@
 use events::envelope::Predecessor;
 use events::subject::Family;
 use events::submission::apply;
-use events::{Digest, EventId, Fold};
+use events::{Digest, Event, EventId, Fold, Subject};
 
 use crate::aggregate::Stored;
 
@@ -95,18 +95,26 @@ fn check_place(
     let sequence = stored.recorded.sequence;
     let family = if before.is_none() { Family::Submission } else { Family::Outcome };
     let must = history.first().map(|first| first.subject.in_family(family));
-    if must.as_ref() != Some(&stored.subject)
-        || stored.recorded.envelope.submission != stored.subject.id
-    {
+    if must.as_ref() != Some(&stored.subject) || !is_at_home(stored) {
         faults.push(ChainFault::Subject { sequence });
     }
-    if let Some(before) = before.map(|before| before.recorded.sequence).filter(|it| *it >= sequence)
-    {
+    let before = before.map(|before| before.recorded.sequence);
+    if let Some(before) = before.filter(|before| *before >= sequence) {
         faults.push(ChainFault::Order { sequence, before });
     }
     if Digest::of(&stored.payload) != stored.recorded.digest {
         faults.push(ChainFault::Digest { sequence });
     }
+}
+
+/// Tells whether an event says itself that it belongs under its subject.
+fn is_at_home(stored: &Stored) -> bool {
+    let Subject { lane, pool, id, family: _ } = &stored.subject;
+    let lane_and_pool = match &stored.recorded.envelope.event {
+        Event::Accepted(accepted) => accepted.lane == *lane && accepted.pool == *pool,
+        _later => true,
+    };
+    stored.recorded.envelope.submission == *id && lane_and_pool
 }
 
 fn check_links(faults: &mut Vec<ChainFault>, before: Option<Predecessor>, stored: &Stored) {

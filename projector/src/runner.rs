@@ -23,6 +23,8 @@ const WAIT_MIN: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 /// The wait before an event or a row that makes no sense is looked at again: only a person can mend it.
 const WAIT_STOPPED: Duration = Duration::from_secs(30);
+/// The wait after another process has folded, so that two of them do not chase each other event by event.
+const WAIT_MOVED: Duration = Duration::from_millis(50);
 /// The wait while a rebuild is about to switch.
 const WAIT_HELD: Duration = Duration::from_millis(10);
 /// How long one batch may take. A store that is silent for longer is as good as away.
@@ -63,7 +65,7 @@ impl Interruption {
             Self::Broken { .. } | Self::Ahead { .. } => Some(WAIT_STOPPED),
             Self::Silent | Self::Away(_) => None,
             Self::View(error) => match error {
-                ProjectionError::Moved => Some(Duration::ZERO),
+                ProjectionError::Moved => Some(WAIT_MOVED),
                 ProjectionError::Held => Some(WAIT_HELD),
                 ProjectionError::Impossible(_)
                 | ProjectionError::TooLarge(_)

@@ -1,8 +1,8 @@
 //! What is known of a running projection: for readiness and for the lag. Shared between its task and those who ask.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::projection::Position;
@@ -11,11 +11,11 @@ use crate::projection::Position;
 #[derive(Clone, Debug)]
 pub struct Status {
     name: &'static str,
-    inner: Arc<Mutex<Inner>>,
+    known: watch::Sender<Known>,
 }
 
-#[derive(Debug)]
-struct Inner {
+#[derive(Clone, Debug)]
+struct Known {
     phase: Phase,
     position: Option<Position>,
     moved_at: Instant,
@@ -35,8 +35,8 @@ pub enum Phase {
 impl Status {
     /// Makes the status of a projection that has not begun.
     pub fn new(name: &'static str) -> Self {
-        let inner = Inner { phase: Phase::Starting, position: None, moved_at: Instant::now() };
-        Self { name, inner: Arc::new(Mutex::new(inner)) }
+        let known = Known { phase: Phase::Starting, position: None, moved_at: Instant::now() };
+        Self { name, known: watch::Sender::new(known) }
     }
 
     /// Returns the projection's name.
@@ -46,17 +46,17 @@ impl Status {
 
     /// Returns what the projection is doing.
     pub fn phase(&self) -> Phase {
-        self.inner().phase.clone()
+        self.known.borrow().phase.clone()
     }
 
     /// Returns where the projection stands, once it knows.
     pub fn position(&self) -> Option<Position> {
-        self.inner().position
+        self.known.borrow().position
     }
 
     /// Returns the time since the view last moved.
     pub fn unmoved(&self) -> Duration {
-        self.inner().moved_at.elapsed()
+        self.known.borrow().moved_at.elapsed()
     }
 
     /// Says whether the projection works, or why not.
@@ -68,20 +68,35 @@ impl Status {
         }
     }
 
-    pub(crate) fn follow(&self, position: Position) {
-        let mut inner = self.inner();
-        inner.phase = Phase::Following;
-        if inner.position != Some(position) {
-            inner.position = Some(position);
-            inner.moved_at = Instant::now();
+    /// Waits until the view holds every event up to `sequence`.
+    pub async fn reached(&self, sequence: u64) {
+        let there = |known: &Known| known.position.is_some_and(|at| at.sequence >= sequence);
+        let mut known = self.known.subscribe();
+        // The sender lives as long as this does, so the wait cannot be cut off.
+        let _never_closed = known.wait_for(there).await;
+    }
+
+    /// Waits until the projection cannot go on, and returns why.
+    pub async fn stopped(&self) -> String {
+        let mut known = self.known.subscribe();
+        let stopped = known.wait_for(|known| matches!(known.phase, Phase::Stopped(_))).await;
+        match stopped.map(|known| known.phase.clone()) {
+            Ok(Phase::Stopped(why)) => why,
+            Ok(Phase::Starting | Phase::Following) | Err(_) => String::new(),
         }
     }
 
-    pub(crate) fn stop(&self, why: String) {
-        self.inner().phase = Phase::Stopped(why);
+    pub(crate) fn follow(&self, position: Position) {
+        self.known.send_modify(|known| {
+            known.phase = Phase::Following;
+            if known.position != Some(position) {
+                known.position = Some(position);
+                known.moved_at = Instant::now();
+            }
+        });
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn stop(&self, why: String) {
+        self.known.send_modify(|known| known.phase = Phase::Stopped(why));
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{instrument, warn};
 
-use crate::body::{OutputBody, Resolved};
+use crate::body::{Output, Resolved};
 use crate::changes::{Waiter, Waiters};
 use crate::current::Current;
 use crate::error::ApiError;
@@ -175,8 +175,7 @@ impl App {
         for (output, captured) in outputs.iter_mut().zip(Resolved::captured(&submission)) {
             if let Some(captured) = captured {
                 let bytes = resolve(self.0.parts.outputs.as_ref(), &captured.content).await?;
-                let (bytes_total, truncated) = (captured.bytes_total, captured.truncated);
-                *output = Some(OutputBody { bytes, bytes_total, truncated });
+                *output = Some(Output::of(captured, bytes));
             }
         }
         let [stdout, stderr, compile_output] = outputs;

@@ -38,7 +38,11 @@ impl Cells {
     pub fn connect(host: &str, world: &str) -> Result<Self> {
         let mark = world.chars().rev().take(MARK_CHARS).collect();
         let docker = Docker::connect_with_unix(host, ANSWER_SECONDS, API_DEFAULT_VERSION);
-        Ok(Self { docker: docker.context("connect to the Docker engine")?, host: host.to_owned(), mark })
+        Ok(Self {
+            docker: docker.context("connect to the Docker engine")?,
+            host: host.to_owned(),
+            mark,
+        })
     }
 
     /// Returns what `EXECUTOR__HOST` has to be, so that two worlds never remove each other's containers.
@@ -48,8 +52,10 @@ impl Cells {
 
     /// Lists the world's containers, running or not.
     pub async fn list(&self) -> Result<Vec<Container>> {
-        let docker = self.docker.clone().negotiate_version().await.context("ask the Docker engine")?;
-        let filters = HashMap::from([("label".to_owned(), vec![format!("{LABEL_HOST}={}", self.mark)])]);
+        let docker =
+            self.docker.clone().negotiate_version().await.context("ask the Docker engine")?;
+        let filters =
+            HashMap::from([("label".to_owned(), vec![format!("{LABEL_HOST}={}", self.mark)])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let listed = docker.list_containers(Some(options)).await.context("list containers")?;
         Ok(listed.into_iter().filter_map(container).collect())
@@ -66,7 +72,8 @@ impl Cells {
 }
 
 fn container(summary: ContainerSummary) -> Option<Container> {
-    let boot = summary.labels.and_then(|labels| labels.get(LABEL_BOOT).cloned()).unwrap_or_default();
+    let boot =
+        summary.labels.and_then(|labels| labels.get(LABEL_BOOT).cloned()).unwrap_or_default();
     Some(Container { id: summary.id?, boot })
 }
 

@@ -157,7 +157,10 @@ impl Answer {
     pub fn expect_problem(&self, status: u16, slug: &str) -> Result<()> {
         let shown = format!("{} {:?} {}", self.status, self.header("content-type"), self.json);
         ensure!(self.status.as_u16() == status, "expected {status}, got {shown}");
-        ensure!(self.header("content-type") == Some("application/problem+json"), "no problem: {shown}");
+        ensure!(
+            self.header("content-type") == Some("application/problem+json"),
+            "no problem: {shown}"
+        );
         ensure!(self.json["type"] == format!("/problems/{slug}"), "expected {slug}, got {shown}");
         ensure!(self.json["status"] == status, "the body says another status: {shown}");
         ensure!(self.json["request_id"].is_string(), "there is no request id: {shown}");
@@ -167,8 +170,10 @@ impl Answer {
     /// Returns the pointers of a problem's faults, sorted.
     pub fn pointers(&self) -> Vec<String> {
         let errors = self.json["errors"].as_array().cloned().unwrap_or_default();
-        let mut pointers: Vec<String> =
-            errors.iter().filter_map(|error| error["pointer"].as_str().map(str::to_owned)).collect();
+        let mut pointers: Vec<String> = errors
+            .iter()
+            .filter_map(|error| error["pointer"].as_str().map(str::to_owned))
+            .collect();
         pointers.sort();
         pointers
     }

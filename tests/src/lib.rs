@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod cells;
 pub mod client;
+pub mod load;
 pub mod ports;
 pub mod process;
 pub mod programs;
@@ -11,4 +12,5 @@ pub mod servers;
 pub mod services;
 pub mod tokens;
 pub mod tools;
+pub mod wire;
 pub mod world;

@@ -9,10 +9,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// How often a condition is looked at while it is waited for.
 pub const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long the kernel may take to end a killed process.
+const END_PATIENCE: Duration = Duration::from_secs(10);
 /// How much of a log is shown when something is wrong.
 const LOG_TAIL_BYTES: usize = 4 * 1024;
 
@@ -28,7 +31,10 @@ pub struct Spec {
 
 impl Spec {
     /// A program with its arguments, ended by SIGTERM.
-    pub fn new<A: Into<OsString>>(program: impl Into<PathBuf>, args: impl IntoIterator<Item = A>) -> Self {
+    pub fn new<A: Into<OsString>>(
+        program: impl Into<PathBuf>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
         let args = args.into_iter().map(Into::into).collect();
         Self { program: program.into(), args, env: Vec::new(), user: None, stop: Signal::TERM }
     }
@@ -104,6 +110,11 @@ impl Process {
         open.with_context(|| format!("open {}", self.log.display()))
     }
 
+    /// Tells whether it was started, and has been neither killed nor stopped since.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Fails if it has ended by itself.
     pub fn check(&mut self) -> Result<()> {
         let Some(child) = &mut self.child else { bail!("{} does not run", self.name) };
@@ -113,11 +124,13 @@ impl Process {
         }
     }
 
-    /// Kills it without warning, with all its children.
+    /// Kills it without warning, with all its children, and returns when none of them is left.
     pub fn kill(&mut self) -> Result<()> {
-        self.signal(Signal::KILL)?;
-        let mut child = self.child.take().context("it runs")?;
+        let mut child = self.child.take().with_context(|| format!("{} does not run", self.name))?;
+        let children = children_of(child.id())?;
+        kill_group(&child)?;
         let status = child.wait()?;
+        children.into_iter().try_for_each(end)?;
         if status.signal() != Some(Signal::KILL.as_raw()) {
             bail!("{} had ended before it was killed, {status}:\n{}", self.name, self.log_tail());
         }
@@ -135,7 +148,11 @@ impl Process {
                 return Ok(status);
             }
             if Instant::now() >= deadline {
-                bail!("{} still runs {patience:?} after it was asked to end:\n{}", self.name, self.log_tail());
+                bail!(
+                    "{} still runs {patience:?} after it was asked to end:\n{}",
+                    self.name,
+                    self.log_tail()
+                );
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -157,7 +174,8 @@ impl Process {
 
     /// Returns everything that it has logged.
     pub fn log(&self) -> Result<String> {
-        let bytes = std::fs::read(&self.log).with_context(|| format!("read {}", self.log.display()))?;
+        let bytes =
+            std::fs::read(&self.log).with_context(|| format!("read {}", self.log.display()))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
@@ -166,10 +184,50 @@ impl Drop for Process {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // A stopped process is killed as well; one that has ended already is only reaped.
-            match kill_process_group(Pid::from_child(&child), Signal::KILL) {
+            let children = children_of(child.id()).unwrap_or_default();
+            match kill_group(&child) {
                 Ok(()) | Err(_) => drop(child.wait()),
             }
+            for child in children {
+                drop(end(child));
+            }
         }
+    }
+}
+
+fn kill_group(child: &Child) -> Result<()> {
+    kill_process_group(Pid::from_child(child), Signal::KILL).context("kill a process group")
+}
+
+/// Returns the children of a process. Those of PostgreSQL leave its group, and hold its memory until they end.
+fn children_of(parent: u32) -> Result<Vec<Pid>> {
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let entry = entry?;
+        let pid =
+            entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        // The name in brackets may hold anything; the state and the parent follow it.
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let is_child = fields.nth(1).and_then(|field| field.parse().ok()) == Some(parent);
+        children.extend(pid.filter(|_| is_child));
+    }
+    Ok(children)
+}
+
+/// Kills a process that is nobody's child any more, and waits until it is gone.
+fn end(pid: Pid) -> Result<()> {
+    let deadline = Instant::now() + END_PATIENCE;
+    loop {
+        match kill_process(pid, Signal::KILL) {
+            Ok(()) => {}
+            Err(Errno::SRCH) => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("kill process {pid}")),
+        }
+        if Instant::now() >= deadline {
+            bail!("process {pid} is still there {END_PATIENCE:?} after SIGKILL");
+        }
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

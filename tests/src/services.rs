@@ -10,10 +10,11 @@ use crate::ports::free_address;
 use crate::process::{Process, Spec, wait_until};
 
 /// How long a service may take to be ready; an executor makes its first cells meanwhile.
-const READY_PATIENCE: Duration = Duration::from_secs(60);
+const READY_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The services of a whole Runledger but executors, and the command that serves.
-pub const SINGLES: [(&str, &[&str]); 3] = [("command-api", &[]), ("query-api", &[]), ("projector", &["serve"])];
+pub const SINGLES: [(&str, &[&str]); 3] =
+    [("command-api", &[]), ("query-api", &[]), ("projector", &["serve"])];
 
 /// Configuration as `SECTION__KEY` and value.
 pub type Settings = Vec<(String, String)>;
@@ -28,7 +29,13 @@ pub struct Service {
 
 impl Service {
     /// Prepares the service `name`, which runs `program`.
-    pub fn new(name: &str, program: &Path, args: &[&str], settings: &Settings, dir: &Path) -> Result<Self> {
+    pub fn new(
+        name: &str,
+        program: &Path,
+        args: &[&str],
+        settings: &Settings,
+        dir: &Path,
+    ) -> Result<Self> {
         let address = free_address()?;
         let listen = ("HTTP__LISTEN".to_owned(), address.clone());
         let spec = Spec::new(program, args.iter().map(OsString::from));
@@ -54,7 +61,11 @@ impl Service {
             self.process.check()?;
             let answer = reqwest::get(&url).await.context("ask /health/ready")?;
             let status = answer.status();
-            ensure!(status.is_success(), "/health/ready answers {status}: {}", answer.text().await?);
+            ensure!(
+                status.is_success(),
+                "/health/ready answers {status}: {}",
+                answer.text().await?
+            );
             Ok(())
         })
         .await
@@ -62,6 +73,8 @@ impl Service {
 }
 
 /// Returns configuration as variables.
-pub fn environment(settings: impl IntoIterator<Item = (String, String)>) -> impl Iterator<Item = (String, String)> {
+pub fn environment(
+    settings: impl IntoIterator<Item = (String, String)>,
+) -> impl Iterator<Item = (String, String)> {
     settings.into_iter().map(|(key, value)| (format!("RUNLEDGER__{key}"), value))
 }

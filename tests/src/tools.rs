@@ -55,7 +55,9 @@ pub fn submissions_per_fault() -> Result<usize> {
 
 fn text(name: &str) -> Result<String> {
     let value = var_os(name).with_context(|| {
-        format!("{name} is not set: black-box tests run by `cargo dev test`, which starts the servers")
+        format!(
+            "{name} is not set: black-box tests run by `cargo dev test`, which starts the servers"
+        )
     })?;
     match value.into_string() {
         Ok(text) if !text.is_empty() => Ok(text),

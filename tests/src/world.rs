@@ -2,11 +2,12 @@
 //! stopped and started by name. Everything ends with the test.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use futures::future::try_join_all;
 use platform::ids::{IdSource as _, RandomIds};
 use rustix::process::Signal;
@@ -24,7 +25,7 @@ use crate::tokens::Secret;
 use crate::tools::Tools;
 
 /// How long a service may take to finish what it holds.
-const STOP_PATIENCE: Duration = Duration::from_secs(60);
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
@@ -76,8 +77,8 @@ impl WorldBuilder {
 
     /// Sets `SECTION__KEY` of every service that has it.
     #[must_use]
-    pub fn setting(mut self, key: &str, value: impl ToString) -> Self {
-        self.settings.push((key.to_owned(), value.to_string()));
+    pub fn setting(mut self, key: &str, value: impl Display) -> Self {
+        self.settings.push((key.to_owned(), format!("{value}")));
         self
     }
 
@@ -85,9 +86,8 @@ impl WorldBuilder {
     pub async fn play(self, scenario: impl AsyncFnOnce(&mut World) -> Result<()>) -> Result<()> {
         let mut world = self.start().await?;
         if let Err(error) = scenario(&mut world).await {
-            let logs = world.logs();
-            let kept = world.keep();
-            return Err(error.context(format!("{logs}\nthe scenario failed; its files are in {kept}")));
+            let (logs, kept) = (world.logs(), world.keep());
+            return Err(anyhow!("{error:?}\nThe world's files are in {kept}.\n{logs}"));
         }
         world.end().await
     }
@@ -102,20 +102,43 @@ impl WorldBuilder {
         nats.ready().await?;
         let secret = Secret::new(id.repeat(2))?;
         let cells = Cells::connect(&tools.docker_host, &id)?;
-        let mut world = World { services: BTreeMap::new(), edge: None, mongo, postgres, nats, cells, secret, dir };
+        let mut world = World {
+            services: BTreeMap::new(),
+            edge: None,
+            mongo,
+            postgres,
+            nats,
+            cells,
+            secret,
+            dir,
+        };
         world.prepare_services(&tools, &self)?;
         if let Err(error) = world.bring_up(&tools, self.edge).await {
-            return Err(error.context(world.logs()));
+            return Err(anyhow!("{error:?}\n{}", world.logs()));
         }
         Ok(world)
     }
 
     async fn databases(&self, tools: &Tools, dir: &Path, name: &str) -> Result<(Postgres, Mongo)> {
         if self.private_databases {
-            return Ok((Postgres::private(tools, dir, name).await?, Mongo::private(tools, dir, name).await?));
+            return Ok((
+                Postgres::private(tools, dir, name).await?,
+                Mongo::private(tools, dir, name).await?,
+            ));
         }
         Ok((Postgres::shared(tools, name).await?, Mongo::shared(tools, name)))
     }
+}
+
+/// A test may have left a service killed; what runs has to end well.
+async fn end(service: &mut Service) -> Result<()> {
+    if !service.process.is_running() {
+        return Ok(());
+    }
+    let status = service.process.stop(STOP_PATIENCE).await?;
+    let name = service.process.name();
+    ensure!(status.success(), "{name} ended with {status}:\n{}", service.process.log_tail());
+    Ok(())
 }
 
 impl World {
@@ -123,15 +146,26 @@ impl World {
         let mut common = self.common_settings(tools)?;
         common.extend(builder.settings.iter().cloned());
         for (name, args) in SINGLES {
-            let service = Service::new(name, &tools.bin_dir.join(name), args, &common, self.dir.path())?;
+            let service =
+                Service::new(name, &tools.bin_dir.join(name), args, &common, self.dir.path())?;
             self.services.insert(name.to_owned(), service);
         }
         for number in 1..=builder.executors {
-            let name = if number == 1 { "executor".to_owned() } else { format!("executor-{number}") };
-            let own = [("EXECUTOR__NAME", name.clone()), ("EXECUTOR__HOST", self.cells.mark().to_owned())];
+            let name =
+                if number == 1 { "executor".to_owned() } else { format!("executor-{number}") };
+            let own = [
+                ("EXECUTOR__NAME", name.clone()),
+                ("EXECUTOR__HOST", self.cells.mark().to_owned()),
+            ];
             let own = own.map(|(key, value)| (key.to_owned(), value));
             let settings = own.into_iter().chain(common.iter().cloned()).collect();
-            let service = Service::new(&name, &tools.bin_dir.join("executor"), &[], &settings, self.dir.path())?;
+            let service = Service::new(
+                &name,
+                &tools.bin_dir.join("executor"),
+                &[],
+                &settings,
+                self.dir.path(),
+            )?;
             self.services.insert(name, service);
         }
         Ok(())
@@ -140,6 +174,7 @@ impl World {
     fn common_settings(&self, tools: &Tools) -> Result<Settings> {
         let settings = [
             ("NATS__URL", self.nats.url()),
+            ("NATS__MONITOR_URL", self.nats.monitor_url()),
             ("POSTGRES__URL", self.postgres.url()?),
             ("MONGO__URL", self.mongo.url().to_owned()),
             ("MONGO__DATABASE", self.mongo.database.clone()),
@@ -156,7 +191,8 @@ impl World {
         }
         try_join_all(self.services.values_mut().map(Service::ready)).await?;
         if with_edge {
-            let (command, query) = (self.service("command-api")?.address(), self.service("query-api")?.address());
+            let (command, query) =
+                (self.service("command-api")?.address(), self.service("query-api")?.address());
             let mut edge = Edge::new(tools, self.dir.path(), command, query)?;
             edge.process.start()?;
             edge.ready().await?;
@@ -168,7 +204,10 @@ impl World {
     async fn migrate(&self, tools: &Tools) -> Result<()> {
         let spec = Spec::new(tools.bin_dir.join("projector"), ["migrate"]);
         let spec = spec.env(environment(self.common_settings(tools)?));
-        let output = tokio::process::Command::from(spec.command()).output().await.context("run projector migrate")?;
+        let output = tokio::process::Command::from(spec.command())
+            .output()
+            .await
+            .context("run projector migrate")?;
         let said = [output.stdout, output.stderr].concat();
         ensure!(output.status.success(), "projector migrate: {}", String::from_utf8_lossy(&said));
         Ok(())
@@ -278,13 +317,7 @@ impl World {
 
     /// Ends every service in an orderly way, which has to leave no container behind.
     async fn end(mut self) -> Result<()> {
-        for (name, service) in &mut self.services {
-            // A test may have left a part stopped or killed; what runs has to end well.
-            if service.process.check().is_ok() {
-                let status = service.process.stop(STOP_PATIENCE).await?;
-                ensure!(status.success(), "{name} ended with {status}:\n{}", service.process.log_tail());
-            }
-        }
+        try_join_all(self.services.values_mut().map(end)).await?;
         let left = self.cells.list().await?;
         ensure!(left.is_empty(), "executors left containers behind: {left:?}");
         self.postgres.drop_database().await?;
@@ -293,9 +326,13 @@ impl World {
 
     fn logs(&self) -> String {
         let services = self.services.values().map(|service| &service.process);
-        let servers = [Some(&self.nats.process), self.postgres.process.as_ref(), self.mongo.process.as_ref()];
+        let servers =
+            [Some(&self.nats.process), self.postgres.process.as_ref(), self.mongo.process.as_ref()];
         let all = services.chain(servers.into_iter().flatten());
-        all.map(|process| format!("--- the end of {}'s log\n{}", process.name(), process.log_tail())).collect()
+        let ends = all.map(|process| {
+            format!("--- the end of {}'s log\n{}", process.name(), process.log_tail())
+        });
+        ends.collect::<Vec<_>>().join("\n")
     }
 
     /// Leaves the files on disk and returns where.

@@ -58,11 +58,13 @@ fn read_toml(path: &Path) -> Result<toml::Table> {
 fn imports_go_one_way() -> Result<()> {
     let metadata = workspace()?;
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from(IMPORTS);
-    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    let ours: BTreeSet<&str> =
+        metadata.packages.iter().map(|package| package.name.as_str()).collect();
 
     for package in &metadata.packages {
         let name = package.name.as_str();
-        let allowed = allowed.get(name).with_context(|| format!("{name} has no line in this test"))?;
+        let allowed =
+            allowed.get(name).with_context(|| format!("{name} has no line in this test"))?;
         for import in imports(package).intersection(&ours).filter(|import| **import != name) {
             ensure!(allowed.contains(import), "{name} must not import {import}");
         }
@@ -90,9 +92,14 @@ fn the_vocabulary_is_pure() -> Result<()> {
     let events = metadata.packages.iter().find(|package| package.name.as_str() == "events");
     let events = events.context("there is no package events")?;
 
-    let normal = events.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
+    let normal =
+        events.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
     for dependency in normal {
-        ensure!(!IMPURE.contains(&dependency.name.as_str()), "events must not use {}", dependency.name);
+        ensure!(
+            !IMPURE.contains(&dependency.name.as_str()),
+            "events must not use {}",
+            dependency.name
+        );
     }
     Ok(())
 }
@@ -101,7 +108,8 @@ fn the_vocabulary_is_pure() -> Result<()> {
 fn every_member_takes_lints_and_package_data_from_the_workspace() -> Result<()> {
     for package in &workspace()?.packages {
         let manifest = read_toml(package.manifest_path.as_std_path())?;
-        let inherits = |table: &toml::Value| table.get("workspace") == Some(&toml::Value::Boolean(true));
+        let inherits =
+            |table: &toml::Value| table.get("workspace") == Some(&toml::Value::Boolean(true));
 
         let lints = manifest.get("lints").context("no lints")?;
         ensure!(inherits(lints), "{} has lints of its own", package.name);
@@ -110,7 +118,11 @@ fn every_member_takes_lints_and_package_data_from_the_workspace() -> Result<()> 
             let value = own.get(key).with_context(|| format!("{} has no {key}", package.name))?;
             ensure!(inherits(value), "{} has a {key} of its own", package.name);
         }
-        ensure!(package.license.as_deref() == Some("Apache-2.0"), "{} has another licence", package.name);
+        ensure!(
+            package.license.as_deref() == Some("Apache-2.0"),
+            "{} has another licence",
+            package.name
+        );
     }
     Ok(())
 }
@@ -118,12 +130,17 @@ fn every_member_takes_lints_and_package_data_from_the_workspace() -> Result<()> 
 #[test]
 fn every_version_stands_in_the_workspace() -> Result<()> {
     let root = read_toml(&workspace_root().join("Cargo.toml"))?;
-    let shared = root.get("workspace").and_then(|it| it.get("dependencies")).context("no shared dependencies")?;
+    let shared = root
+        .get("workspace")
+        .and_then(|it| it.get("dependencies"))
+        .context("no shared dependencies")?;
 
     for package in &workspace()?.packages {
         let manifest = read_toml(package.manifest_path.as_std_path())?;
         for table in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let Some(dependencies) = manifest.get(table).and_then(toml::Value::as_table) else { continue };
+            let Some(dependencies) = manifest.get(table).and_then(toml::Value::as_table) else {
+                continue;
+            };
             for (name, value) in dependencies {
                 let here = format!("{name} in {} of {}", table, package.name);
                 ensure!(value.get("workspace").is_some(), "{here} has a version of its own");
@@ -137,7 +154,8 @@ fn every_version_stands_in_the_workspace() -> Result<()> {
 #[test]
 fn every_shared_version_is_used() -> Result<()> {
     let root = read_toml(&workspace_root().join("Cargo.toml"))?;
-    let shared = root.get("workspace").and_then(|it| it.get("dependencies")).and_then(toml::Value::as_table);
+    let shared =
+        root.get("workspace").and_then(|it| it.get("dependencies")).and_then(toml::Value::as_table);
     let shared = shared.context("no shared dependencies")?;
     let metadata = workspace()?;
     let used: BTreeSet<&str> = metadata.packages.iter().flat_map(imports).collect();

@@ -96,7 +96,12 @@ async fn a_program_that_does_not_compile_shows_what_the_compiler_said() -> Resul
         let view = user.run(&json!({ "language": "cpp", "source": source })).await?;
 
         expect(&view, &json!({ "verdict": "compile_error", "exit_code": null, "stdout": null }))
-            .or_else(|_| expect(&view, &json!({ "verdict": "compile_error", "exit_code": null, "stdout": "" })))?;
+            .or_else(|_| {
+                expect(
+                    &view,
+                    &json!({ "verdict": "compile_error", "exit_code": null, "stdout": "" }),
+                )
+            })?;
         ensure!(text(&view, "compile_output")?.contains("undeclared_name"), "{view}");
         ensure!(view["compiled_at"].is_string(), "{view}");
         Ok(())
@@ -124,7 +129,10 @@ async fn a_program_that_loops_for_ever_is_stopped_by_its_cpu_time() -> Result<()
         body["limits"] = json!({ "cpu_time_ms": 1_000 });
         let view = user.run(&body).await?;
 
-        expect(&view, &json!({ "verdict": "time_limit", "limit": "cpu_time", "state": "completed" }))?;
+        expect(
+            &view,
+            &json!({ "verdict": "time_limit", "limit": "cpu_time", "state": "completed" }),
+        )?;
         let (cpu, wall, _) = usage(&view)?;
         // It had all of its time, and not much more than its time.
         ensure!((900.0..2_000.0).contains(&cpu) && wall >= cpu * 0.9, "{view}");
@@ -153,7 +161,10 @@ async fn a_program_that_sleeps_is_stopped_by_its_wall_time_and_has_used_no_cpu()
         body["limits"] = json!({ "wall_time_ms": 1_000 });
         let view = user.run(&body).await?;
 
-        expect(&view, &json!({ "verdict": "time_limit", "limit": "wall_time", "stdout": "asleep\n" }))?;
+        expect(
+            &view,
+            &json!({ "verdict": "time_limit", "limit": "wall_time", "stdout": "asleep\n" }),
+        )?;
         let (cpu, wall, _) = usage(&view)?;
         ensure!(wall >= 1_000.0 && cpu < 500.0, "{view}");
         Ok(())
@@ -195,11 +206,21 @@ async fn a_program_that_prints_without_end_is_stopped_by_its_output() -> Result<
         body["limits"] = json!({ "output_bytes": 100_000 });
         let view = user.run(&body).await?;
 
-        expect(&view, &json!({ "verdict": "output_limit", "limit": "output", "stdout_truncated": true }))?;
+        expect(
+            &view,
+            &json!({ "verdict": "output_limit", "limit": "output", "stdout_truncated": true }),
+        )?;
         let kept = text(&view, "stdout")?;
         ensure!(kept.len() <= 100_000 && kept.len() >= 65_536, "{} bytes were kept", kept.len());
-        ensure!(kept.bytes().all(|byte| byte == b'x' || byte == b'\n'), "other bytes than were printed");
-        ensure!(view["stdout_bytes"].as_u64().is_some_and(|bytes| bytes > 100_000), "{}", view["stdout_bytes"]);
+        ensure!(
+            kept.bytes().all(|byte| byte == b'x' || byte == b'\n'),
+            "other bytes than were printed"
+        );
+        ensure!(
+            view["stdout_bytes"].as_u64().is_some_and(|bytes| bytes > 100_000),
+            "{}",
+            view["stdout_bytes"]
+        );
         Ok(())
     })
     .await
@@ -212,7 +233,10 @@ async fn output_up_to_its_limit_is_whole_however_much_it_is() -> Result<()> {
         body["limits"] = json!({ "output_bytes": 1_000_000 });
         let view = user.run(&body).await?;
 
-        expect(&view, &json!({ "verdict": "finished", "stdout_bytes": 1_000_000, "stdout_truncated": false }))?;
+        expect(
+            &view,
+            &json!({ "verdict": "finished", "stdout_bytes": 1_000_000, "stdout_truncated": false }),
+        )?;
         ensure!(text(&view, "stdout")? == "y".repeat(1_000_000), "it is not what was written");
         Ok(())
     })
@@ -447,7 +471,8 @@ async fn each_checker_compares_in_its_own_way() -> Result<()> {
             body["cases"] = json!([{ "stdin": "", "expected": expected }]);
             body["checker"] = checker.clone();
             let view = user.run(&body).await?;
-            expect(&view, &json!({ "verdict": verdict })).with_context(|| format!("{checker} {expected:?}"))?;
+            expect(&view, &json!({ "verdict": verdict }))
+                .with_context(|| format!("{checker} {expected:?}"))?;
         }
         Ok(())
     })
@@ -458,12 +483,17 @@ async fn each_checker_compares_in_its_own_way() -> Result<()> {
 async fn a_case_that_breaks_a_limit_has_its_own_verdict() -> Result<()> {
     play(async |user| {
         let mut body = python("n = int(input())\nwhile n == 2: pass\nassert n != 3\nprint(n)");
-        body["cases"] = (1..=4).map(|n| json!({ "stdin": n.to_string(), "expected": n.to_string() })).collect();
+        body["cases"] =
+            (1..=4).map(|n| json!({ "stdin": n.to_string(), "expected": n.to_string() })).collect();
         body["limits"] = json!({ "cpu_time_ms": 500 });
         let view = user.run(&body).await?;
         expect(&view, &json!({ "verdict": "time_limit", "limit": "cpu_time" }))?;
-        let verdicts: Vec<&Value> =
-            view["cases"].as_array().context("no cases")?.iter().map(|case| &case["verdict"]).collect();
+        let verdicts: Vec<&Value> = view["cases"]
+            .as_array()
+            .context("no cases")?
+            .iter()
+            .map(|case| &case["verdict"])
+            .collect();
         ensure!(verdicts == ["accepted", "time_limit", "runtime_error", "accepted"], "{view}");
         Ok(())
     })

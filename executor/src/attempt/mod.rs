@@ -8,7 +8,10 @@ mod recording;
 mod running;
 mod settle;
 mod watching;
+mod work;
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;
 

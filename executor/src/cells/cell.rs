@@ -97,12 +97,14 @@ pub struct Cell {
     pipes: Pipes,
     decoder: Decoder<Response>,
     stderr: Vec<u8>,
+    /// It ended, or spoke when nothing was asked.
+    spoiled: bool,
 }
 
 impl Cell {
     /// Waits for a fresh cell's first word.
     pub async fn greet(pipes: Pipes, within: Duration) -> Result<Self, CellError> {
-        let mut cell = Self { pipes, decoder: Decoder::new(), stderr: Vec::new() };
+        let mut cell = Self { pipes, decoder: Decoder::new(), stderr: Vec::new(), spoiled: false };
         let heard = timeout(within, cell.receive(ANSWER_BYTES_MAX)).await;
         match heard.map_err(|_elapsed| CellError::Unresponsive { after: within })?? {
             Response::Ready(Ready { protocol_version: PROTOCOL_VERSION }) => Ok(cell),
@@ -114,19 +116,21 @@ impl Cell {
 
     /// Looks, without waiting, whether the cell still waits in silence as it should.
     pub fn is_waiting(&mut self) -> bool {
-        while let Some(item) = self.pipes.output.next().now_or_never() {
+        while !self.spoiled
+            && let Some(item) = self.pipes.output.next().now_or_never()
+        {
             match item {
                 Some(Ok(Chunk::Stderr(bytes))) if self.stderr.len() < STDERR_BYTES_KEPT => {
                     self.keep_stderr(&bytes);
                 }
                 Some(Ok(Chunk::Stdout(bytes))) => {
                     self.decoder.push(&bytes);
-                    return false;
+                    self.spoiled = true;
                 }
-                Some(Ok(Chunk::Stderr(_)) | Err(_)) | None => return false,
+                Some(Ok(Chunk::Stderr(_)) | Err(_)) | None => self.spoiled = true,
             }
         }
-        true
+        !self.spoiled
     }
 
     /// Has files written and compiled.
@@ -241,3 +245,6 @@ fn check_outputs(report: &StageReport, limits: &StageLimits) -> Result<(), CellE
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

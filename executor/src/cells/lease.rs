@@ -1,6 +1,7 @@
 //! A cell in use: its requests, each under the memory limit that it needs, and its removal when the user is done with it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use events::Digest;
 use metrics::gauge;
@@ -66,6 +67,7 @@ impl Lease {
             profile: maker.profile(),
         };
         let memory_bytes = maker.allowance().memory_bytes;
+        pool.inner().in_use.fetch_add(1, Ordering::Relaxed);
         gauge!(CELLS_BUSY).increment(1.0);
         Self { pool, warm: Some(warm), provenance, memory_bytes, _busy: busy }
     }
@@ -91,6 +93,11 @@ impl Lease {
         self.limit_memory(memory_bytes).await?;
         let answer = self.warm_mut().made.cell.run(stage).await;
         self.explain(answer).await
+    }
+
+    /// Looks, without waiting, whether the cell still waits for a request.
+    pub fn is_waiting(&mut self) -> bool {
+        self.warm_mut().made.cell.is_waiting()
     }
 
     async fn limit_memory(&mut self, bytes: u64) -> Result<(), CellError> {
@@ -127,6 +134,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        self.pool.inner().in_use.fetch_sub(1, Ordering::Relaxed);
         gauge!(CELLS_BUSY).decrement(1.0);
         if let Some(Warm { made, slot }) = self.warm.take() {
             Inner::discard(self.pool.inner(), made.id, slot);

@@ -10,4 +10,5 @@ pub mod pipes;
 pub mod policy;
 pub mod pool;
 pub mod reaper;
+mod refill;
 pub mod slot;

@@ -39,14 +39,14 @@ fn fold(boot: BootId) -> [u8; 4] {
 
 /// The slots of an executor.
 #[derive(Debug, Default)]
-pub(super) struct Slots {
+pub struct Slots {
     idle: Vec<Slot>,
     made: u16,
 }
 
 impl Slots {
     /// Takes a slot, one with a holder if there is one.
-    pub(super) fn take(&mut self) -> Option<Slot> {
+    pub fn take(&mut self) -> Option<Slot> {
         if let Some(slot) = self.idle.pop() {
             return Some(slot);
         }
@@ -56,12 +56,12 @@ impl Slots {
     }
 
     /// Takes back the slot of a cell that is gone.
-    pub(super) fn give_back(&mut self, slot: Slot) {
+    pub fn give_back(&mut self, slot: Slot) {
         self.idle.push(slot);
     }
 
     /// Takes every holder out of idle slots, to be removed.
-    pub(super) fn take_holders(&mut self) -> Vec<ContainerId> {
+    pub fn take_holders(&mut self) -> Vec<ContainerId> {
         self.idle.iter_mut().filter_map(|slot| slot.holder.take()).collect()
     }
 }

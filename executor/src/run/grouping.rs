@@ -123,6 +123,8 @@ mod tests {
     const MESSAGES: usize = ledger::store::SUBJECT_MESSAGES_MAX as usize;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn no_suite_runs_out_of_messages(cases in 1_u32..20_000, each_ms in 0_u64..30_000) {
             // An attempt of more than two hours would have been taken away from us.

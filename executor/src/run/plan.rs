@@ -2,7 +2,7 @@
 //! container needs. Pure; refuses what no executor of this version can run as it is written.
 
 use events::event::Accepted;
-use events::{LanguageSlug, Limits};
+use events::{LanguageSlug, Limits, PoolName};
 use sandbox::languages::Catalog;
 use sandbox::protocol::{SourceFile, Stage, StageLimits};
 
@@ -37,6 +37,16 @@ pub enum Unrunnable {
         /// The version in the accepted event.
         accepted: String,
     },
+    /// The language belongs to another pool by now: the cells here do not have it.
+    #[error("{slug} belongs to pool {here}, and was accepted for pool {accepted}")]
+    OtherPool {
+        /// The language.
+        slug: LanguageSlug,
+        /// Its pool.
+        here: String,
+        /// The pool in the accepted event.
+        accepted: PoolName,
+    },
     /// There is no file to run.
     #[error("there is no file")]
     NoFile,
@@ -55,6 +65,10 @@ impl Plan {
         if language.version != accepted.language.version {
             let (here, accepted) = (language.version.clone(), accepted.language.version.clone());
             return Err(Unrunnable::OtherVersion { slug: slug.clone(), here, accepted });
+        }
+        if language.pool != accepted.pool.as_str() {
+            let (here, accepted) = (language.pool.clone(), accepted.pool.clone());
+            return Err(Unrunnable::OtherPool { slug: slug.clone(), here, accepted });
         }
         let names: Vec<&str> = accepted.files.iter().map(|file| file.name.as_str()).collect();
         let entry = names.first().ok_or(Unrunnable::NoFile)?;
@@ -159,6 +173,9 @@ mod tests {
         let mut older = accepted("python");
         older.language.version = "2.7".to_owned();
         assert!(matches!(Plan::of(&older, &catalog), Err(Unrunnable::OtherVersion { .. })));
+
+        let moved = Accepted { pool: "extra".parse().unwrap(), ..accepted("python") };
+        assert!(matches!(Plan::of(&moved, &catalog), Err(Unrunnable::OtherPool { .. })));
 
         let mut vague = accepted("python");
         vague.checker = Checker::Floats { tolerance: "much".to_owned() };

@@ -26,6 +26,8 @@ const EXPECTED_LAST_SUBJECT_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequenc
 /// The event's stored type, so that an operator sees it without opening the payload.
 const TYPE_HEADER: &str = "Ledger-Type";
 const TRACE_HEADER: &str = "traceparent";
+/// A trace context has 55 characters; future versions of it may have more.
+const TRACE_BYTES_MAX: usize = 128;
 
 /// Makes a context whose requests and acks are bounded.
 pub(crate) fn bounded_context(client: Client) -> Context {
@@ -116,10 +118,16 @@ fn message_of(publication: &Publication) -> PublishMessage {
             .header(EXPECTED_LAST_SUBJECT_SEQUENCE, "0")
             .header(EXPECTED_LAST_SUBJECT_FILTER, filter.as_str()),
     };
-    match &publication.traceparent {
-        Some(traceparent) => message.header(TRACE_HEADER, traceparent.as_str()),
+    match publication.traceparent.as_deref().filter(|text| is_traceparent(text)) {
+        Some(traceparent) => message.header(TRACE_HEADER, traceparent),
         None => message,
     }
+}
+
+/// Tells whether a text may stand in a header: it comes from clients, and must not bring headers of its own.
+fn is_traceparent(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    !text.is_empty() && text.len() <= TRACE_BYTES_MAX && text.bytes().all(plain)
 }
 
 fn found_or_none(found: Result<StreamMessage, RawMessageError>) -> Result<Option<Message>, Fault> {
@@ -138,5 +146,18 @@ fn stored(message: StreamMessage) -> Message {
         sequence: message.sequence,
         stored_at: message.time,
         payload: message.payload,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_context_brings_no_headers_of_its_own() {
+        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        for bad in ["", "00\r\nNats-Rollup: all", "x y", &"a".repeat(TRACE_BYTES_MAX + 1)] {
+            assert!(!is_traceparent(bad), "{bad:?} was taken");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod streams;
 
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::Config;
@@ -15,6 +16,8 @@ use crate::store::Fault;
 
 /// How long a server that is starting, or a cluster without a leader, is waited for.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// Since 2.11 an expected sequence can be held against a filter.
+const SERVER_VERSION_MIN: (i64, i64, i64) = (2, 11, 0);
 /// What the ledger may use where nothing else is said.
 const LEDGER_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// What each bucket of objects may use where nothing else is said.
@@ -55,6 +58,14 @@ pub enum ProvisionError {
     NotDurable {
         /// The server's monitoring address.
         monitor_url: String,
+    },
+    /// The server does not know conditions that span subjects.
+    #[error("the NATS server has version {found}, and {min} or later is needed")]
+    TooOld {
+        /// The server's version.
+        found: String,
+        /// The least version.
+        min: &'static str,
     },
     /// Nobody said where to ask.
     #[error(
@@ -107,7 +118,19 @@ pub(crate) async fn provision(
     for config in streams::wanted(settings) {
         ensure(context, &config).await?;
     }
-    Ok(())
+    // Last, since the server has introduced itself by now.
+    check_version(&context.client())
+}
+
+/// Refuses servers that would ignore [`crate::store::Expected::NoneMatching`].
+fn check_version(client: &Client) -> Result<(), ProvisionError> {
+    let (major, minor, patch) = SERVER_VERSION_MIN;
+    match client.try_server_info() {
+        Some(info) if !client.is_server_compatible(major, minor, patch) => {
+            Err(ProvisionError::TooOld { found: info.version, min: "2.11" })
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Finds the stream as it must be, or makes it, or says how it differs.

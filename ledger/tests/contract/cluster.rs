@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use crate::common::{clock, connect_cluster, pool, submit};
 use crate::load::{
-    Load, a_lost_answer_leaves_one_event, one_acceptance_wins_each_round,
-    one_writer_wins_each_round,
+    Load, a_lost_answer_leaves_one_event, each_job_is_delivered_once,
+    one_acceptance_wins_each_round, one_writer_wins_each_round,
 };
 
 const WRITERS: usize = 16;
@@ -79,6 +79,12 @@ async fn a_follower_outlives_every_server_once() {
         }
         cluster.servers[index].restart().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_job_is_delivered_once_in_a_cluster() {
+    let cluster = NatsCluster::start(SERVERS).await;
+    each_job_is_delivered_once(&connect_cluster(&cluster).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

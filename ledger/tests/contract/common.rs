@@ -1,13 +1,14 @@
 //! What the ledger's tests have in common: submissions to write about, writers, and stores to write to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use chrono::TimeDelta;
 use events::content::{Captured, Content};
 use events::envelope::Writer;
 use events::event::{
-    Accepted, CancellationRequested, Checker, Completed, Isolation, LanguageRef, Origin,
-    SourceFile, Started, Timings,
+    Accepted, CancellationRequested, Checker, Completed, Isolation, LanguageRef, Lost, LostReason,
+    Origin, SourceFile, Started, Timings,
 };
 use events::{
     BootId, Command, Digest, Exit, Lane, LimitPolicy, PoolName, Recorded, SubmissionId, Timestamp,
@@ -35,6 +36,15 @@ pub(crate) fn clock() -> Clock {
 
 pub(crate) fn start_of_time() -> Timestamp {
     Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+/// A clock that goes on by a second whenever it is looked at.
+pub(crate) fn ticking() -> Clock {
+    let seconds = AtomicI64::new(0);
+    Arc::new(move || {
+        let passed = TimeDelta::seconds(seconds.fetch_add(1, Ordering::Relaxed));
+        start_of_time() + passed
+    })
 }
 
 pub(crate) fn pool() -> PoolName {
@@ -82,6 +92,11 @@ pub(crate) fn start(attempt: u32, boot_id: BootId) -> Command {
         kernel: "6.1".to_owned(),
         cpu_model: "abacus".to_owned(),
     })
+}
+
+pub(crate) fn lose(attempt: u32) -> Command {
+    let observer = "box".parse().unwrap();
+    Command::DeclareLost(Lost { attempt, reason: LostReason::CellDied, observer })
 }
 
 pub(crate) fn complete(attempt: u32) -> Command {

@@ -13,7 +13,8 @@ use tokio::time::timeout;
 
 use crate::common::{clock, connect, fresh_id, start_of_time, submit};
 
-const SOON: Duration = Duration::from_secs(20);
+/// Less than the heartbeats of a consumer that died would take to be missed.
+const SOON: Duration = Duration::from_secs(10);
 
 fn in_memory() -> (Arc<MemoryStore>, Ledger) {
     let store = Arc::new(MemoryStore::new(Arc::new(start_of_time)));

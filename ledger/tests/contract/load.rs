@@ -13,11 +13,11 @@ use futures::future::join_all;
 use futures::stream::BoxStream;
 use ledger::store::{Ack, Fault, Message, Publication, PublishError};
 use ledger::verify::verify_chain;
-use ledger::{Accepting, EventStore, ExecuteError, Ledger, Usage};
+use ledger::{Accepting, Connection, EventStore, ExecuteError, Ledger, Usage, Worker};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use crate::common::{accepted, clock, complete, fresh_id, kinds, start, submit, writer};
+use crate::common::{accepted, clock, complete, fresh_id, kinds, pool, start, submit, writer};
 
 /// All writers try to start the same attempt at once: one does, the others read again and are rejected.
 pub(crate) async fn one_writer_wins_each_round(ledgers: &[Ledger], rounds: usize) {
@@ -119,6 +119,42 @@ pub(crate) async fn a_lost_answer_leaves_one_event(store: Arc<dyn EventStore>) {
     }
 }
 
+/// Two workers share a hundred jobs: each job comes once, and none waits to be delivered again.
+pub(crate) async fn each_job_is_delivered_once(connection: &Connection) {
+    const JOBS: usize = 100;
+    const ACK_WAIT: Duration = Duration::from_secs(30);
+    let (ledger, queue) = (connection.ledger(clock()), connection.queue());
+    let began = Instant::now();
+    let mut workers = JoinSet::new();
+    for _ in 0..2 {
+        workers.spawn(work(queue.consumer(Lane::Run, &pool(), ACK_WAIT).await.unwrap()));
+    }
+    let mut submitted = Vec::new();
+    for _ in 0..JOBS {
+        submitted.push(submit(&ledger).await.id());
+    }
+    let mut done = workers.join_all().await.concat();
+    done.sort_unstable();
+    submitted.sort_unstable();
+    assert_eq!(done, submitted);
+    assert!(began.elapsed() < ACK_WAIT / 2, "a job waited to be delivered again");
+}
+
+/// Takes and acknowledges jobs until none has come for a while.
+async fn work(mut worker: Worker) -> Vec<SubmissionId> {
+    let mut done = Vec::new();
+    loop {
+        let jobs = worker.fetch(4, Duration::from_secs(2)).await.unwrap();
+        if jobs.is_empty() {
+            return done;
+        }
+        for job in jobs {
+            done.push(job.aggregate.id());
+            job.receipt.ack().await.unwrap();
+        }
+    }
+}
+
 /// Writers that go on while servers crash, and what they were told.
 pub(crate) struct Load {
     ledger: Ledger,
@@ -159,7 +195,7 @@ impl Load {
                         }
                         Ok(Accepting::Existing(aggregate)) => panic!("{} existed", aggregate.id()),
                         Err(ExecuteError::Unavailable(it)) if it.maybe_stored => {
-                            told.unknown.push(id)
+                            told.unknown.push(id);
                         }
                         Err(ExecuteError::Unavailable(_)) => told.refused.push(id),
                         Err(error) => panic!("{error:?}"),

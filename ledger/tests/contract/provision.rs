@@ -50,7 +50,7 @@ async fn a_server_that_syncs_later_is_refused_with_the_line_to_add() {
     assert!(matches!(refused, ProvisionError::NotDurable { .. }), "{refused:?}");
     assert!(refused.to_string().contains("`sync_interval: always`"), "{refused}");
     let client = async_nats::connect(server.url()).await.unwrap();
-    assert!(jetstream::new(client).get_stream(LEDGER_STREAM).await.is_err());
+    jetstream::new(client).get_stream(LEDGER_STREAM).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! The queue: each job once, at once, and again only when it must be.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use events::subject::LEDGER_STREAM;
@@ -11,6 +10,7 @@ use ledger::{Backlog, Connection, Job, Ledger, QueueError, Worker};
 use tokio::time::{Instant, timeout};
 
 use crate::common::{clock, connect, fresh_id, pool, submit};
+use crate::load::each_job_is_delivered_once;
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
 const SHORT_ACK_WAIT: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ async fn a_fetch_that_is_given_up_loses_nothing() {
     let given = given().await;
     let mut worker = given.worker(ACK_WAIT).await;
     // Given up while it waits on the server: what comes then is found by the next fetch.
-    assert!(timeout(Duration::from_millis(50), worker.fetch(5, EXPIRES)).await.is_err());
+    timeout(Duration::from_millis(50), worker.fetch(5, EXPIRES)).await.unwrap_err();
     let submitted = submit(&given.ledger).await;
     given.settled(Backlog { waiting: 0, held: 1 }).await;
     let job = one(&mut worker).await;
@@ -143,7 +143,7 @@ async fn closing_hands_back_what_was_on_its_way() {
     let given = given().await;
     let mut leaving = given.worker(ACK_WAIT).await;
     let mut staying = given.worker(ACK_WAIT).await;
-    assert!(timeout(Duration::from_millis(50), leaving.fetch(5, EXPIRES)).await.is_err());
+    timeout(Duration::from_millis(50), leaving.fetch(5, EXPIRES)).await.unwrap_err();
     let submitted = submit(&given.ledger).await;
     given.settled(Backlog { waiting: 0, held: 1 }).await;
     leaving.close().await;
@@ -156,45 +156,9 @@ async fn closing_hands_back_what_was_on_its_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_get_each_of_many_jobs_exactly_once() {
-    const JOBS: usize = 100;
     let given = given().await;
-    let began = Instant::now();
-    let work = |mut worker: Worker| async move {
-        let mut done = Vec::new();
-        loop {
-            let jobs = worker.fetch(4, Duration::from_secs(1)).await.unwrap();
-            if jobs.is_empty() {
-                return done;
-            }
-            for job in jobs {
-                done.push(job.aggregate.id());
-                job.receipt.ack().await.unwrap();
-            }
-        }
-    };
-    let workers =
-        [given.worker(ACK_WAIT).await, given.worker(ACK_WAIT).await].map(work).map(tokio_task);
-    let mut submitted = Vec::new();
-    for _ in 0..JOBS {
-        submitted.push(submit(&given.ledger).await.id());
-    }
-    let mut done = Vec::new();
-    for worker in workers {
-        done.extend(worker.await.unwrap());
-    }
-    done.sort_unstable();
-    submitted.sort_unstable();
-    assert_eq!(done, submitted);
-    assert!(began.elapsed() < ACK_WAIT / 2, "a job waited for its redelivery");
+    each_job_is_delivered_once(&given.connection).await;
     given.settled(EMPTY).await;
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test has no shutdown to wait for its tasks")]
-fn tokio_task<F>(future: F) -> tokio::task::JoinHandle<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    tokio::spawn(future)
 }
 
 #[tokio::test]
@@ -294,6 +258,20 @@ async fn a_worker_outlives_restarts_of_the_server() {
         assert!(seen.iter().all(|id| submitted.contains(id)), "{seen:?}");
         given.server.restart().await;
     }
+}
+
+#[tokio::test]
+async fn a_fetch_that_waits_through_a_restart_is_not_forgotten() {
+    let mut given = given().await;
+    let mut worker = given.worker(ACK_WAIT).await;
+    let long = Duration::from_mins(1);
+    assert!(worker.fetch(1, long).now_or_never().is_none());
+    given.settled(EMPTY).await;
+    given.server.restart().await;
+    let submitted = submit(&given.ledger).await;
+    // Missing heartbeats would show it only after ten seconds.
+    let jobs = timeout(Duration::from_secs(5), worker.fetch(1, long)).await.unwrap().unwrap();
+    assert_eq!(ids(&jobs), [submitted.id()]);
 }
 
 /// Fetches and acknowledges as an executor does, again after a fault, until a submission has come.

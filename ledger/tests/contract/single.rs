@@ -1,9 +1,10 @@
 //! The ledger on one real server.
 
 use ledger::testing::{NatsServer, small_streams};
+use ledger::verify::verify_chain;
 use ledger::{Accepting, Connection, ExecuteError, Ledger};
 
-use crate::common::{accepted, clock, connect, fresh_id, start, submit, writer};
+use crate::common::{accepted, clock, connect, fresh_id, kinds, lose, start, submit, writer};
 use crate::load::{
     Load, a_lost_answer_leaves_one_event, one_acceptance_wins_each_round,
     one_writer_wins_each_round,
@@ -99,6 +100,58 @@ async fn a_submission_is_found_without_its_lane_and_pool() {
     assert_eq!(found.submission().unwrap().sequence, 2);
     assert!(ledger.load_at(&aggregate.subject).await.unwrap().is_some());
     assert!(ledger.load(fresh_id()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_life_of_many_events_is_read_back_whole() {
+    let server = NatsServer::start().await;
+    let ledger = connect(&server).await.ledger(clock());
+    let (mut aggregate, executor) = (submit(&ledger).await, writer("executor"));
+    let mut expected = vec!["submission.accepted"];
+    for attempt in 1..=5 {
+        for command in [start(attempt, executor.instance), lose(attempt)] {
+            let recorded = ledger.execute(&mut aggregate, command, &executor).await.unwrap();
+            expected.extend(kinds(&recorded));
+        }
+    }
+    let history = ledger.history(aggregate.id()).await.unwrap();
+    let found: Vec<_> =
+        history.iter().map(|stored| stored.recorded.envelope.event.kind()).collect();
+    assert_eq!(found, expected);
+    assert_eq!(verify_chain(&history), []);
+    // What was folded in memory is what is folded from the stream, but for the times that acks do not carry.
+    let loaded = ledger.load(aggregate.id()).await.unwrap().unwrap();
+    assert_eq!(loaded.head, aggregate.head);
+    let states = [&loaded, &aggregate].map(|it| it.submission().unwrap());
+    assert_eq!(states[0].sequence, states[1].sequence);
+    assert_eq!(states[0].attempts.len(), 5);
+}
+
+#[tokio::test]
+async fn any_client_can_read_what_is_stored() {
+    let server = NatsServer::start().await;
+    let ledger = connect(&server).await.ledger(clock());
+    let mut aggregate = submit(&ledger).await;
+    let mut executor = writer("executor");
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    executor.traceparent = Some(traceparent.to_owned());
+    let command = start(1, executor.instance);
+    let recorded = ledger.execute(&mut aggregate, command, &executor).await.unwrap();
+
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let stream = async_nats::jetstream::new(client).get_stream("LEDGER").await.unwrap();
+    let message = stream.direct_get(2).await.unwrap();
+    let id = aggregate.id();
+    assert_eq!(message.subject.as_str(), format!("ledger.outcome.run.core.{id}"));
+    let header = |name: &str| message.headers.get(name).map(ToString::to_string).unwrap();
+    assert_eq!(header("Nats-Msg-Id"), recorded[0].envelope.id.to_string());
+    assert_eq!(header("Nats-Expected-Last-Subject-Sequence"), "0");
+    assert_eq!(header("Ledger-Type"), "execution.started");
+    assert_eq!(header("traceparent"), traceparent);
+    let event: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+    assert_eq!(event["specversion"], "1.0");
+    assert_eq!(event["subject"], id.to_string());
+    assert_eq!(event["data"]["attempt"], 1);
 }
 
 #[tokio::test]

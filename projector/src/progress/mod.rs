@@ -9,6 +9,7 @@ mod fact;
 mod fold;
 mod generations;
 mod key;
+mod memory;
 mod moment;
 mod pointer;
 mod recent;

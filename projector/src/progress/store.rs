@@ -15,6 +15,7 @@ use super::collection::{Guarded, Replacement, Written, load, write};
 use super::fold::{Viewed, Views, derive, view};
 use super::generations;
 use super::key::{ProgressKey, SolvedKey, TrackedKey};
+use super::memory::{Memory, Recalled};
 use super::pointer::{NAME, Pointer, Pointers};
 use super::solved::Solved;
 use super::tracked::Tracked;
@@ -31,7 +32,7 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(2);
 const CONNECTIONS_MAX: u32 = 8;
 /// How often a batch is loaded and folded again because another writer was faster.
 const CONFLICTS_MAX: u32 = 5;
-/// How long a rebuild may hold the live generation. One that died must not stop it for ever.
+/// How long a rebuild may hold the live generation. One that died must not stop it for long.
 const HOLD_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The projection `progress` on MongoDB.
@@ -39,6 +40,8 @@ const HOLD_TIME_MAX: Duration = Duration::from_secs(5);
 pub struct ProgressStore {
     pub(super) database: Database,
     pub(super) pointers: Pointers,
+    hold_time_max: Duration,
+    memory: Arc<Memory>,
     /// The hold that was met last, and when it was met first.
     met: Arc<Mutex<Option<(String, Instant)>>>,
 }
@@ -52,7 +55,19 @@ impl ProgressStore {
         options.connect_timeout = Some(CONNECT_TIME_MAX);
         options.max_pool_size = Some(CONNECTIONS_MAX);
         let database = Client::with_options(options)?.database(database);
-        Ok(Self { pointers: Pointers::of(&database), database, met: Arc::default() })
+        Ok(Self {
+            pointers: Pointers::of(&database),
+            database,
+            hold_time_max: HOLD_TIME_MAX,
+            memory: Arc::default(),
+            met: Arc::default(),
+        })
+    }
+
+    /// Sets how long a rebuild may hold the live generation.
+    #[must_use]
+    pub fn with_hold_time_max(self, hold_time_max: Duration) -> Self {
+        Self { hold_time_max, ..self }
     }
 
     /// Makes the pointer and the indexes. Does nothing where they are.
@@ -65,46 +80,70 @@ impl ProgressStore {
         Ok(())
     }
 
-    /// Folds a batch into the documents of one generation.
-    async fn write_batch(&self, generation: i32, batch: &Batch) -> Result<(), ProjectionError> {
+    /// Folds a batch into the documents of one generation. Returns those that it touched.
+    async fn write_batch(&self, at: Position, batch: &Batch) -> Result<Recalled, ProjectionError> {
+        let mut recalled = self.memory.take(at);
         for _ in 0..CONFLICTS_MAX {
-            if self.try_batch(generation, batch).await? == Written::All {
-                return Ok(());
+            if let Some(written) = self.try_batch(at.generation, batch, recalled).await? {
+                return Ok(written);
             }
+            recalled = Recalled::default();
         }
         Err(ProjectionError::Moved)
     }
 
-    /// Loads, folds and writes once. The views go before what their facts were derived from, so that a crash in between
-    /// derives the same facts again, which the views that have them skip.
-    async fn try_batch(&self, generation: i32, batch: &Batch) -> Result<Written, ProjectionError> {
-        let known = self.tracked(generation, batch).await?;
+    /// Loads, folds and writes once; `None` where another writer was faster. The views go before what their facts were
+    /// derived from, so that a crash in between derives the same facts again, which the views that have them skip.
+    async fn try_batch(
+        &self,
+        generation: i32,
+        batch: &Batch,
+        recalled: Recalled,
+    ) -> Result<Option<Recalled>, ProjectionError> {
+        let Recalled { tracked: mut known, progress } = recalled;
+        self.load_tracked(generation, batch, &mut known).await?;
         let derived = derive(generation, &known, batch);
-        let before = self.views(generation, Viewed::of(&derived.facts)).await?;
+        let mut before = Views { progress, ..Views::default() };
+        self.load_views(generation, Viewed::of(&derived.facts), &mut before).await?;
         let after = view(generation, before.clone(), &derived.facts);
         let (solved, progress) = tokio::try_join!(
             self.replace(&before.solved, &after.solved),
             self.replace(&before.progress, &after.progress),
         )?;
         if solved == Written::Conflict || progress == Written::Conflict {
-            return Ok(Written::Conflict);
+            return Ok(None);
         }
-        self.replace(&known, &derived.tracked).await
+        if self.replace(&known, &derived.tracked).await? == Written::Conflict {
+            return Ok(None);
+        }
+        known.extend(derived.tracked);
+        Ok(Some(Recalled { tracked: known, progress: after.progress }))
     }
 
-    async fn tracked(
+    /// Loads what is remembered of a batch's submissions and not `known` yet.
+    async fn load_tracked(
         &self,
         generation: i32,
         batch: &Batch,
-    ) -> Result<BTreeMap<SubmissionId, Tracked>, ProjectionError> {
-        let ids = batch.submissions().into_iter();
-        let keys = ids.map(|submission| TrackedKey { generation, submission });
-        let found = load::<Tracked>(&self.database, keys).await?;
-        Ok(found.into_iter().map(|tracked| (tracked.submission(), tracked)).collect())
+        known: &mut BTreeMap<SubmissionId, Tracked>,
+    ) -> Result<(), ProjectionError> {
+        let unknown = batch.submissions().into_iter().filter(|id| !known.contains_key(id));
+        let keys = unknown.map(|submission| TrackedKey { generation, submission });
+        let found = load::<Tracked>(&self.database, keys.collect::<Vec<_>>()).await?;
+        known.extend(found.into_iter().map(|tracked| (tracked.submission(), tracked)));
+        Ok(())
     }
 
-    async fn views(&self, generation: i32, viewed: Viewed) -> Result<Views, ProjectionError> {
-        let users = viewed.users.into_iter().map(|principal| ProgressKey { generation, principal });
+    /// Loads the documents that facts concern and that are not in `views` yet.
+    async fn load_views(
+        &self,
+        generation: i32,
+        viewed: Viewed,
+        views: &mut Views,
+    ) -> Result<(), ProjectionError> {
+        let unknown = viewed.users.into_iter().filter(|user| !views.progress.contains_key(user));
+        let users: Vec<ProgressKey> =
+            unknown.map(|principal| ProgressKey { generation, principal }).collect();
         let suites = viewed.suites.into_iter().map(|(principal, suite_sha256)| SolvedKey {
             generation,
             principal,
@@ -116,10 +155,9 @@ impl ProgressStore {
         )?;
         let by_user = |progress: Progress| (progress.key.principal.clone(), progress);
         let by_suite = |solved: Solved| (suite_of(&solved), solved);
-        Ok(Views {
-            progress: progress.into_iter().map(by_user).collect(),
-            solved: solved.into_iter().map(by_suite).collect(),
-        })
+        views.progress.extend(progress.into_iter().map(by_user));
+        views.solved.extend(solved.into_iter().map(by_suite));
+        Ok(())
     }
 
     async fn replace<K: Ord, T: Guarded>(
@@ -146,7 +184,7 @@ impl ProgressStore {
         if stands != at {
             return Ok(ProjectionError::Moved);
         }
-        if self.held_since(&token).elapsed() > HOLD_TIME_MAX {
+        if self.held_since(&token).elapsed() > self.hold_time_max {
             self.pointers.release(&token).await?;
         }
         Ok(ProjectionError::Held)
@@ -189,9 +227,12 @@ impl Projection for ProgressStore {
         if !self.pointers.reserve(at, next.sequence).await? {
             return Err(self.refusal(at).await?);
         }
-        self.write_batch(at.generation, batch).await?;
-        let moved = self.pointers.commit(at, next.sequence).await?;
-        if moved { Ok(next) } else { Err(ProjectionError::Moved) }
+        let written = self.write_batch(at, batch).await?;
+        if !self.pointers.commit(at, next.sequence).await? {
+            return Err(ProjectionError::Moved);
+        }
+        self.memory.keep(next, written);
+        Ok(next)
     }
 
     async fn begin_generation(&self) -> Result<Position, ProjectionError> {
@@ -200,7 +241,8 @@ impl Projection for ProgressStore {
 
     async fn build(&self, at: Position, batch: &Batch) -> Result<Position, ProjectionError> {
         let next = at.after(batch)?;
-        self.write_batch(at.generation, batch).await?;
+        let written = self.write_batch(at, batch).await?;
+        self.memory.keep(next, written);
         Ok(next)
     }
 

@@ -23,18 +23,26 @@ impl<T> ByLane<T> {
     }
 }
 
-/// How often each verdict was given.
+/// How often each verdict was given. One that never was is absent from the document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "the fields are the verdicts, which say what they mean")]
 pub struct Verdicts {
+    #[serde(skip_serializing_if = "is_zero")]
     pub accepted: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub wrong_answer: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub compile_error: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub runtime_error: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub time_limit: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub memory_limit: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub output_limit: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub finished: u64,
 }
 
@@ -52,4 +60,9 @@ impl Verdicts {
             Verdict::Finished => &mut self.finished,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod generations;
+mod memory;
 mod read;
 mod rows;
 mod store;

@@ -43,9 +43,12 @@ const UNACCEPTED: &str = "
 pub(super) async fn states(
     connection: &mut PgConnection,
     generation: i32,
-    ids: impl IntoIterator<Item = SubmissionId>,
+    ids: &[SubmissionId],
 ) -> Result<States, ProjectionError> {
-    let ids: Vec<Uuid> = ids.into_iter().map(|id| id.as_uuid()).collect();
+    if ids.is_empty() {
+        return Ok(States::new());
+    }
+    let ids: Vec<Uuid> = ids.iter().map(SubmissionId::as_uuid).collect();
     let rows: Vec<SubmissionRow> =
         sqlx::query_as(SUBMISSIONS).bind(generation).bind(&ids).fetch_all(&mut *connection).await?;
     let known: Vec<Uuid> = rows.iter().map(|row| row.submission_id).collect();

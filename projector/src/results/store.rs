@@ -1,6 +1,7 @@
 //! The store of `results`: one transaction for each batch, which holds the rows, the checkpoint and the notification.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::changes::{Changes, States, fold};
+use super::memory::Memory;
 use super::{generations, read, write};
 use crate::batch::Batch;
 use crate::error::ProjectionError;
@@ -28,6 +30,10 @@ const CONNECTIONS_MAX: u32 = 4;
 const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long one statement may take, in the server's words. Deleting an old generation takes the longest.
 const STATEMENT_TIME_MAX: (&str, &str) = ("statement_timeout", "60s");
+/// A migration may take as long as it takes.
+const NO_STATEMENT_TIME_MAX: (&str, &str) = ("statement_timeout", "0");
+/// The server's code of a table that does not exist.
+const UNDEFINED_TABLE: &str = "42P01";
 
 const POSITION: &str = "
     select generation, sequence
@@ -57,7 +63,8 @@ const MOVE_AND_NOTIFY: &str = "
 /// The projection `results` on PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct ResultsStore {
-    pub(super) pool: PgPool,
+    pool: PgPool,
+    memory: Arc<Memory>,
 }
 
 /// Who reads the generation that a batch is folded into.
@@ -76,13 +83,18 @@ impl ResultsStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIME_MAX)
+            // A round trip for each batch; one that meets a dead connection is folded again anyway.
+            .test_before_acquire(false)
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self { pool, memory: Arc::default() })
     }
 
     /// Brings the schema up to date. Does nothing where it is.
     pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
-        sqlx::migrate!("../migrations").run(&self.pool).await
+        let options = self.pool.connect_options().as_ref().clone().options([NO_STATEMENT_TIME_MAX]);
+        let mut connection = PgConnection::connect_with(&options).await?;
+        sqlx::migrate!("../migrations").run(&mut connection).await?;
+        Ok(connection.close().await?)
     }
 
     async fn fold_for(
@@ -94,11 +106,17 @@ impl ResultsStore {
         let next = at.after(batch)?;
         let mut transaction = self.pool.begin().await?;
         lock(&mut transaction, audience, at).await?;
-        let before = read::states(&mut transaction, at.generation, batch.submissions()).await?;
-        let after = fold(&before, batch);
-        write::all(&mut transaction, at.generation, &Changes::between(&before, &after)).await?;
+        // Valid under the lock only, which has just told that nobody has moved the position.
+        let mut known = self.memory.take(at);
+        let unknown = batch.submissions().into_iter().filter(|id| !known.contains_key(id));
+        let unknown: Vec<SubmissionId> = unknown.collect();
+        known.extend(read::states(&mut transaction, at.generation, &unknown).await?);
+        let after = fold(&known, batch);
+        write::all(&mut transaction, at.generation, &Changes::between(&known, &after)).await?;
         advance(&mut transaction, audience, next, &after).await?;
         transaction.commit().await?;
+        known.extend(after);
+        self.memory.keep(next, known);
         Ok(next)
     }
 }
@@ -140,8 +158,17 @@ impl Projection for ResultsStore {
 
 /// Reads where the live generation stands.
 pub(super) async fn position(connection: &mut PgConnection) -> Result<Position, ProjectionError> {
-    let row: Option<(i32, i64)> = sqlx::query_as(POSITION).fetch_optional(connection).await?;
-    let (generation, sequence) = row.ok_or(ProjectionError::Missing(NAME))?;
+    let row: Result<Option<(i32, i64)>, sqlx::Error> =
+        sqlx::query_as(POSITION).fetch_optional(connection).await;
+    let found = row.map_err(|error| {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if code.as_deref() == Some(UNDEFINED_TABLE) {
+            ProjectionError::Missing(NAME)
+        } else {
+            error.into()
+        }
+    })?;
+    let (generation, sequence) = found.ok_or(ProjectionError::Missing(NAME))?;
     Ok(Position { generation, sequence: sequence_of(generation, sequence)? })
 }
 

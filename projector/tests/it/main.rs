@@ -7,8 +7,12 @@ mod mongo;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod process;
+#[cfg(test)]
 mod progress_fold;
 #[cfg(test)]
 mod results_fold;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod support;

@@ -10,18 +10,11 @@ use projector::projection::{Position, Projection, Switch};
 use projector::results::{RESULTS_CHANGED, States};
 use sqlx::postgres::PgListener;
 
-use crate::support::history::{Kind, batch, batches, id, record, replay, step};
+use crate::support::history::{Kind, assert_same, batch, batches, id, record, replay, step};
 use crate::support::postgres::Database;
 use crate::support::scripted::scramble;
 
 const BEGINNING: Position = Position { generation: 1, sequence: 0 };
-
-/// What readers see, and what only the projector looks at.
-async fn everything(database: &Database) -> States {
-    let mut states = database.visible().await;
-    states.extend(database.unaccepted().await);
-    states
-}
 
 async fn fold_all(store: &dyn Projection, batches: &[Batch]) -> Position {
     let mut position = store.position().await.unwrap();
@@ -39,7 +32,7 @@ async fn the_rows_are_the_fold_of_the_replay_however_it_is_cut() {
         let position = fold_all(&database.store, &batches(&history, &cuts)).await;
         assert_eq!(position.sequence, 900);
         assert_eq!(database.store.position().await.unwrap(), position);
-        assert_eq!(everything(&database).await, replay(&history));
+        assert_same(&database.everything().await, &replay(&history));
         database.remove().await;
     }
 }
@@ -64,7 +57,7 @@ async fn a_batch_that_leaves_a_hole_is_refused_and_nothing_is_written() {
     let refused = database.store.fold(BEGINNING, &second).await;
     assert!(matches!(refused, Err(ProjectionError::Hole { stands: 0, first: 2 })), "{refused:?}");
     assert_eq!(database.store.position().await.unwrap(), BEGINNING);
-    assert!(everything(&database).await.is_empty());
+    assert!(database.everything().await.is_empty());
     database.remove().await;
 }
 
@@ -75,7 +68,7 @@ async fn a_batch_that_was_folded_already_is_refused_and_changes_nothing() {
     database.store.fold(BEGINNING, &batch(&history)).await.unwrap();
     let again = database.another_store().fold(BEGINNING, &batch(&history[..20])).await;
     assert!(matches!(again, Err(ProjectionError::Moved)), "{again:?}");
-    assert_eq!(everything(&database).await, replay(&history));
+    assert_same(&database.everything().await, &replay(&history));
     database.remove().await;
 }
 
@@ -88,7 +81,7 @@ async fn of_two_processes_that_fold_the_same_batch_one_does() {
     let (one, two) =
         tokio::join!(database.store.fold(BEGINNING, &whole), other.fold(BEGINNING, &whole));
     assert_eq!(u8::from(one.is_ok()) + u8::from(two.is_ok()), 1, "{one:?} {two:?}");
-    assert_eq!(everything(&database).await, replay(&history));
+    assert_same(&database.everything().await, &replay(&history));
     database.remove().await;
 }
 
@@ -122,14 +115,14 @@ async fn a_crash_at_any_point_of_a_batch_leaves_all_of_it_or_nothing() {
             crashes += 1;
             position = database.store.position().await.unwrap();
             let upto = usize::try_from(position.sequence).unwrap();
-            assert_eq!(everything(&database).await, replayed(&history[..upto]));
+            assert_same(&database.everything().await, &replayed(&history[..upto]));
             if position.sequence == part.last() {
                 break;
             }
         }
     }
     assert!(crashes > 3, "only {crashes} crashes");
-    assert_eq!(everything(&database).await, replay(&history));
+    assert_same(&database.everything().await, &replay(&history));
     database.remove().await;
 }
 
@@ -157,7 +150,7 @@ async fn an_impossible_row_stops_the_projection_and_is_named() {
     let position = database.store.fold(BEGINNING, &batch(&history[..1])).await.unwrap();
     let spoil = "update submissions set case_count = -1";
     sqlx::query(spoil).execute(&database.pool).await.unwrap();
-    let stopped = database.store.fold(position, &batch(&history[1..])).await.unwrap_err();
+    let stopped = database.another_store().fold(position, &batch(&history[1..])).await.unwrap_err();
     let ProjectionError::Impossible(impossible) = stopped else { panic!("{stopped:?}") };
     assert_eq!((impossible.table, impossible.column.as_str()), ("submissions", "case_count"));
     assert_eq!(impossible.key, id(0).to_string());
@@ -168,7 +161,8 @@ async fn an_impossible_row_stops_the_projection_and_is_named() {
 #[tokio::test]
 async fn a_database_without_a_schema_is_an_error_and_migrating_twice_is_none() {
     let database = Database::empty().await;
-    assert!(matches!(database.store.position().await, Err(ProjectionError::Postgres(_))));
+    let nowhere = database.store.position().await;
+    assert!(matches!(nowhere, Err(ProjectionError::Missing("results"))), "{nowhere:?}");
     database.store.migrate().await.unwrap();
     database.store.migrate().await.unwrap();
     assert_eq!(database.store.position().await.unwrap(), BEGINNING);
@@ -191,7 +185,7 @@ async fn a_generation_that_is_behind_is_not_shown() {
     let hold = database.store.hold().await.unwrap();
     assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Done);
     assert_eq!(database.store.position().await.unwrap(), rebuilt);
-    assert_eq!(everything(&database).await, replay(&history));
+    assert_same(&database.everything().await, &replay(&history));
     database.remove().await;
 }
 
@@ -211,7 +205,7 @@ async fn after_a_switch_the_old_generation_takes_no_more_and_is_deleted() {
     assert!(database.rows(1).await > 0);
     while database.store.delete_superseded().await.unwrap() > 0 {}
     assert_eq!(database.rows(1).await, 0);
-    assert_eq!(everything(&database).await, replay(&history));
+    assert_same(&database.everything().await, &replay(&history));
     database.remove().await;
 }
 

@@ -2,62 +2,43 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use events::Captured;
 
-/// An output whose bytes are at hand.
+/// An output whose bytes are at hand, as clients read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OutputBody {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) bytes_total: u64,
-    pub(crate) truncated: bool,
+pub(crate) struct Output {
+    /// The text, or the base64.
+    pub(super) text: String,
+    /// The encoding of `text`, where it is not plain.
+    pub(super) encoding: Option<&'static str>,
+    /// How many bytes the program wrote.
+    pub(super) bytes: u64,
+    /// Whether `text` is only the beginning.
+    pub(super) truncated: bool,
 }
 
-impl OutputBody {
-    /// Adds the members `<name>`, `<name>_bytes`, `<name>_truncated` and, for base64, `<name>_encoding`. An output that
-    /// there is none of yet is null.
-    pub(crate) fn add(output: Option<Self>, name: &str, members: &mut Map<String, Value>) {
-        let Some(Self { bytes, bytes_total, truncated }) = output else {
-            members.insert(name.to_owned(), Value::Null);
-            return;
-        };
+impl Output {
+    /// Shows what was captured.
+    pub(crate) fn of(captured: &Captured, bytes: Vec<u8>) -> Self {
         let (text, encoding) = match String::from_utf8(bytes) {
             Ok(text) => (text, None),
             Err(not_utf8) => (STANDARD.encode(not_utf8.as_bytes()), Some("base64")),
         };
-        members.insert(name.to_owned(), text.into());
-        if let Some(encoding) = encoding {
-            members.insert(format!("{name}_encoding"), encoding.into());
-        }
-        members.insert(format!("{name}_bytes"), bytes_total.into());
-        members.insert(format!("{name}_truncated"), truncated.into());
+        Self { text, encoding, bytes: captured.bytes_total, truncated: captured.truncated }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn members(output: Option<OutputBody>) -> Value {
-        let mut members = Map::new();
-        OutputBody::add(output, "stdout", &mut members);
-        members.into()
-    }
 
     #[test]
     fn text_is_text_and_anything_else_is_base64() {
-        let output = |bytes: &[u8]| {
-            Some(OutputBody { bytes: bytes.to_vec(), bytes_total: 9, truncated: true })
-        };
-        assert_eq!(
-            members(output("é\0".as_bytes())),
-            json!({"stdout": "é\u{0}", "stdout_bytes": 9, "stdout_truncated": true})
-        );
-        assert_eq!(
-            members(output(&[0xff])),
-            json!({"stdout": "/w==", "stdout_encoding": "base64", "stdout_bytes": 9, "stdout_truncated": true})
-        );
-        assert_eq!(members(None), json!({"stdout": null}));
+        let captured = Captured { bytes_total: 9, truncated: true, ..Captured::default() };
+        let text = Output::of(&captured, "é\0".as_bytes().to_vec());
+        assert_eq!((text.text.as_str(), text.encoding), ("é\0", None));
+        assert_eq!((text.bytes, text.truncated), (9, true));
+        let other = Output::of(&captured, vec![0xff]);
+        assert_eq!((other.text.as_str(), other.encoding), ("/w==", Some("base64")));
     }
 }

@@ -3,33 +3,22 @@
 use events::event::{CaseResult, Compiled, Completed, Failed, FailureClass, Isolation};
 use events::submission::Outcome;
 use events::{Lane, State, StopCause, Submission, SubmissionId, Verdict};
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde::Serialize;
 
-use super::{LanguageBody, OutputBody, ScoreBody, Stamp, UsageBody, exit_code, signal};
+use super::{LanguageBody, Output, ScoreBody, Stamp, UsageBody, exit_code, signal};
 
 /// A submission whose outputs are at hand.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
     pub(crate) submission: Submission,
-    pub(crate) stdout: Option<OutputBody>,
-    pub(crate) stderr: Option<OutputBody>,
-    pub(crate) compile_output: Option<OutputBody>,
+    pub(crate) stdout: Option<Output>,
+    pub(crate) stderr: Option<Output>,
+    pub(crate) compile_output: Option<Output>,
 }
 
-/// The body of `GET /v1/submissions/{id}`.
-#[derive(Debug)]
-pub(crate) struct SubmissionBody(Map<String, Value>);
-
-impl Serialize for SubmissionBody {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
-
-/// The members before the outputs.
-#[derive(Serialize)]
-struct Head {
+/// The body of `GET /v1/submissions/{id}`. What is not known yet is null; what describes an output is absent without one.
+#[derive(Debug, Serialize)]
+pub(crate) struct SubmissionBody {
     id: SubmissionId,
     state: State,
     verdict: Option<Verdict>,
@@ -44,24 +33,40 @@ struct Head {
     exit_code: Option<i32>,
     signal: Option<i32>,
     limit: Option<StopCause>,
-}
-
-/// The members after the outputs.
-#[derive(Serialize)]
-struct Tail<'a> {
+    stdout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdout_encoding: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdout_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdout_truncated: Option<bool>,
+    stderr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr_encoding: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr_truncated: Option<bool>,
+    compile_output: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compile_output_encoding: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compile_output_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compile_output_truncated: Option<bool>,
     usage: Option<UsageBody>,
-    cases: Vec<CaseBody<'a>>,
+    cases: Vec<CaseBody>,
     score: Option<ScoreBody>,
-    failure: Option<FailureBody<'a>>,
-    image_digest: Option<&'a str>,
+    failure: Option<FailureBody>,
+    image_digest: Option<String>,
     isolation: Option<Isolation>,
     sequence: u64,
 }
 
-#[derive(Serialize)]
-struct CaseBody<'a> {
+#[derive(Debug, Serialize)]
+struct CaseBody {
     index: u32,
-    name: Option<&'a str>,
+    name: Option<String>,
     verdict: Verdict,
     usage: UsageBody,
     exit_code: Option<i32>,
@@ -69,21 +74,53 @@ struct CaseBody<'a> {
     points: u32,
 }
 
-#[derive(Serialize)]
-struct FailureBody<'a> {
+#[derive(Debug, Serialize)]
+struct FailureBody {
     class: FailureClass,
-    reason: &'a str,
+    reason: String,
 }
 
 impl From<Resolved> for SubmissionBody {
     fn from(resolved: Resolved) -> Self {
         let Resolved { submission, stdout, stderr, compile_output } = resolved;
-        let mut members = members_of(&head(&submission));
-        OutputBody::add(stdout, "stdout", &mut members);
-        OutputBody::add(stderr, "stderr", &mut members);
-        OutputBody::add(compile_output, "compile_output", &mut members);
-        members.append(&mut members_of(&tail(&submission)));
-        Self(members)
+        let attempt = submission.attempts.last();
+        let completed = completed(&submission);
+        let exit = completed.and_then(|completed| completed.exit);
+        Self {
+            id: submission.id,
+            state: submission.state,
+            verdict: submission.verdict(),
+            language: LanguageBody::from(&submission.language),
+            lane: submission.lane,
+            attempt: attempt.map_or(0, |attempt| attempt.number),
+            accepted_at: Stamp(submission.accepted_at),
+            started_at: attempt.map(|attempt| Stamp(attempt.started_at)),
+            compiled_at: submission.compiled_at.map(Stamp),
+            cancellation_requested_at: submission.cancellation_requested_at.map(Stamp),
+            finished_at: submission.finished_at.map(Stamp),
+            exit_code: exit.and_then(exit_code),
+            signal: exit.and_then(signal),
+            limit: completed.and_then(|completed| completed.stopped_by),
+            stdout_encoding: stdout.as_ref().and_then(|output| output.encoding),
+            stdout_bytes: stdout.as_ref().map(|output| output.bytes),
+            stdout_truncated: stdout.as_ref().map(|output| output.truncated),
+            stdout: stdout.map(|output| output.text),
+            stderr_encoding: stderr.as_ref().and_then(|output| output.encoding),
+            stderr_bytes: stderr.as_ref().map(|output| output.bytes),
+            stderr_truncated: stderr.as_ref().map(|output| output.truncated),
+            stderr: stderr.map(|output| output.text),
+            compile_output_encoding: compile_output.as_ref().and_then(|output| output.encoding),
+            compile_output_bytes: compile_output.as_ref().map(|output| output.bytes),
+            compile_output_truncated: compile_output.as_ref().map(|output| output.truncated),
+            compile_output: compile_output.map(|output| output.text),
+            usage: completed.map(|completed| completed.usage.into()),
+            cases: submission.results.iter().map(CaseBody::from).collect(),
+            score: completed.and_then(|completed| completed.cases.as_ref()).map(ScoreBody::from),
+            failure: failed(&submission).map(FailureBody::from),
+            image_digest: attempt.map(|attempt| attempt.image_digest.clone()),
+            isolation: attempt.map(|attempt| attempt.isolation),
+            sequence: submission.sequence,
+        }
     }
 }
 
@@ -100,61 +137,23 @@ impl Resolved {
     }
 }
 
-fn members_of(part: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(part) {
-        Ok(Value::Object(members)) => members,
-        Ok(_) | Err(_) => unreachable!("a struct with text keys is an object"),
-    }
-}
-
-fn head(submission: &Submission) -> Head {
-    let attempt = submission.attempts.last();
-    let completed = completed(submission);
-    let exit = completed.and_then(|completed| completed.exit);
-    Head {
-        id: submission.id,
-        state: submission.state,
-        verdict: submission.verdict(),
-        language: LanguageBody::from(&submission.language),
-        lane: submission.lane,
-        attempt: attempt.map_or(0, |attempt| attempt.number),
-        accepted_at: Stamp(submission.accepted_at),
-        started_at: attempt.map(|attempt| Stamp(attempt.started_at)),
-        compiled_at: submission.compiled_at.map(Stamp),
-        cancellation_requested_at: submission.cancellation_requested_at.map(Stamp),
-        finished_at: submission.finished_at.map(Stamp),
-        exit_code: exit.and_then(exit_code),
-        signal: exit.and_then(signal),
-        limit: completed.and_then(|completed| completed.stopped_by),
-    }
-}
-
-fn tail(submission: &Submission) -> Tail<'_> {
-    let attempt = submission.attempts.last();
-    let completed = completed(submission);
-    Tail {
-        usage: completed.map(|completed| completed.usage.into()),
-        cases: submission.results.iter().map(CaseBody::from).collect(),
-        score: completed.and_then(|completed| completed.cases.as_ref()).map(ScoreBody::from),
-        failure: failed(submission)
-            .map(|failed| FailureBody { class: failed.class, reason: &failed.reason }),
-        image_digest: attempt.map(|attempt| attempt.image_digest.as_str()),
-        isolation: attempt.map(|attempt| attempt.isolation),
-        sequence: submission.sequence,
-    }
-}
-
-impl<'a> From<&'a CaseResult> for CaseBody<'a> {
-    fn from(result: &'a CaseResult) -> Self {
+impl From<&CaseResult> for CaseBody {
+    fn from(result: &CaseResult) -> Self {
         Self {
             index: result.case,
-            name: result.name.as_deref(),
+            name: result.name.clone(),
             verdict: result.verdict,
             usage: result.usage.into(),
             exit_code: exit_code(result.exit),
             signal: signal(result.exit),
             points: result.points,
         }
+    }
+}
+
+impl From<&Failed> for FailureBody {
+    fn from(failed: &Failed) -> Self {
+        Self { class: failed.class, reason: failed.reason.clone() }
     }
 }
 

@@ -13,10 +13,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Breaker(Mutex<Option<Instant>>);
 
 impl Breaker {
-    /// Tells whether a try makes sense now.
-    pub(super) fn is_closed(&self) -> bool {
-        let opened = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.is_none_or(|at| at.elapsed() >= PAUSE)
+    /// Tells whether the caller may try. After a failure one caller in each pause may.
+    pub(super) fn may_try(&self) -> bool {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = opened.is_none_or(|at| at.elapsed() >= PAUSE);
+        if may && opened.is_some() {
+            *opened = Some(Instant::now());
+        }
+        may
     }
 
     /// Notes that the store did not answer.
@@ -35,15 +39,15 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_keeps_everyone_away_for_the_pause() {
+    async fn a_failure_keeps_all_but_one_away_for_the_pause() {
         let breaker = Breaker::default();
-        assert!(breaker.is_closed());
+        assert!(breaker.may_try() && breaker.may_try());
         breaker.open();
-        assert!(!breaker.is_closed());
+        assert!(!breaker.may_try());
         tokio::time::advance(PAUSE).await;
-        assert!(breaker.is_closed());
-        breaker.open();
+        assert!(breaker.may_try());
+        assert!(!breaker.may_try(), "one at a time");
         breaker.close();
-        assert!(breaker.is_closed());
+        assert!(breaker.may_try() && breaker.may_try());
     }
 }

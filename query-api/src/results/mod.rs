@@ -2,7 +2,7 @@
 
 mod breaker;
 pub mod postgres;
-mod query;
+pub mod query;
 mod rows;
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The statements. Each is one statement, so that what it returns is of one moment and of one generation.
 
 /// One submission with its attempts and results, and the view's position; one row always.
-pub(super) const FIND: &str = "
+pub const FIND: &str = "
 select
     (select sequence from results_position) as position,
     s.submission_id, s.principal, s.lane, s.pool, s.language, s.language_version, s.origin, s.state,
@@ -16,7 +16,7 @@ from (select $1::uuid as id) wanted
 left join results_submissions s on s.submission_id = wanted.id";
 
 /// The newest submissions of one principal, before a sequence.
-pub(super) const LIST: &str = "
+pub const LIST: &str = "
 select
     submission_id, state, verdict, language, language_version, lane, accepted_at, finished_at,
     accepted_sequence, sequence,

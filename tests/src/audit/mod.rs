@@ -1,5 +1,6 @@
 //! The auditor: reads the whole ledger with a plain NATS client, checks it, and holds both views against its own fold.
 
+mod objects;
 mod postgres;
 mod progress;
 mod stream;
@@ -16,7 +17,7 @@ use crate::process::wait_until;
 use crate::world::World;
 
 /// How long a view may be behind the ledger once the load is over.
-const CATCH_UP_PATIENCE: Duration = Duration::from_secs(60);
+const CATCH_UP_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The ledger as it was when it was read, and what it folds to.
 #[derive(Debug)]
@@ -42,20 +43,33 @@ impl Audit {
     pub async fn settled(world: &World, submitted: &[Submitted]) -> Result<Self> {
         let audit = Self::read(world).await?;
         audit.check_ends(submitted)?;
+        audit.check_objects(world).await?;
         audit.check_views(world).await?;
         Ok(audit)
     }
 
+    /// I9: no reference to an object dangles. Returns how many objects there are.
+    pub async fn check_objects(&self, world: &World) -> Result<usize> {
+        objects::check(&world.nats().url(), &self.messages).await
+    }
+
     /// I1 and I2: every 2xx has its accepted event, nothing else has one, and each has exactly one end.
     pub fn check_ends(&self, submitted: &[Submitted]) -> Result<()> {
-        let promised: BTreeSet<&str> = submitted.iter().map(|submitted| submitted.id.as_str()).collect();
+        let promised: BTreeSet<&str> =
+            submitted.iter().map(|submitted| submitted.id.as_str()).collect();
         ensure!(promised.len() == submitted.len(), "two answers promise the same submission");
         for Submitted { id, sequence } in submitted {
             let submission = self.submission(id)?;
-            ensure!(submission.accepted_sequence == *sequence, "{id} was promised at another sequence");
+            ensure!(
+                submission.accepted_sequence == *sequence,
+                "{id} was promised at another sequence"
+            );
         }
         for (id, fold) in &self.folds {
-            ensure!(promised.contains(id.to_string().as_str()), "nobody was promised submission {id}");
+            ensure!(
+                promised.contains(id.to_string().as_str()),
+                "nobody was promised submission {id}"
+            );
             let ends = self.messages.iter().filter(|message| message.ends(*id)).count();
             ensure!(ends == 1, "submission {id} has {ends} ends: {fold:?}");
         }

@@ -22,26 +22,46 @@ pub(super) async fn caught_up(postgres: &Postgres, sequence: u64) -> Result<()> 
 }
 
 /// Compares every row of the three views.
-pub(super) async fn compare(postgres: &Postgres, folds: &BTreeMap<SubmissionId, Fold>) -> Result<()> {
+pub(super) async fn compare(
+    postgres: &Postgres,
+    folds: &BTreeMap<SubmissionId, Fold>,
+) -> Result<()> {
     let mut connection = PgConnection::connect(&postgres.url()?).await?;
     let expected: Vec<(&Submission, u32)> = folds
         .values()
         .filter_map(|fold| fold.submission.as_ref().map(|submission| (submission, fold.violations)))
         .collect();
-    let submissions = expected.iter().map(|(submission, violations)| submission_row(submission, *violations));
-    let attempts = expected.iter().flat_map(|(submission, _)| submission.attempts.iter().map(|a| attempt_row(submission, a)));
-    let results = expected.iter().flat_map(|(submission, _)| submission.results.iter().map(|r| case_row(submission, r)));
+    let submissions =
+        expected.iter().map(|(submission, violations)| submission_row(submission, *violations));
+    let attempts = expected
+        .iter()
+        .flat_map(|(submission, _)| submission.attempts.iter().map(|a| attempt_row(submission, a)));
+    let results = expected
+        .iter()
+        .flat_map(|(submission, _)| submission.results.iter().map(|r| case_row(submission, r)));
     same("results_submissions", "submission_id", &mut connection, submissions.collect()).await?;
     same("results_attempts", "submission_id, number", &mut connection, attempts.collect()).await?;
-    same("results_case_results", "submission_id, case_number", &mut connection, results.collect()).await
+    same("results_case_results", "submission_id, case_number", &mut connection, results.collect())
+        .await
 }
 
 /// `expected` is in the order of the key: submissions by id, and numbers rising.
-async fn same(view: &str, key: &str, connection: &mut PgConnection, expected: Vec<Value>) -> Result<()> {
+async fn same(
+    view: &str,
+    key: &str,
+    connection: &mut PgConnection,
+    expected: Vec<Value>,
+) -> Result<()> {
     // Times as microseconds since 1970, because that is how exactly Postgres keeps them.
-    let query = format!("select row_to_json(row)::text from (select * from {view} order by {key}) row");
+    let query =
+        format!("select row_to_json(row)::text from (select * from {view} order by {key}) row");
     let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(connection).await?;
-    ensure!(rows.len() == expected.len(), "{view} has {} rows, the fold {}", rows.len(), expected.len());
+    ensure!(
+        rows.len() == expected.len(),
+        "{view} has {} rows, the fold {}",
+        rows.len(),
+        expected.len()
+    );
     for (row, expected) in rows.iter().zip(expected) {
         let mut row: Value = serde_json::from_str(row)?;
         normalize_times(&mut row)?;
@@ -66,7 +86,9 @@ fn micros(time: Option<Timestamp>) -> Option<i64> {
 }
 
 fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
+    Value::Object(
+        members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
+    )
 }
 
 fn submission_row(submission: &Submission, violations: u32) -> Value {

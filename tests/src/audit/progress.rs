@@ -33,7 +33,8 @@ async fn position(database: &Database) -> Result<Document> {
 /// Compares every user's document and every solved suite.
 pub(super) async fn compare(mongo: &Mongo, messages: &[Message]) -> Result<()> {
     let database = connect(mongo.url()).await?.database(&mongo.database);
-    let generation = position(&database).await?.get("generation").cloned().context("no generation")?;
+    let generation =
+        position(&database).await?.get("generation").cloned().context("no generation")?;
     let users = recount(messages);
     let expected: BTreeMap<String, Value> =
         users.iter().map(|(principal, user)| (principal.clone(), user.document())).collect();
@@ -41,19 +42,35 @@ pub(super) async fn compare(mongo: &Mongo, messages: &[Message]) -> Result<()> {
     same("progress_v1", &expected, &found)?;
     let expected: BTreeMap<String, Value> = users
         .iter()
-        .flat_map(|(principal, user)| user.suites.iter().map(move |(sha256, suite)| (format!("{principal} {sha256}"), suite.document())))
+        .flat_map(|(principal, user)| {
+            user.suites
+                .iter()
+                .map(move |(sha256, suite)| (format!("{principal} {sha256}"), suite.document()))
+        })
         .collect();
     same("progress_solved_v1", &expected, &read_solved(&database, &generation).await?)
 }
 
-fn same(collection: &str, expected: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>) -> Result<()> {
+fn same(
+    collection: &str,
+    expected: &BTreeMap<String, Value>,
+    found: &BTreeMap<String, Value>,
+) -> Result<()> {
     let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
     for key in keys {
-        let (expected, found) = (expected.get(key), found.get(key));
-        ensure!(
-            expected == found,
-            "{collection} of {key} differs from the recount:\ndocument {found:?}\n recount {expected:?}"
-        );
+        let expected = expected
+            .get(key)
+            .with_context(|| format!("{collection} has {key}, the recount has not"))?;
+        let found = found.get(key).with_context(|| format!("{collection} has no {key}"))?;
+        let members =
+            [expected, found].into_iter().filter_map(Value::as_object).flat_map(Map::keys);
+        for member in members.collect::<BTreeSet<_>>() {
+            let (expected, found) = (&expected[member], &found[member]);
+            ensure!(
+                expected == found,
+                "{collection} of {key}: {member} is {found}, the recount says {expected}"
+            );
+        }
     }
     Ok(())
 }
@@ -66,7 +83,7 @@ async fn read_users(database: &Database, generation: &Bson) -> Result<BTreeMap<S
         let principal = document.get_document("_id")?.get_str("principal")?.to_owned();
         document.remove("_id");
         document.remove("last_seq").context("no last_seq")?;
-        users.insert(principal, plain(Bson::Document(document)));
+        users.insert(principal, without_zeros(plain(Bson::Document(document))));
     }
     Ok(users)
 }
@@ -85,7 +102,17 @@ async fn read_solved(database: &Database, generation: &Bson) -> Result<BTreeMap<
     Ok(suites)
 }
 
-/// Makes JSON of a document: times as milliseconds, absent and zero alike where the description says so.
+/// Drops the verdicts that there are none of: an absent count is zero.
+fn without_zeros(mut document: Value) -> Value {
+    for lane in ["run", "submit"] {
+        if let Some(counts) = document["verdicts"][lane].as_object_mut() {
+            counts.retain(|_, count| *count != 0);
+        }
+    }
+    document
+}
+
+/// Makes JSON of a document, times as milliseconds.
 fn plain(value: Bson) -> Value {
     match value {
         Bson::Document(document) => {

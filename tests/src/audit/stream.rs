@@ -30,15 +30,20 @@ pub async fn read_ledger(url: &str) -> Result<Vec<Message>> {
     let client = async_nats::connect(url).await.context("connect to NATS")?;
     let stream = jetstream::new(client).get_stream("LEDGER").await.context("open LEDGER")?;
     let state = &stream.cached_info().state;
-    ensure!(state.messages == 0 || state.first_sequence == 1, "the ledger begins at {}", state.first_sequence);
+    ensure!(
+        state.messages == 0 || state.first_sequence == 1,
+        "the ledger begins at {}",
+        state.first_sequence
+    );
     let mut messages = Vec::new();
     for sequence in 1..=state.last_sequence {
         let message = stream.get_raw_message(sequence).await;
         let message = message.with_context(|| format!("sequence {sequence} is missing"))?;
         ensure!(message.sequence == sequence, "asked for {sequence}, got {}", message.sequence);
         let payload = message.payload.to_vec();
-        let recorded = Recorded::decode(sequence, message.time, &payload)
-            .with_context(|| format!("sequence {sequence}: {}", String::from_utf8_lossy(&payload)))?;
+        let recorded = Recorded::decode(sequence, message.time, &payload).with_context(|| {
+            format!("sequence {sequence}: {}", String::from_utf8_lossy(&payload))
+        })?;
         messages.push(Message { subject: message.subject.to_string(), payload, recorded });
     }
     Ok(messages)
@@ -74,9 +79,15 @@ fn check_subject(message: &Message) -> Result<()> {
 /// Each event names the hash of the bytes before it, and its cause.
 fn check_chain(before: Option<&Recorded>, message: &Message) -> Result<()> {
     let envelope = &message.recorded.envelope;
-    ensure!(message.recorded.digest == Digest::of(&message.payload), "the digest is not that of the bytes");
+    ensure!(
+        message.recorded.digest == Digest::of(&message.payload),
+        "the digest is not that of the bytes"
+    );
     ensure!(envelope.previous == before.map(|before| before.digest), "the hash chain is broken");
-    ensure!(envelope.causation == before.map(|before| before.envelope.id), "the cause is another event");
+    ensure!(
+        envelope.causation == before.map(|before| before.envelope.id),
+        "the cause is another event"
+    );
     let first = before.map_or(envelope.id, |before| before.envelope.correlation);
     ensure!(envelope.correlation == first, "the correlation is another submission's");
     Ok(())
@@ -84,7 +95,8 @@ fn check_chain(before: Option<&Recorded>, message: &Message) -> Result<()> {
 
 /// What an attempt reports comes from the life that started it: the life is part of the event's id.
 fn check_writer(fold: &Fold, envelope: &Envelope) -> Result<()> {
-    let reports = matches!(envelope.event, Event::Compiled(_) | Event::Judged(_) | Event::Completed(_));
+    let reports =
+        matches!(envelope.event, Event::Compiled(_) | Event::Judged(_) | Event::Completed(_));
     if !reports {
         return Ok(());
     }
@@ -96,7 +108,8 @@ fn check_writer(fold: &Fold, envelope: &Envelope) -> Result<()> {
         instance: attempt.boot_id,
         traceparent: None,
     };
-    let again = Envelope::new(envelope.submission, envelope.event.clone(), &writer, None, envelope.time);
+    let again =
+        Envelope::new(envelope.submission, envelope.event.clone(), &writer, None, envelope.time);
     ensure!(again.id == envelope.id, "attempt {} was reported by another life", attempt.number);
     Ok(())
 }

@@ -27,7 +27,8 @@ impl Edge {
         let state = dir.join("nginx");
         std::fs::create_dir(&state)?;
         let template = workspace_root().join("deploy/nginx/nginx.conf.template");
-        let template = std::fs::read_to_string(&template).with_context(|| format!("read {}", template.display()))?;
+        let template = std::fs::read_to_string(&template)
+            .with_context(|| format!("read {}", template.display()))?;
         let values = [
             ("EDGE_LISTEN", address.clone()),
             ("EDGE_STATE", state.display().to_string()),
@@ -35,12 +36,21 @@ impl Edge {
             ("COMMAND_API", command_api.to_owned()),
             ("QUERY_API", query_api.to_owned()),
         ];
-        let fill = |text: String, (name, value): &(&str, String)| text.replace(&format!("${{{name}}}"), value);
+        let fill = |text: String, (name, value): &(&str, String)| {
+            text.replace(&format!("${{{name}}}"), value)
+        };
         let conf = dir.join("nginx.conf");
         std::fs::write(&conf, values.iter().fold(template, fill))?;
         // One process without a master, so that nothing of it survives a kill.
         let globals = "daemon off; master_process off;";
-        let args = ["-e".into(), "stderr".into(), "-c".into(), conf.into_os_string(), "-g".into(), globals.into()];
+        let args = [
+            "-e".into(),
+            "stderr".into(),
+            "-c".into(),
+            conf.into_os_string(),
+            "-g".into(),
+            globals.into(),
+        ];
         let process = Process::new("nginx", Spec::new(&tools.nginx, args), dir);
         Ok(Self { process, address })
     }

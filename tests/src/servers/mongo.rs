@@ -13,7 +13,7 @@ use crate::process::{Process, Spec, wait_until};
 use crate::tools::Tools;
 
 /// A lone node elects itself within a second or two; after a kill it first replays its journal.
-const READY_PATIENCE: Duration = Duration::from_secs(60);
+const READY_PATIENCE: Duration = Duration::from_mins(1);
 /// How long one question may take.
 const ASK_PATIENCE: Duration = Duration::from_secs(2);
 /// One node, yet a replica set, because majority writes need one.
@@ -41,7 +41,8 @@ impl Mongo {
         let data = dir.join("mongo");
         std::fs::create_dir(&data)?;
         let port = address.rsplit(':').next().unwrap_or_default();
-        let args = ["--bind_ip", "127.0.0.1", "--port", port, "--replSet", REPLICA_SET, "--nounixsocket"];
+        let args =
+            ["--bind_ip", "127.0.0.1", "--port", port, "--replSet", REPLICA_SET, "--nounixsocket"];
         let small = ["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64", "--dbpath"];
         let args = args.into_iter().chain(small).map(Into::into).chain([data.into_os_string()]);
         let mut process = Process::new("mongod", Spec::new(&tools.mongod, args), dir);
@@ -54,7 +55,8 @@ impl Mongo {
     }
 
     async fn initiate(&mut self, address: &str) -> Result<()> {
-        wait_until("mongod answers", READY_PATIENCE, async || self.ask(doc! { "ping": 1 }).await).await?;
+        wait_until("mongod answers", READY_PATIENCE, async || self.ask(doc! { "ping": 1 }).await)
+            .await?;
         let config = doc! { "_id": REPLICA_SET, "members": [{ "_id": 0, "host": address }] };
         self.ask(doc! { "replSetInitiate": config }).await?;
         Ok(())

@@ -44,9 +44,14 @@ impl Nats {
         format!("nats://{}", self.address)
     }
 
+    /// Returns the address that tells how the server syncs.
+    pub fn monitor_url(&self) -> String {
+        format!("http://{}", self.monitor)
+    }
+
     /// Waits until JetStream answers.
     pub async fn ready(&mut self) -> Result<()> {
-        let url = format!("http://{}/healthz", self.monitor);
+        let url = format!("{}/healthz", self.monitor_url());
         wait_until("nats-server is ready", READY_PATIENCE, async || {
             self.process.check()?;
             let status = reqwest::get(&url).await.context("ask /healthz")?.status();

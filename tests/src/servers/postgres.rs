@@ -28,7 +28,11 @@ pub struct Postgres {
 impl Postgres {
     /// Makes the database `name` on the shared server.
     pub async fn shared(tools: &Tools, name: &str) -> Result<Self> {
-        let server = Self { process: None, server_url: tools.postgres_url.clone(), database: name.to_owned() };
+        let server = Self {
+            process: None,
+            server_url: tools.postgres_url.clone(),
+            database: name.to_owned(),
+        };
         server.create_database().await?;
         Ok(server)
     }
@@ -46,7 +50,8 @@ impl Postgres {
             "shared_buffers=32MB".to_owned(),
         ];
         let args = ["-D".into(), data.into_os_string()].into_iter();
-        let args = args.chain(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
+        let args =
+            args.chain(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
         let spec = Spec::new(tools.postgres_bin_dir.join("postgres"), args).user(user);
         // SIGTERM would wait for every client; SIGINT ends their sessions and shuts down cleanly.
         let mut process = Process::new("postgres", spec.stop_by(Signal::INT), dir);
@@ -79,7 +84,8 @@ impl Postgres {
     }
 
     async fn create_database(&self) -> Result<()> {
-        let mut connection = PgConnection::connect(&self.server_url).await.context("connect to PostgreSQL")?;
+        let mut connection =
+            PgConnection::connect(&self.server_url).await.context("connect to PostgreSQL")?;
         let create = format!("create database {}", self.database);
         connection.execute(AssertSqlSafe(create)).await.context("make a database")?;
         Ok(())
@@ -122,10 +128,12 @@ fn run<const N: usize>(program: &str, args: [&std::ffi::OsStr; N]) -> Result<()>
 }
 
 async fn init(tools: &Tools, data: &Path, user: Option<&'static str>) -> Result<()> {
-    let args = ["--username", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-D"];
+    let args =
+        ["--username", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-D"];
     let args = args.into_iter().map(Into::into).chain([data.as_os_str().to_owned()]);
     let spec = Spec::new(tools.postgres_bin_dir.join("initdb"), args).user(user);
-    let output = tokio::process::Command::from(spec.command()).output().await.context("run initdb")?;
+    let output =
+        tokio::process::Command::from(spec.command()).output().await.context("run initdb")?;
     if !output.status.success() {
         bail!("initdb: {}", String::from_utf8_lossy(&output.stderr));
     }

@@ -4,6 +4,8 @@ pub(crate) mod history;
 pub(crate) mod memory;
 pub(crate) mod mongo;
 pub(crate) mod postgres;
+pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod scripted;
 
 /// Reads where a server for tests is. A test without its server fails: it has nothing to say.

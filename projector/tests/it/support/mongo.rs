@@ -41,6 +41,14 @@ impl Database {
         ProgressStore::connect_lazy(&url, self.documents.name()).await.unwrap()
     }
 
+    /// Makes another store on it, by another way to the same server.
+    pub(crate) async fn store_by(&self, address: std::net::SocketAddr) -> ProgressStore {
+        // Direct, or the driver would ask the server for its address and go there past the proxy. Impatient about
+        // silence, as the driver notices a cut connection only when it uses it.
+        let url = format!("mongodb://{address}/?directConnection=true&heartbeatFrequencyMS=500");
+        ProgressStore::connect_lazy(&url, self.documents.name()).await.unwrap()
+    }
+
     /// Reads the pointer.
     pub(crate) async fn pointer(&self) -> Document {
         let pointers = self.documents.collection::<Document>("projections");
@@ -113,6 +121,13 @@ impl Database {
             .unwrap();
         found.iter().map(parsed).collect()
     }
+}
+
+/// Returns where the server listens.
+pub(crate) fn address() -> std::net::SocketAddr {
+    let url = variable("RUNLEDGER_TEST_MONGO_URL");
+    let hosts = url.trim_start_matches("mongodb://");
+    hosts.split(['/', ',', '?']).next().unwrap().parse().unwrap()
 }
 
 fn parsed<T: DeserializeOwned>(raw: &RawDocumentBuf) -> T {

@@ -43,6 +43,17 @@ impl Database {
         ResultsStore::connect_lazy(options.to_url_lossy().as_str()).unwrap()
     }
 
+    /// Returns the address of the database, by another way to the same server.
+    pub(crate) fn url_by(&self, address: std::net::SocketAddr) -> String {
+        let options = options().database(&self.name);
+        options.host(&address.ip().to_string()).port(address.port()).to_url_lossy().into()
+    }
+
+    /// Returns the address of the database.
+    pub(crate) fn url(&self) -> String {
+        options().database(&self.name).to_url_lossy().into()
+    }
+
     /// Reads every submission as readers see it, in one snapshot.
     pub(crate) async fn visible(&self) -> BTreeMap<SubmissionId, Fold> {
         let mut snapshot = self.pool.begin().await.unwrap();
@@ -64,7 +75,14 @@ impl Database {
             .collect()
     }
 
-    /// Counts the rows of all generations.
+    /// Reads what readers see, and what only the projector looks at.
+    pub(crate) async fn everything(&self) -> BTreeMap<SubmissionId, Fold> {
+        let mut states = self.visible().await;
+        states.extend(self.unaccepted().await);
+        states
+    }
+
+    /// Counts the rows of one generation.
     pub(crate) async fn rows(&self, of_generation: i32) -> i64 {
         let counts = "select (select count(*) from submissions where generation = $1)
             + (select count(*) from attempts where generation = $1)
@@ -74,8 +92,8 @@ impl Database {
         sqlx::query_scalar(counts).bind(of_generation).fetch_one(&self.pool).await.unwrap()
     }
 
-    /// Counts the submissions that have events and no acceptance, in the live generation.
-    pub(crate) async fn unaccepted(&self) -> BTreeMap<SubmissionId, Fold> {
+    /// Reads the submissions that have events and no acceptance, in the live generation.
+    async fn unaccepted(&self) -> BTreeMap<SubmissionId, Fold> {
         let rows: Vec<(uuid::Uuid, i64)> = sqlx::query_as(
             "select submission_id, violations from unaccepted_submissions
              where generation = (select generation from projections where projection_name = 'results')",
@@ -97,6 +115,12 @@ impl Database {
         let drop = AssertSqlSafe(format!("drop database {} with (force)", self.name));
         sqlx::query(drop).execute(&mut server().await).await.unwrap();
     }
+}
+
+/// Returns where the server listens.
+pub(crate) fn address() -> std::net::SocketAddr {
+    let options = options();
+    format!("{}:{}", options.get_host(), options.get_port()).parse().unwrap()
 }
 
 fn options() -> PgConnectOptions {

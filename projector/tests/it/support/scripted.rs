@@ -3,7 +3,10 @@
 use super::history::{Kind, SUBMISSIONS, Step};
 
 /// What happens, some of it more often.
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 15] = [
+    Kind::Accept,
+    Kind::Accept,
+    Kind::Accept,
     Kind::Accept,
     Kind::Start,
     Kind::Start,
@@ -31,7 +34,7 @@ pub(crate) fn scramble(count: usize) -> Vec<Step> {
             // The submissions change over time, so that old ones end and new ones begin.
             submission: u8::try_from(place / 24 % 30).unwrap() * SUBMISSIONS
                 + draw(u64::from(SUBMISSIONS)),
-            kind: KINDS[usize::from(draw(12))],
+            kind: KINDS[usize::from(draw(15))],
             salt: draw(256),
             slip: u8::from(draw(10) == 0),
             hours: u8::from(draw(8) == 0) * draw(40),

@@ -31,7 +31,7 @@ use tower::ServiceExt;
 
 pub(crate) use self::answer::Answer;
 pub(crate) use self::ledger::SwitchedStore;
-pub(crate) use self::story::{Story, accepted, case_result, completed, text, with_cases};
+pub(crate) use self::story::{Story, accepted, case_result, completed, judged, text, with_cases};
 pub(crate) use self::views::{FakeProgress, FakeResults};
 
 /// 2027-01-15T08:00:00Z.

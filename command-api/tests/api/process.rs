@@ -1,0 +1,139 @@
+//! The binary as an operator runs it, on a real nats-server that the test starts itself.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::Duration;
+
+use ledger::testing::{NatsServer, ServerOptions};
+use platform::auth::{Claims, mint};
+use platform::clock::{Clock, SystemClock};
+use platform::config::TokenSecret;
+use reqwest::StatusCode;
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use crate::support::hello;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A process of the service, killed when dropped.
+struct Service {
+    process: Child,
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Service {
+    fn start(nats: &NatsServer) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let listen = format!("127.0.0.1:{port}");
+        let process = command(nats).env("RUNLEDGER__HTTP__LISTEN", &listen).spawn().unwrap();
+        Self { process, url: format!("http://{listen}"), http: reqwest::Client::new() }
+    }
+
+    /// Asks until the answer has this status.
+    async fn wait_for(&self, path: &str, status: StatusCode) {
+        let answered = async {
+            loop {
+                let answer = self.http.get(format!("{}{path}", self.url)).send().await;
+                if answer.is_ok_and(|answer| answer.status() == status) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, answered).await.expect(path);
+    }
+
+    async fn submit(&self) -> (StatusCode, Value) {
+        let request = self.http.post(format!("{}/v1/submissions", self.url)).bearer_auth(token());
+        let answer = request.json(&hello()).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// Tells it to stop, and waits until it has.
+    async fn stop(mut self) {
+        let pid = self.process.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().await;
+        assert!(sent.unwrap().success());
+        let ended = tokio::time::timeout(DEADLINE, self.process.wait()).await;
+        assert!(ended.unwrap().unwrap().success());
+    }
+}
+
+fn command(nats: &NatsServer) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_command-api"));
+    command
+        .env("RUNLEDGER__NATS__URL", nats.url())
+        .env("RUNLEDGER__NATS__MONITOR_URL", nats.monitor_url())
+        .env("RUNLEDGER__AUTH__HS256_SECRET", SECRET)
+        .env("RUNLEDGER__STREAMS__LEDGER_BYTES_MAX", "67108864")
+        .env("RUNLEDGER__STREAMS__OBJECTS_BYTES_MAX", "67108864")
+        .stdout(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+fn token() -> String {
+    let now = u64::try_from(SystemClock.now().timestamp()).unwrap();
+    let claims = Claims {
+        sub: "ada".to_owned(),
+        scope: "submit".to_owned(),
+        exp: now + 60,
+        iat: now,
+        nbf: None,
+        iss: None,
+        aud: None,
+    };
+    mint(&TokenSecret::try_from(SECRET.to_owned()).unwrap(), &claims).unwrap()
+}
+
+#[tokio::test]
+async fn it_waits_for_nats_makes_the_streams_and_stops_when_told() {
+    let mut nats = NatsServer::start().await;
+    nats.kill();
+    let service = Service::start(&nats);
+    service.wait_for("/health/live", StatusCode::OK).await;
+    service.wait_for("/health/ready", StatusCode::SERVICE_UNAVAILABLE).await;
+    let (status, problem) = service.submit().await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(problem["detail"], "the service is starting");
+    nats.restart().await;
+    service.wait_for("/health/ready", StatusCode::OK).await;
+    let (status, standing) = service.submit().await;
+    assert_eq!((status, &standing["sequence"]), (StatusCode::ACCEPTED, &Value::from(1)));
+    let metrics = service.http.get(format!("{}/metrics", service.url)).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("ledger_submissions_accepted_total{lane=\"run\"} 1"), "{metrics}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_there_after_both_were_killed() {
+    let mut nats = NatsServer::start().await;
+    let mut service = Service::start(&nats);
+    service.wait_for("/health/ready", StatusCode::OK).await;
+    let (_, first) = service.submit().await;
+    nats.kill();
+    service.process.kill().await.unwrap();
+    nats.restart().await;
+    let service = Service::start(&nats);
+    service.wait_for("/health/ready", StatusCode::OK).await;
+    let (status, second) = service.submit().await;
+    assert_eq!((status, &first["sequence"]), (StatusCode::ACCEPTED, &Value::from(1)));
+    assert_eq!(second["sequence"], 2);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_sync_is_refused_with_the_line_to_add() {
+    let options = ServerOptions { sync_always: false, ..ServerOptions::default() };
+    let nats = NatsServer::start_with(&options).await;
+    let mut command = command(&nats);
+    command.env("RUNLEDGER__HTTP__LISTEN", "127.0.0.1:0").stderr(Stdio::piped());
+    let ended = tokio::time::timeout(DEADLINE, command.output()).await.unwrap().unwrap();
+    assert!(!ended.status.success());
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("add `sync_interval: always`"), "{told}");
+}

@@ -1,0 +1,283 @@
+//! The pool with cells that exist on paper only.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use events::{BootId, Digest};
+use futures::{FutureExt, StreamExt};
+use sandbox::protocol::{PROTOCOL_VERSION, Ready, Response, encode};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio_util::io::ReaderStream;
+
+use super::*;
+use crate::cells::cell::Cell;
+use crate::cells::engine::EngineError;
+use crate::cells::maker::MakeError;
+use crate::cells::pipes::{Chunk, Pipes};
+use crate::cells::policy::Allowance;
+use crate::cells::refill::LOOK_EVERY;
+
+const START: Duration = Duration::from_millis(100);
+
+/// Makes cells in a tenth of a second each, and knows which exist.
+#[derive(Debug, Default)]
+struct Paper {
+    made: AtomicU32,
+    at_once: AtomicU32,
+    at_once_max: AtomicU32,
+    broken: AtomicBool,
+    cells: Mutex<Vec<(ContainerId, DuplexStream, u32)>>,
+    holders: Mutex<HashSet<String>>,
+    allowance: Option<Allowance>,
+}
+
+impl Paper {
+    fn new() -> Arc<Self> {
+        let allowance = Allowance {
+            memory_bytes: 1,
+            overhead_bytes: 0,
+            nano_cpus: 1,
+            processes: 1,
+            box_kib: 1,
+            tmp_kib: 1,
+            files: 1,
+            runtime: None,
+        };
+        Arc::new(Self { allowance: Some(allowance), ..Self::default() })
+    }
+
+    fn boot() -> BootId {
+        BootId::new(uuid::Uuid::nil())
+    }
+
+    fn live(&self) -> usize {
+        self.cells.lock().unwrap().len()
+    }
+
+    /// Ends a cell behind everyone's back.
+    fn kill_one(&self) {
+        let mut cells = self.cells.lock().unwrap();
+        cells[0].1 = duplex(1).0;
+    }
+}
+
+#[async_trait]
+impl Maker for Paper {
+    async fn make(&self, tag: &str, slot: &mut Slot) -> Result<Made, MakeError> {
+        let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        self.at_once_max.fetch_max(now, Ordering::SeqCst);
+        tokio::time::sleep(START).await;
+        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(EngineError::NoImage { tag: tag.to_owned() }.into());
+        }
+        let number = self.made.fetch_add(1, Ordering::SeqCst);
+        if slot.holder.is_none() {
+            let holder = format!("holder-{number}");
+            self.holders.lock().unwrap().insert(holder.clone());
+            slot.holder = Some(ContainerId::new(holder));
+        }
+        let (mut theirs, ours) = duplex(1024);
+        let ready = Response::Ready(Ready { protocol_version: PROTOCOL_VERSION });
+        theirs.write_all(&encode(&ready).unwrap()).await.unwrap();
+        let output = ReaderStream::new(ours).map(|chunk| chunk.map(Chunk::Stdout)).boxed();
+        let pipes = Pipes { input: Box::pin(tokio::io::sink()), output };
+        let cell = Cell::greet(pipes, START).await.map_err(MakeError::Greeting)?;
+        let id = ContainerId::new(format!("cell-{number}"));
+        let base = slot.uid_base(Self::boot());
+        self.cells.lock().unwrap().push((id.clone(), theirs, base));
+        Ok(Made { id, image_id: "sha256:0".to_owned(), cell })
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        tokio::time::sleep(START / 10).await;
+        self.cells.lock().unwrap().retain(|(cell, _, _)| cell != id);
+        self.holders.lock().unwrap().remove(id.as_str());
+        Ok(())
+    }
+
+    async fn limit_memory(&self, _id: &ContainerId, _bytes: u64) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn was_out_of_memory(&self, _id: &ContainerId) -> Result<bool, EngineError> {
+        Ok(false)
+    }
+
+    fn allowance(&self) -> &Allowance {
+        self.allowance.as_ref().unwrap()
+    }
+
+    fn profile(&self) -> Digest {
+        Digest::of(b"")
+    }
+}
+
+fn pool(paper: &Arc<Paper>, busy_max: usize, warm_min: usize, warm_max: usize) -> Pool {
+    let image = Image { name: "core".to_owned(), tag: "core:test".to_owned() };
+    let size = PoolSize { busy_max, warm_min, warm_max, refillers: 2 };
+    Pool::start(paper.clone(), vec![image], size)
+}
+
+async fn reserve(pool: &Pool) -> Reservation {
+    pool.reserve(&["core".to_owned()]).await.unwrap()
+}
+
+async fn take(pool: &Pool) -> Lease {
+    reserve(pool).await.take("core").await.unwrap()
+}
+
+/// Long enough for anything that is under way, and too short for demand to change.
+async fn settle() {
+    tokio::time::sleep(Duration::from_secs(4)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shelf_is_filled_by_as_many_at_once_as_allowed() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 4, 5, 5);
+    settle().await;
+    assert_eq!((pool.warm("core"), paper.live()), (5, 5));
+    assert_eq!(paper.at_once_max.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warm_cell_is_had_at_once_and_replaced_when_there_is_peace() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 4, 4, 4);
+    settle().await;
+    let lease = take(&pool).now_or_never().expect("no wait");
+    settle().await;
+    assert_eq!(pool.warm("core"), 3, "the run is left in peace");
+    drop(lease);
+    settle().await;
+    assert_eq!((pool.warm("core"), paper.live()), (4, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shelf_that_runs_low_is_refilled_while_programs_run() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 8, 4, 4);
+    settle().await;
+    let leases = [take(&pool).await, take(&pool).await, take(&pool).await];
+    settle().await;
+    assert_eq!(pool.warm("core"), 2);
+    drop(leases);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_run_at_once_than_there_are_places() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 2, 4, 4);
+    settle().await;
+    let (first, _second) = (take(&pool).await, take(&pool).await);
+    assert!(pool.reserve(&["core".to_owned()]).now_or_never().is_none());
+    drop(first);
+    assert!(pool.reserve(&["core".to_owned()]).now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reservation_that_is_not_used_is_given_back() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 1, 1, 1);
+    settle().await;
+    drop(reserve(&pool).await);
+    drop(take(&pool).now_or_never().expect("the cell and the place are free again"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_cells_have_different_uids_and_slots_are_used_again() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 4, 3, 3);
+    for _ in 0..20 {
+        let lease = take(&pool).await;
+        let bases: HashSet<u32> = paper.cells.lock().unwrap().iter().map(|cell| cell.2).collect();
+        assert_eq!(bases.len(), paper.live());
+        drop(lease);
+    }
+    settle().await;
+    assert!(paper.made.load(Ordering::SeqCst) > 20);
+    assert!(paper.holders.lock().unwrap().len() <= 8, "a holder serves one cell after another");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_that_died_on_the_shelf_is_not_handed_out() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 4, 1, 1);
+    settle().await;
+    paper.kill_one();
+    let mut lease = take(&pool).await;
+    assert!(lease.is_waiting());
+    assert_eq!(paper.made.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_cells_are_noticed_while_nobody_asks() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 4, 2, 2);
+    settle().await;
+    paper.kill_one();
+    tokio::time::sleep(LOOK_EVERY * 2).await;
+    assert_eq!((pool.warm("core"), paper.live()), (2, 2));
+    assert_eq!(paper.made.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn demand_raises_the_shelf_and_calm_lowers_it() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 8, 2, 8);
+    settle().await;
+    for _ in 0..6 {
+        drop(take(&pool).await);
+    }
+    settle().await;
+    assert!(pool.warm("core") > 2);
+    tokio::time::sleep(Duration::from_mins(20)).await;
+    assert_eq!((pool.warm("core"), paper.live()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_waits_does_not_keep_the_shelf_from_being_filled() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 4, 4, 4);
+    let waiting = reserve(&pool).await;
+    settle().await;
+    assert_eq!(pool.warm("core"), 4);
+    drop(waiting);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_is_told_and_ends_by_itself() {
+    let paper = Paper::new();
+    paper.broken.store(true, Ordering::SeqCst);
+    let pool = pool(&paper, 4, 2, 2);
+    settle().await;
+    assert!(pool.trouble().unwrap().contains("there is no image core:test"));
+    // It is tried now and then, and not in a loop.
+    let waiting = reserve(&pool);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(paper.live(), 0);
+    paper.broken.store(false, Ordering::SeqCst);
+    drop(waiting.await);
+    assert_eq!(pool.trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_leaves_nothing_and_ends_all_waits() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 4, 3, 3);
+    settle().await;
+    let lease = take(&pool).await;
+    let other = pool.clone();
+    let images = ["nothing".to_owned()];
+    assert!(matches!(pool.reserve(&images).await, Err(PoolError::UnknownImage(_))));
+    let ending = async {
+        tokio::task::yield_now().await;
+        drop(lease);
+    };
+    tokio::join!(pool.close(), ending);
+    assert_eq!((paper.live(), paper.holders.lock().unwrap().len()), (0, 0));
+    let refused = other.reserve(&["core".to_owned()]).await;
+    assert!(matches!(refused, Err(PoolError::Closed)));
+}

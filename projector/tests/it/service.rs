@@ -1,0 +1,308 @@
+//! The runner and the rebuild, on real stores and a ledger in memory whose every event is in the test's hand.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::Ledger;
+use platform::shutdown::Shutdown;
+use projector::projection::Projection;
+use projector::rebuild::{RebuildError, Stage, rebuild};
+use projector::results::ResultsStore;
+use projector::serve::start;
+use projector::status::{Phase, Status};
+
+use crate::support::history::{Kind, assert_same, id, record, replay, step, subject};
+use crate::support::memory::Memory;
+use crate::support::proxy::Proxy;
+use crate::support::scripted::scramble;
+use crate::support::{mongo, postgres};
+
+/// How long anything may take here before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn run(ledger: &Ledger, projection: impl Projection + 'static) -> (Status, Shutdown) {
+    let shutdown = Shutdown::new();
+    let projection: Arc<dyn Projection> = Arc::new(projection);
+    let status = start(ledger, [projection], &shutdown).remove(0);
+    (status, shutdown)
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.unwrap()
+}
+
+#[tokio::test]
+async fn it_catches_up_and_then_follows_event_by_event() {
+    let database = postgres::Database::fresh().await;
+    let history = record(&scramble(700));
+    let memory = Memory::of(&history[..650]);
+    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    soon(status.reached(650)).await;
+    for recorded in &history[650..] {
+        memory.append(std::slice::from_ref(recorded));
+        soon(status.reached(recorded.sequence)).await;
+    }
+    assert_eq!(status.phase(), Phase::Following);
+    shutdown.finish(PATIENCE).await.unwrap();
+    assert_same(&database.everything().await, &replay(&memory.replay().await));
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_postgres_that_comes_and_goes_is_waited_for_and_nothing_is_missing() {
+    let database = postgres::Database::fresh().await;
+    let proxy = Proxy::closed(postgres::address()).await;
+    let history = record(&scramble(300));
+    let memory = Memory::of(&history[..100]);
+    let store = ResultsStore::connect_lazy(&database.url_by(proxy.address)).unwrap();
+    let (status, shutdown) = run(&memory.ledger, store);
+    soon(status.stopped()).await;
+    proxy.open();
+    soon(status.reached(100)).await;
+    proxy.close();
+    memory.append(&history[100..]);
+    soon(status.stopped()).await;
+    proxy.open();
+    soon(status.reached(300)).await;
+    shutdown.finish(PATIENCE).await.unwrap();
+    assert_same(&database.everything().await, &replay(&memory.replay().await));
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_mongodb_that_comes_and_goes_is_waited_for_and_nothing_is_missing() {
+    let database = mongo::Database::fresh().await;
+    let proxy = Proxy::closed(mongo::address()).await;
+    let history = record(&scramble(200));
+    let memory = Memory::of(&history[..100]);
+    let (status, shutdown) = run(&memory.ledger, database.store_by(proxy.address).await);
+    soon(status.stopped()).await;
+    proxy.open();
+    soon(status.reached(100)).await;
+    proxy.close();
+    memory.append(&history[100..]);
+    soon(status.stopped()).await;
+    proxy.open();
+    soon(status.reached(200)).await;
+    shutdown.finish(PATIENCE).await.unwrap();
+    let undisturbed = mongo::Database::fresh().await;
+    let (status, shutdown) = run(&memory.ledger, undisturbed.another_store().await);
+    soon(status.reached(200)).await;
+    shutdown.finish(PATIENCE).await.unwrap();
+    assert_eq!(database.visible().await, undisturbed.visible().await);
+    undisturbed.remove().await;
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn one_projection_without_its_store_does_not_stop_the_other() {
+    let database = mongo::Database::fresh().await;
+    let proxy = Proxy::closed(postgres::address()).await;
+    let nowhere = format!("postgres://nobody@{}/nothing", proxy.address);
+    let memory = Memory::of(&record(&scramble(100)));
+    let shutdown = Shutdown::new();
+    let both: [Arc<dyn Projection>; 2] = [
+        Arc::new(ResultsStore::connect_lazy(&nowhere).unwrap()),
+        Arc::new(database.another_store().await),
+    ];
+    let statuses = start(&memory.ledger, both, &shutdown);
+    soon(statuses[1].reached(100)).await;
+    soon(statuses[0].stopped()).await;
+    assert!(statuses[0].check().unwrap_err().starts_with("results: "));
+    shutdown.finish(PATIENCE).await.unwrap();
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn an_event_in_an_unknown_form_stops_the_projection_before_it() {
+    let database = postgres::Database::fresh().await;
+    let history = record(&[step(0, Kind::Accept), step(1, Kind::Accept), step(0, Kind::Start)]);
+    let memory = Memory::of(&history[..2]);
+    let text = String::from_utf8(history[2].envelope.encode()).unwrap();
+    let newer = text.replace("execution.started:1", "execution.started:9");
+    memory.store.put_raw(&subject(&history[2]), newer);
+    memory.append(&record(&[step(2, Kind::Accept)]));
+    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    let why = soon(status.stopped()).await;
+    assert!(why.contains("after event 2") && why.contains("execution.started:9"), "{why}");
+    assert!(status.check().is_err());
+    assert_eq!(database.store.position().await.unwrap().sequence, 2);
+    assert_eq!(database.visible().await.len(), 2);
+    shutdown.finish(PATIENCE).await.unwrap();
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_hole_in_the_ledger_stops_the_projection_before_it() {
+    let database = postgres::Database::fresh().await;
+    let memory = Memory::of(&record(&scramble(20)));
+    memory.store.remove(11);
+    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    let why = soon(status.stopped()).await;
+    assert!(why.contains("hole"), "{why}");
+    assert_eq!(database.store.position().await.unwrap().sequence, 10);
+    shutdown.finish(PATIENCE).await.unwrap();
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_view_that_is_ahead_of_the_ledger_is_not_touched() {
+    let database = postgres::Database::fresh().await;
+    let history = record(&scramble(20));
+    let (status, shutdown) = run(&Memory::of(&history).ledger, database.another_store());
+    soon(status.reached(20)).await;
+    shutdown.finish(PATIENCE).await.unwrap();
+    let shorter = Memory::of(&history[..5]);
+    let (status, shutdown) = run(&shorter.ledger, database.another_store());
+    let why = soon(status.stopped()).await;
+    assert!(why.contains("stands at event 20 and the ledger ends at 5"), "{why}");
+    shutdown.finish(PATIENCE).await.unwrap();
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn readers_of_results_see_no_gap_and_no_step_back_over_a_rebuild() {
+    let database = postgres::Database::fresh().await;
+    let history = record(&scramble(1_500));
+    let memory = Memory::of(&history[..700]);
+    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    soon(status.reached(700)).await;
+    let rebuilding = rebuild_while_it_grows(&memory, &database.store, &status, &history[700..]);
+    tokio::select! {
+        () = soon(rebuilding) => {}
+        () = read_results(&database) => {}
+    }
+    assert_eq!(status.position().unwrap().generation, 2);
+    shutdown.finish(PATIENCE).await.unwrap();
+    assert_same(&database.everything().await, &replay(&memory.replay().await));
+    assert_eq!(database.rows(1).await, 0);
+    database.remove().await;
+}
+
+/// Rebuilds while events come in, each as soon as the live view has the one before it.
+async fn rebuild_while_it_grows(
+    memory: &Memory,
+    projection: &dyn Projection,
+    live: &Status,
+    coming: &[events::Recorded],
+) {
+    let mut switched = None;
+    let mut report = |stage| {
+        if let Stage::Switched(position) = stage {
+            switched = Some(position.sequence);
+        }
+    };
+    let growing = async {
+        for recorded in coming {
+            memory.append(std::slice::from_ref(recorded));
+            live.reached(recorded.sequence).await;
+        }
+    };
+    let (rebuilt, ()) = tokio::join!(rebuild(&memory.ledger, projection, &mut report), growing);
+    rebuilt.unwrap();
+    let (first, last) = (coming[0].sequence, coming[coming.len() - 1].sequence);
+    let switched = switched.unwrap();
+    assert!(first < switched && switched < last, "switched at {switched}, not under load");
+}
+
+/// Reads every submission over and over, and fails at the first that vanishes or steps back.
+async fn read_results(database: &postgres::Database) {
+    let mut seen = BTreeMap::new();
+    let mut stood = 0;
+    loop {
+        let rows: Vec<(uuid::Uuid, i64)> =
+            sqlx::query_as("select submission_id, sequence from results_submissions")
+                .fetch_all(&database.pool)
+                .await
+                .unwrap();
+        let now: BTreeMap<uuid::Uuid, i64> = rows.into_iter().collect();
+        for (id, sequence) in &seen {
+            let sees = now.get(id);
+            assert!(sees >= Some(sequence), "{id} stood at {sequence}, and now at {sees:?}");
+        }
+        seen = now;
+        let stands: i64 = sqlx::query_scalar("select sequence from results_position")
+            .fetch_one(&database.pool)
+            .await
+            .unwrap();
+        assert!(stands >= stood, "the view stood at {stood}, and now at {stands}");
+        stood = stands;
+    }
+}
+
+#[tokio::test]
+async fn readers_of_progress_see_no_gap_and_no_step_back_over_a_rebuild() {
+    let database = mongo::Database::fresh().await;
+    let history = record(&scramble(1_000));
+    let memory = Memory::of(&history[..500]);
+    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
+    soon(status.reached(500)).await;
+    let rebuilding = rebuild_while_it_grows(&memory, &database.store, &status, &history[500..]);
+    tokio::select! {
+        () = soon(rebuilding) => {}
+        () = read_progress(&database) => {}
+    }
+    assert_eq!(status.position().unwrap().generation, 2);
+    shutdown.finish(PATIENCE).await.unwrap();
+    let undisturbed = mongo::Database::fresh().await;
+    let (status, shutdown) = run(&memory.ledger, undisturbed.another_store().await);
+    soon(status.reached(1_000)).await;
+    shutdown.finish(PATIENCE).await.unwrap();
+    assert_eq!(database.visible().await, undisturbed.visible().await);
+    undisturbed.remove().await;
+    database.remove().await;
+}
+
+/// Reads each user's progress over and over, and fails at the first that vanishes or steps back.
+async fn read_progress(database: &mongo::Database) {
+    let mut seen = BTreeMap::new();
+    loop {
+        for user in ["u0", "u1", "u2"] {
+            let now = database.read(user).await.map(|progress| progress.last_seq);
+            let before = seen.insert(user, now).flatten();
+            assert!(now >= before, "{user} stood at {before:?}, and now at {now:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rebuild_of_an_empty_ledger_is_an_empty_view() {
+    let database = postgres::Database::fresh().await;
+    let memory = Memory::empty();
+    let rebuilt = rebuild(&memory.ledger, &database.store, &mut |_| {}).await.unwrap();
+    assert_eq!((rebuilt.generation, rebuilt.sequence), (2, 0));
+    assert_eq!(database.store.position().await.unwrap(), rebuilt);
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_rebuild_mends_a_spoiled_view() {
+    let database = postgres::Database::fresh().await;
+    let history = record(&scramble(100));
+    let memory = Memory::of(&history);
+    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    soon(status.reached(100)).await;
+    sqlx::query("delete from attempts").execute(&database.pool).await.unwrap();
+    rebuild(&memory.ledger, &database.store, &mut |_| {}).await.unwrap();
+    shutdown.finish(PATIENCE).await.unwrap();
+    assert_same(&database.everything().await, &replay(&memory.replay().await));
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn a_rebuild_of_a_broken_ledger_leaves_the_live_view_as_it_was() {
+    let database = postgres::Database::fresh().await;
+    let memory = Memory::of(&record(&scramble(30)));
+    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    soon(status.reached(30)).await;
+    shutdown.finish(PATIENCE).await.unwrap();
+    let before = database.visible().await;
+    memory.store.remove(7);
+    let failed = rebuild(&memory.ledger, &database.store, &mut |_| {}).await;
+    assert!(matches!(failed, Err(RebuildError::Broken(_))), "{failed:?}");
+    assert_eq!(database.store.position().await.unwrap().generation, 1);
+    assert_eq!(database.visible().await, before);
+    assert!(before.contains_key(&id(0)));
+    database.remove().await;
+}

@@ -1,0 +1,142 @@
+//! The real binary, with a real ledger behind it.
+
+use std::net::TcpListener;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use events::Recorded;
+use ledger::store::{Expected, Publication};
+use ledger::testing::{NatsServer, small_streams};
+use ledger::{Connection, Ledger};
+use tokio::process::{Child, Command};
+
+use super::history::subject;
+use super::{mongo, postgres, variable};
+
+/// How long anything may take here before the test has failed.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Every server that the projector needs.
+pub(crate) struct World {
+    pub(crate) results: postgres::Database,
+    pub(crate) progress: mongo::Database,
+    pub(crate) ledger: Ledger,
+    connection: Connection,
+    nats: NatsServer,
+    port: u16,
+}
+
+impl World {
+    /// Starts what is not there, and empties the rest.
+    pub(crate) async fn fresh() -> Self {
+        let nats = NatsServer::start().await;
+        let connection = Connection::open(&nats.url(), "test").await.unwrap();
+        connection.provision(&small_streams(1, vec![nats.monitor_url()])).await.unwrap();
+        let ledger = connection.ledger(std::sync::Arc::new(|| chrono::DateTime::UNIX_EPOCH));
+        Self {
+            results: postgres::Database::fresh().await,
+            progress: mongo::Database::fresh().await,
+            ledger,
+            connection,
+            nats,
+            port: free_port(),
+        }
+    }
+
+    /// Stores events as they are, legal or not. Returns the sequence of the last.
+    pub(crate) async fn append(&self, history: &[Recorded]) -> u64 {
+        let store = self.connection.store();
+        let mut sequence = 0;
+        for recorded in history {
+            let subject = subject(recorded);
+            let last = store.last(&subject).await.unwrap().map_or(0, |last| last.sequence);
+            let publication = Publication {
+                // The histories of these tests repeat themselves, and the stream must not take that for a retry.
+                id: format!("test-{}", recorded.sequence),
+                expected: Expected::Last(last),
+                kind: recorded.envelope.event.kind(),
+                traceparent: None,
+                payload: recorded.envelope.encode().into(),
+                subject,
+            };
+            sequence = store.publish(&publication).await.unwrap().sequence;
+        }
+        sequence
+    }
+
+    /// Starts the service.
+    pub(crate) fn serve(&self) -> Child {
+        self.command(&["serve"]).spawn().unwrap()
+    }
+
+    /// Runs another command of the binary to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> (ExitStatus, String) {
+        let command = self.command(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let output = tokio::time::timeout(PATIENCE, command.wait_with_output()).await;
+        let output = output.unwrap().unwrap();
+        (output.status, String::from_utf8(output.stderr).unwrap())
+    }
+
+    /// Asks the service something over HTTP. `None` while it does not listen.
+    pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let response = reqwest::get(url).await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    }
+
+    /// Asks until the service gives this status.
+    pub(crate) async fn wait_for(&self, path: &str, status: u16) -> String {
+        let asking = async {
+            loop {
+                match self.get(path).await {
+                    Some((got, body)) if got == status => return body,
+                    Some(_) | None => tokio::task::yield_now().await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, asking).await.unwrap()
+    }
+
+    /// Waits until both views hold every event up to `sequence`.
+    pub(crate) async fn views_reach(&self, sequence: u64) {
+        use projector::projection::Projection as _;
+        let asking = async {
+            while self.results.store.position().await.unwrap().sequence < sequence
+                || self.progress.store.position().await.unwrap().sequence < sequence
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asking).await.unwrap();
+    }
+
+    /// Stops the server of the ledger.
+    pub(crate) fn stop_nats(&mut self) {
+        self.nats.kill();
+    }
+
+    /// Removes what is left.
+    pub(crate) async fn remove(self) {
+        self.results.remove().await;
+        self.progress.remove().await;
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_projector"));
+        command
+            .args(arguments)
+            .env("RUNLEDGER__HTTP__LISTEN", format!("127.0.0.1:{}", self.port))
+            .env("RUNLEDGER__NATS__URL", self.nats.url())
+            .env("RUNLEDGER__POSTGRES__URL", self.results.url())
+            .env("RUNLEDGER__MONGO__URL", variable("RUNLEDGER_TEST_MONGO_URL"))
+            .env("RUNLEDGER__MONGO__DATABASE", self.progress.documents.name())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,193 @@
+//! A load of submissions by patient clients: each repeats what got no answer under the same key, watches its submission to the
+//! end, and notices when a state goes back.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::client::{Answer, Client, Submitted, is_terminal};
+use crate::programs::python;
+
+/// How many clients there are at once.
+const CLIENTS: usize = 8;
+/// How long one client goes on before it gives up, over every fault and restart.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// How long a client waits after an answer that says later, or none.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long the server is asked to hold a poll, in seconds.
+const WAIT_SECONDS: u32 = 5;
+
+/// A number of submissions, and how many of them have ended.
+#[derive(Debug)]
+pub struct Load {
+    count: usize,
+    remembers: bool,
+    ended: AtomicUsize,
+    changed: Notify,
+}
+
+/// What one client has seen of its submission.
+#[derive(Debug)]
+pub struct Seen {
+    /// What it was promised.
+    pub submitted: Submitted,
+    /// The last answer.
+    pub view: Value,
+}
+
+impl Load {
+    /// Prepares a load of `count` submissions.
+    pub fn new(count: usize) -> Self {
+        Self { count, remembers: false, ended: AtomicUsize::new(0), changed: Notify::new() }
+    }
+
+    /// Lets clients pass the last sequence that they have seen, as those must who go from one query-api to another.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { remembers: true, ..self }
+    }
+
+    /// Waits until at least this share of the submissions, in percent, has ended.
+    pub async fn reaches(&self, percent: usize) {
+        loop {
+            let changed = self.changed.notified();
+            if self.ended.load(Ordering::SeqCst) * 100 >= self.count * percent {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Runs the whole load and returns what each client has seen.
+    pub async fn run(&self, user: &Client) -> Result<Vec<Seen>> {
+        let clients = stream::iter(0..self.count).map(|number| self.one(user, number));
+        clients.buffer_unordered(CLIENTS).try_collect().await
+    }
+
+    async fn one(&self, user: &Client, number: usize) -> Result<Seen> {
+        let deadline = Instant::now() + PATIENCE;
+        let seen = async {
+            let submitted = submit(user, number, deadline).await?;
+            let view = self.watch(user, &submitted, deadline).await?;
+            check_outcome(number, &view)?;
+            Ok(Seen { submitted, view })
+        };
+        let seen: Result<Seen> = seen.await;
+        self.ended.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
+        seen.with_context(|| format!("submission number {number}"))
+    }
+
+    /// Polls until the end. What an answer says once, no later answer may take back (I8).
+    async fn watch(
+        &self,
+        user: &Client,
+        submitted: &Submitted,
+        deadline: Instant,
+    ) -> Result<Value> {
+        let (mut rank, mut sequence) = (0, submitted.sequence);
+        loop {
+            let path =
+                format!("/v1/submissions/{}?wait={WAIT_SECONDS}&min_seq={sequence}", submitted.id);
+            match user.get(&path).await {
+                Ok(answer) if answer.status.is_success() => {
+                    let view = answer.ok()?;
+                    let now = rank_of(&view)?;
+                    ensure!(now >= rank, "the state went back from rank {rank}: {view}");
+                    rank = now;
+                    if is_terminal(&view) {
+                        return Ok(view);
+                    }
+                    if self.remembers {
+                        sequence = sequence.max(view["sequence"].as_u64().unwrap_or(0));
+                    }
+                }
+                other => may_be_repeated(other, deadline).await?,
+            }
+            ensure!(Instant::now() < deadline, "{} has not ended", submitted.id);
+        }
+    }
+}
+
+fn rank_of(view: &Value) -> Result<u8> {
+    match view["state"].as_str() {
+        Some("accepted") => Ok(0),
+        Some("running") => Ok(1),
+        Some("cancelling") => Ok(2),
+        Some("completed" | "failed" | "cancelled") => Ok(3),
+        Some(_) | None => bail!("no state: {view}"),
+    }
+}
+
+/// Repeats the same request under the same key until it is accepted.
+async fn submit(user: &Client, number: usize, deadline: Instant) -> Result<Submitted> {
+    let (body, key) = (program(number), format!("load {number}"));
+    loop {
+        match user.submit_keyed(&body, &key).await {
+            Ok(answer) if answer.status.is_success() => return answer.submitted(),
+            other => may_be_repeated(other, deadline).await?,
+        }
+    }
+}
+
+/// No answer, and 503, mean later; anything else that is no success is a failure.
+async fn may_be_repeated(answer: Result<Answer>, deadline: Instant) -> Result<()> {
+    match answer {
+        Ok(answer) if answer.status == 503 => {
+            ensure!(
+                answer.header("retry-after").is_some(),
+                "a 503 that does not say when: {answer:?}"
+            );
+        }
+        Ok(answer) => bail!("status {}: {}", answer.status, answer.json),
+        Err(error) if Instant::now() >= deadline => return Err(error),
+        Err(_no_answer) => {}
+    }
+    ensure!(Instant::now() < deadline, "it was told to come later for too long");
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
+}
+
+/// How many kinds of programs there are.
+const KINDS: usize = 5;
+/// More than fits into an event.
+const LARGE: usize = 100_000;
+
+/// A mix: short ones, one that takes a while, judged ones, and ones whose input or output goes to the object store.
+fn program(number: usize) -> Value {
+    match number % KINDS {
+        0 => python(&format!("print({number})")),
+        1 => python(&format!("import time\ntime.sleep(0.4)\nprint({number})")),
+        2 => {
+            let mut body = python("print(int(input()) + 1)");
+            body["cases"] = (0..3)
+                .map(|n| json!({ "stdin": n.to_string(), "expected": (n + 1).to_string() }))
+                .collect();
+            // Each is another request, so that none is taken for another's repetition.
+            body["args"] = json!([number.to_string()]);
+            body
+        }
+        3 => python(&format!("print('x' * {LARGE})\n#{number}")),
+        _ => python(&format!("print({number})\n#{}", "y".repeat(LARGE))),
+    }
+}
+
+fn check_outcome(number: usize, view: &Value) -> Result<()> {
+    let expected = if number % KINDS == 2 { "accepted" } else { "finished" };
+    ensure!(
+        view["state"] == "completed" && view["verdict"] == expected,
+        "another end than {expected}: {view}"
+    );
+    let stdout = view["stdout"].as_str().unwrap_or_default();
+    let right = match number % KINDS {
+        2 => true,
+        3 => stdout.len() == LARGE + 1 && stdout.trim_end().chars().all(|char| char == 'x'),
+        _ => stdout == format!("{number}\n"),
+    };
+    ensure!(right, "another output than was printed, {} bytes", stdout.len());
+    Ok(())
+}

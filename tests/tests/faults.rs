@@ -1,0 +1,290 @@
+//! kill -9 of any one process in the middle of a load, and start it again: every 202 ends in exactly one terminal event and the
+//! views agree with the fold (issue 2, accept 3; design §4.6). `RUNLEDGER_TEST_SUBMISSIONS` makes the loads longer.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use blackbox::audit::Audit;
+use blackbox::client::{Client, Submitted};
+use blackbox::load::{Load, Seen};
+use blackbox::process::wait_until;
+use blackbox::programs::{expect, python};
+use blackbox::tools::submissions_per_fault;
+use blackbox::world::{World, WorldBuilder};
+use events::event::LostReason;
+use futures::future::try_join;
+use rustix::process::Signal;
+use serde_json::json;
+
+/// How long the queue waits for a sign of life, in seconds: the least that an executor takes, so that a test is short.
+const ACK_WAIT_SECONDS: u32 = 3;
+/// When the fault comes, in percent of the submissions ended. It comes twice.
+const FAULTS_AT: [usize; 2] = [25, 60];
+/// How long an executor may take to remove what its former life left.
+const SWEEP_PATIENCE: Duration = Duration::from_mins(1);
+
+fn world() -> WorldBuilder {
+    WorldBuilder::default().edge().setting("EXECUTOR__ACK_WAIT_S", ACK_WAIT_SECONDS)
+}
+
+fn promises(seen: &[Seen]) -> Vec<Submitted> {
+    seen.iter().map(|seen| seen.submitted.clone()).collect()
+}
+
+/// Kills `part` twice during a load and starts it again at once.
+async fn kill_during_a_load(part: &str, builder: WorldBuilder) -> Result<()> {
+    let load = Load::new(submissions_per_fault()?);
+    // Sequences that a former life has answered are known only to the client.
+    let load = if part == "query-api" { load.remembering() } else { load };
+    builder
+        .play(async |world| {
+            let user = world.user("ada")?;
+            let faults = async {
+                for percent in FAULTS_AT {
+                    load.reaches(percent).await;
+                    world.kill(part)?;
+                    world.start(part).await?;
+                }
+                Ok(())
+            };
+            let (seen, ()) = try_join(load.run(&user), faults).await?;
+            world.all_ready().await?;
+            settled(world, &user, &seen).await?;
+            Ok(())
+        })
+        .await
+}
+
+/// Checks everything that must hold once a load is over, and that the world still works.
+async fn settled(world: &World, user: &Client, seen: &[Seen]) -> Result<Audit> {
+    let next = user.submit(&python("print('next')")).await?;
+    expect(&user.ended(&next).await?, &json!({ "verdict": "finished", "attempt": 1 }))?;
+    let mut submitted = promises(seen);
+    submitted.push(next);
+    let audit = Audit::settled(world, &submitted).await?;
+    ensure!(audit.check_objects(world).await? > 0, "the load has stored no object");
+    for seen in seen {
+        let submission = audit.submission(&seen.submitted.id)?;
+        ensure!(
+            seen.view["sequence"] == submission.sequence,
+            "a client saw another end: {}",
+            seen.view
+        );
+    }
+    one_life_of_containers(world).await?;
+    Ok(audit)
+}
+
+/// I9: only the present life of an executor has containers.
+async fn one_life_of_containers(world: &World) -> Result<()> {
+    wait_until("only one executor's life has containers", SWEEP_PATIENCE, async || {
+        let containers = world.cells().list().await?;
+        let lives: BTreeSet<&str> =
+            containers.iter().map(|container| container.boot.as_str()).collect();
+        ensure!(lives.len() == 1, "{} lives have containers: {lives:?}", lives.len());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_load_without_a_fault_settles() -> Result<()> {
+    let load = Load::new(submissions_per_fault()?);
+    world()
+        .play(async |world| {
+            let user = world.user("ada")?;
+            let seen = load.run(&user).await?;
+            let audit = settled(world, &user, &seen).await?;
+            let attempts = audit
+                .folds
+                .values()
+                .filter_map(|fold| fold.submission.as_ref())
+                .map(|it| it.attempts.len());
+            ensure!(attempts.max() == Some(1), "something was tried twice without a fault");
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn nats_server_is_killed() -> Result<()> {
+    kill_during_a_load("nats", world()).await
+}
+
+#[tokio::test]
+async fn the_command_api_is_killed() -> Result<()> {
+    kill_during_a_load("command-api", world()).await
+}
+
+#[tokio::test]
+async fn the_executor_is_killed() -> Result<()> {
+    kill_during_a_load("executor", world()).await
+}
+
+#[tokio::test]
+async fn the_projector_is_killed() -> Result<()> {
+    kill_during_a_load("projector", world()).await
+}
+
+#[tokio::test]
+async fn the_query_api_is_killed() -> Result<()> {
+    kill_during_a_load("query-api", world()).await
+}
+
+#[tokio::test]
+async fn the_edge_is_killed() -> Result<()> {
+    kill_during_a_load("edge", world()).await
+}
+
+#[tokio::test]
+async fn postgres_is_killed() -> Result<()> {
+    kill_during_a_load("postgres", world().private_databases()).await
+}
+
+#[tokio::test]
+async fn mongod_is_killed() -> Result<()> {
+    kill_during_a_load("mongod", world().private_databases()).await
+}
+
+#[tokio::test]
+async fn what_a_killed_executor_had_begun_is_begun_again() -> Result<()> {
+    world()
+        .play(async |world| {
+            let user = world.user("ada")?;
+            let submitted = begun(&user, "import time\ntime.sleep(2)\nprint('done')", 1).await?;
+            world.kill("executor")?;
+            world.start("executor").await?;
+
+            let view = user.ended(&submitted).await?;
+            expect(&view, &json!({ "verdict": "finished", "attempt": 2, "stdout": "done\n" }))?;
+            let audit = Audit::settled(world, std::slice::from_ref(&submitted)).await?;
+            let first = audit.submission(&submitted.id)?.attempts.first().context("no attempt")?;
+            let lost = first.lost.context("the first attempt is not lost")?;
+            ensure!(lost.reason == LostReason::ExecutorGone, "{lost:?}");
+            one_life_of_containers(world).await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn an_executor_that_is_told_to_stop_finishes_what_it_holds() -> Result<()> {
+    let load = Load::new(submissions_per_fault()?);
+    world()
+        .play(async |world| {
+            let user = world.user("ada")?;
+            let restarts = async {
+                for percent in FAULTS_AT {
+                    load.reaches(percent).await;
+                    let status = world.stop("executor").await?;
+                    ensure!(status.success(), "the executor ended with {status}");
+                    let left = world.cells().list().await?;
+                    ensure!(left.is_empty(), "it left containers behind: {left:?}");
+                    world.start("executor").await?;
+                }
+                Ok(())
+            };
+            let (seen, ()) = try_join(load.run(&user), restarts).await?;
+            let audit = settled(world, &user, &seen).await?;
+            for submission in audit.folds.values().filter_map(|fold| fold.submission.as_ref()) {
+                ensure!(
+                    submission.attempts.len() == 1,
+                    "an orderly restart cost an attempt: {submission:?}"
+                );
+            }
+            Ok(())
+        })
+        .await
+}
+
+#[tokio::test]
+async fn every_other_service_restarts_in_an_orderly_way_and_loses_nothing() -> Result<()> {
+    let load = Load::new(submissions_per_fault()?).remembering();
+    world()
+        .play(async |world| {
+            let user = world.user("ada")?;
+            let restarts = async {
+                for (service, percent) in
+                    [("command-api", 20), ("query-api", 45), ("projector", 70)]
+                {
+                    load.reaches(percent).await;
+                    let status = world.stop(service).await?;
+                    ensure!(status.success(), "{service} ended with {status}");
+                    world.start(service).await?;
+                }
+                Ok(())
+            };
+            let (seen, ()) = try_join(load.run(&user), restarts).await?;
+            settled(world, &user, &seen).await.map(drop)
+        })
+        .await
+}
+
+#[tokio::test]
+async fn an_executor_that_is_stopped_and_resumed_in_a_load_spoils_nothing() -> Result<()> {
+    let load = Load::new(submissions_per_fault()?);
+    world()
+        .executors(2)
+        .play(async |world| {
+            let user = world.user("ada")?;
+            let fault = async {
+                load.reaches(25).await;
+                world.signal("executor", Signal::STOP)?;
+                // The other one goes on with what this one does not hold.
+                load.reaches(60).await;
+                world.signal("executor", Signal::CONT)
+            };
+            let (seen, ()) = try_join(load.run(&user), fault).await?;
+            Audit::settled(world, &promises(&seen)).await.map(drop)
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_frozen_executor_that_comes_back_is_fenced_off() -> Result<()> {
+    world()
+        .executors(2)
+        .play(async |world| {
+            let user = world.user("ada")?;
+            let submitted = begun(&user, "import time\ntime.sleep(4)\nprint('done')", 1).await?;
+            let frozen = holder(world, &submitted).await?;
+            world.signal(&frozen, Signal::STOP)?;
+            // Its connection ends with the server, so the other executor finds nobody who holds the submission.
+            world.kill("nats")?;
+            world.start("nats").await?;
+            running(&user, &submitted, 2).await?;
+            // Its program has ended meanwhile, or goes on in its cell: it comes back with an outcome that must not stand.
+            world.signal(&frozen, Signal::CONT)?;
+
+            let view = user.ended(&submitted).await?;
+            expect(&view, &json!({ "verdict": "finished", "attempt": 2, "stdout": "done\n" }))?;
+            world.ready(&frozen).await?;
+            let next = user.submit(&python("print('next')")).await?;
+            user.ended(&next).await?;
+            Audit::settled(world, &[submitted, next]).await.map(drop)
+        })
+        .await
+}
+
+/// A program whose attempt has begun once this returns.
+async fn begun(user: &Client, source: &str, attempt: u64) -> Result<Submitted> {
+    let submitted = user.submit(&python(source)).await?;
+    running(user, &submitted, attempt).await?;
+    Ok(submitted)
+}
+
+async fn running(user: &Client, submitted: &Submitted, attempt: u64) -> Result<()> {
+    wait_until("the attempt has begun", Duration::from_mins(1), async || {
+        let view = user.show(submitted).await?;
+        ensure!(view["state"] == "running" && view["attempt"] == attempt, "{view}");
+        Ok(())
+    })
+    .await
+}
+
+/// Returns the executor that runs a submission.
+async fn holder(world: &World, submitted: &Submitted) -> Result<String> {
+    let audit = Audit::read(world).await?;
+    let attempt = audit.submission(&submitted.id)?.running_attempt().context("nobody runs it")?;
+    Ok(attempt.executor.to_string())
+}
