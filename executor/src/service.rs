@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use events::{BootId, ExecutorName, Lane, PoolName, SubmissionId};
+use futures::future::join_all;
 use ledger::{Connection, Held as Answer, Presence};
 use platform::clock::{Clock, SystemClock};
 use platform::http::health::{self, Checks};
@@ -14,6 +15,7 @@ use platform::shutdown::{Shutdown, ShutdownError};
 use platform::telemetry::{Metrics, TelemetryError, init_logs};
 use sandbox::languages::Catalog;
 use thiserror::Error;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -133,10 +135,13 @@ impl Service {
     async fn work(self) -> Result<(), ServiceError> {
         let stop = self.shutdown.token();
         let (jobs, hand_back) = (TaskTracker::new(), CancellationToken::new());
-        if let Some(kernel) = stop.run_until_cancelled(self.wait_for_engine()).await {
-            self.start(kernel, &jobs, &hand_back);
-        }
+        let started = stop.run_until_cancelled(self.start(&jobs, &hand_back)).await;
         stop.cancelled().await;
+        // Each sees the stop at once, and hands back what the queue had sent it. No job begins after that.
+        let consumers = started.unwrap_or_default();
+        if timeout(CLEAN_UP_TIME_MAX, join_all(consumers)).await.is_err() {
+            warn!("the queue was not left in time");
+        }
         self.finish(&jobs, &hand_back).await
     }
 
@@ -158,19 +163,24 @@ impl Service {
         }
     }
 
-    fn start(&self, kernel: String, jobs: &TaskTracker, hand_back: &CancellationToken) {
-        let cells = self.cells.get_or_init(|| self.fill_pool()).clone();
+    /// Starts what there is to start, in this order: whoever takes submissions must be answering for them already.
+    async fn start(
+        &self,
+        jobs: &TaskTracker,
+        hand_back: &CancellationToken,
+    ) -> Vec<JoinHandle<()>> {
+        let kernel = self.wait_for_engine().await;
         let attempts = self.attempts(kernel, hand_back.clone());
-        let held = attempts.held.clone();
-        self.spawn("presence", answer_peers(self.connection.presence(), self.boot, held.clone()));
+        let held = &attempts.held;
+        let answering = answer_peers(self.connection.presence(), self.boot, held.clone()).await;
+        self.spawn("presence", answering);
         self.spawn("reaper", self.reap());
-        for (lane, pool) in self.queues() {
+        let cells = self.cells.get_or_init(|| self.fill_pool());
+        let consumers = self.queues().into_iter().map(|(lane, pool)| {
             let (queue, presence) = (self.connection.queue(), self.connection.presence());
             self.spawn("measure", measure(queue.clone(), lane, pool.clone()));
-            self.spawn(
-                "cancellations",
-                heed_cancellations(presence, lane, pool.clone(), held.clone()),
-            );
+            let cancellations = heed_cancellations(presence, lane, pool.clone(), held.clone());
+            self.spawn("cancellations", cancellations);
             let consumer = Consumer {
                 queue,
                 lane,
@@ -181,9 +191,11 @@ impl Service {
                 jobs: jobs.clone(),
                 stop: self.shutdown.token(),
             };
-            self.shutdown.spawn_vital("consumer", consumer.run());
-        }
+            self.shutdown.spawn_vital("consumer", consumer.run())
+        });
+        let consumers = consumers.collect();
         info!(executor.boot = %self.boot, "executor started");
+        consumers
     }
 
     /// Runs a task that the service cannot do without, until every submission is settled.
@@ -308,20 +320,22 @@ impl Census for Answering {
     }
 }
 
-/// Answers other executors for as long as this one lives.
-async fn answer_peers(presence: Presence, boot: BootId, held: Held) {
+/// Returns what answers other executors for as long as it runs; they are heard from when this returns.
+async fn answer_peers(
+    presence: Presence,
+    boot: BootId,
+    held: Held,
+) -> impl Future<Output = ()> + Send + 'static {
     let mut patience = Patience::new();
     loop {
         let held = held.clone();
         match presence.answer(boot, move |id| held.contains(id)).await {
-            Ok(answering) => return answering.await,
+            Ok(answering) => return answering,
             Err(error) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "other executors are not answered yet"
-                );
-                patience.wait().await;
+                let error: &dyn std::error::Error = &error;
+                warn!(error, "other executors are not answered yet");
             }
         }
+        patience.wait().await;
     }
 }

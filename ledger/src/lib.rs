@@ -32,6 +32,7 @@ pub use aggregate::{Aggregate, Stored};
 pub use connection::{ConnectError, Connection};
 pub use execute::{Accepting, ExecuteError, Unavailable};
 pub use follow::FollowError;
+pub use metrics::describe_metrics;
 pub use objects::{ObjectError, Objects};
 pub use presence::{Held, Presence, PresenceError};
 pub use provision::{ProvisionError, StreamSettings};

@@ -11,10 +11,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::backoff::Backoff;
 use crate::store::Fault;
 
-/// How long one object may take, tries included.
-const DEADLINE: Duration = Duration::from_secs(15);
-/// How long one try may take: a reader whose object is replaced under it waits in vain.
+/// How long one try may take, and a second more for each MiB: a reader whose object is replaced under it waits in vain.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
+const MIB: u64 = 1024 * 1024;
+/// How many whole tries there is time for.
+const TRIES: u32 = 3;
 
 /// Why an object is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +61,12 @@ impl Objects {
                 self.bucket(bucket).await?.put(name.as_str(), &mut bytes.as_slice()).await;
             written.map(|_info| object.clone()).map_err(|error| put_failed(bucket, error.into()))
         };
-        retried(tries).await
+        retried(object.bytes, tries).await
     }
 
     /// Fetches an object, and returns it only if it is what its name says.
     pub async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>, ObjectError> {
-        retried(|| self.read(object)).await
+        retried(object.bytes, || self.read(object)).await
     }
 
     /// Returns content wherever it lies.
@@ -137,14 +138,15 @@ fn put_failed(bucket: ObjectBucket, fault: Fault) -> ObjectError {
 }
 
 /// Repeats what may be repeated (objects never change) until it is answered or the deadline has come.
-async fn retried<T, F>(attempt: impl Fn() -> F) -> Result<T, ObjectError>
+async fn retried<T, F>(bytes: u64, attempt: impl Fn() -> F) -> Result<T, ObjectError>
 where
     F: Future<Output = Result<T, ObjectError>>,
 {
-    let deadline = Instant::now() + DEADLINE;
+    let patience = TRY_TIMEOUT + Duration::from_secs(bytes / MIB);
+    let deadline = Instant::now() + TRIES * patience;
     let mut backoff = Backoff::patient();
     loop {
-        let until = deadline.min(Instant::now() + TRY_TIMEOUT);
+        let until = deadline.min(Instant::now() + patience);
         let fault = match timeout_at(until, attempt()).await {
             Ok(Err(ObjectError::Unavailable(fault))) => fault,
             Ok(answer) => return answer,

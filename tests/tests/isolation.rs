@@ -232,6 +232,9 @@ for name in os.listdir("/tmp"):
 print(json.dumps({"full": full, "inodes": inodes("/tmp")}))
 "#;
 
+/// `ENOSPC`.
+const NO_SPACE: u32 = 28;
+
 #[tokio::test]
 async fn tmp_has_a_size_and_a_number_of_files() -> Result<()> {
     play(async |user, _| {
@@ -239,7 +242,6 @@ async fn tmp_has_a_size_and_a_number_of_files() -> Result<()> {
         body["limits"] =
             json!({ "memory_kib": 1_048_576, "cpu_time_ms": 15_000, "wall_time_ms": 30_000 });
         let report = reported(&user.run(&body).await?)?;
-        const NO_SPACE: u32 = 28;
         ensure!(
             report["full"]["errno"] == NO_SPACE && report["inodes"]["errno"] == NO_SPACE,
             "{report}"

@@ -37,6 +37,18 @@ async fn a_removed_event_is_a_hole_and_the_end() {
     assert!(following.next().await.is_none());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_was_set_back_is_noticed() {
+    let (_store, ledger) = in_memory();
+    for _ in 0..3 {
+        submit(&ledger).await;
+    }
+    // Who has read all of it waits for more.
+    timeout(SOON, ledger.follow(4).next()).await.unwrap_err();
+    let seen: Vec<_> = ledger.follow(5).collect().await;
+    assert!(matches!(seen[..], [Err(FollowError::SetBack { read: 4, last: 3 })]), "{seen:?}");
+}
+
 #[tokio::test]
 async fn a_batch_ends_before_the_event_that_cannot_be_read() {
     let (store, ledger) = in_memory();

@@ -105,15 +105,16 @@ impl ProgressStore {
         let derived = derive(generation, &known, batch);
         let mut before = Views { progress, ..Views::default() };
         self.load_views(generation, Viewed::of(&derived.facts), &mut before).await?;
-        let after = view(generation, before.clone(), &derived.facts);
+        let (progress, solved) = (guards(&before.progress), guards(&before.solved));
+        let after = view(generation, before, &derived.facts);
         let (solved, progress) = tokio::try_join!(
-            self.replace(&before.solved, &after.solved),
-            self.replace(&before.progress, &after.progress),
+            self.replace(&solved, &after.solved),
+            self.replace(&progress, &after.progress),
         )?;
         if solved == Written::Conflict || progress == Written::Conflict {
             return Ok(None);
         }
-        if self.replace(&known, &derived.tracked).await? == Written::Conflict {
+        if self.replace(&guards(&known), &derived.tracked).await? == Written::Conflict {
             return Ok(None);
         }
         known.extend(derived.tracked);
@@ -160,17 +161,15 @@ impl ProgressStore {
         Ok(())
     }
 
+    /// Writes the documents that are not as they were loaded.
     async fn replace<K: Ord, T: Guarded>(
         &self,
-        before: &BTreeMap<K, T>,
-        after: &BTreeMap<K, T>,
+        loaded: &BTreeMap<K, u64>,
+        documents: &BTreeMap<K, T>,
     ) -> Result<Written, ProjectionError> {
-        let changed: Vec<Replacement<'_, T>> = after
+        let changed: Vec<Replacement<'_, T>> = documents
             .iter()
-            .map(|(key, document)| Replacement {
-                document,
-                loaded: before.get(key).map(Guarded::last_seq),
-            })
+            .map(|(key, document)| Replacement { document, loaded: loaded.get(key).copied() })
             .filter(|replacement| replacement.loaded != Some(replacement.document.last_seq()))
             .collect();
         write(&self.database, &changed).await
@@ -253,6 +252,11 @@ impl Projection for ProgressStore {
     async fn delete_superseded(&self) -> Result<u64, ProjectionError> {
         generations::delete_superseded(self).await
     }
+}
+
+/// Returns the last event folded into each document.
+fn guards<K: Ord + Clone, T: Guarded>(documents: &BTreeMap<K, T>) -> BTreeMap<K, u64> {
+    documents.iter().map(|(key, document)| (key.clone(), document.last_seq())).collect()
 }
 
 fn suite_of(solved: &Solved) -> (UserId, Digest) {
