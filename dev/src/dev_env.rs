@@ -62,6 +62,7 @@ const SERVICES: [(&str, &str); 4] = [
 fn stores(site: &Site) -> Result<Vec<(String, String)>> {
     Ok(vec![
         ("RUNLEDGER_NATS_URL".to_owned(), site.nats_url()?),
+        ("RUNLEDGER_NATS_MONITOR_URL".to_owned(), site.service_url("nats-monitor")?),
         ("RUNLEDGER_POSTGRES_URL".to_owned(), site.postgres_url()?),
         ("RUNLEDGER_MONGO_URL".to_owned(), site.mongo_url()?),
         ("DOCKER_HOST".to_owned(), site.engine.host.clone()),

@@ -90,6 +90,8 @@ pub(crate) fn start_one(site: &Site, part: &dyn Part) -> Result<String> {
     let running = Record::alive(&site.layout, part.name())?;
     let current = running.is_some_and(|record| record.fingerprint == spec.fingerprint());
     if current && part.check(site).is_ok() {
+        // An earlier start may have been interrupted before it had settled.
+        part.settle(site)?;
         return Ok(format!("{}, running already", part.address(site)?));
     }
     stop_one(&site.layout, part)?;

@@ -210,14 +210,15 @@ impl CellsConfig {
         }
     }
 
-    /// Returns the pool's size on a machine with `processors`.
-    pub fn size(&self, processors: usize) -> PoolSize {
+    /// Returns the pool's size on a machine with `processors`, for so many queues.
+    pub fn size(&self, processors: usize, queues: usize) -> PoolSize {
         let or = |configured: Option<NonZeroU8>, derived: usize| {
             configured.map_or(derived, |number| usize::from(number.get()))
         };
         // Twice the processors, so that one submission's waits are another's work; and no more, since what runs at
-        // once shares the processors while its wall time goes on.
-        let busy_max = or(self.busy_max, 2 * processors).min(BUSY_MAX);
+        // once shares the processors while its wall time goes on. Every queue that is idle holds a place besides.
+        let idle = queues.saturating_sub(1);
+        let busy_max = or(self.busy_max, 2 * processors + idle).min(BUSY_MAX);
         let warm_min = or(self.warm_min, 4 * processors).min(WARM_MAX);
         let warm_max = or(self.warm_max, 4 * warm_min).clamp(warm_min, WARM_MAX);
         PoolSize { busy_max, warm_min, warm_max, refillers: usize::from(self.refillers.get()) }
@@ -266,7 +267,7 @@ mod tests {
         assert_eq!(config.host_label(), "ci");
         assert_eq!(config.executor.pools.len(), 2);
         assert_eq!(config.cells.allowance().runtime.as_deref(), Some("runsc"));
-        assert_eq!(config.cells.size(2).busy_max, 3);
+        assert_eq!(config.cells.size(2, 2).busy_max, 3);
     }
 
     #[test]
@@ -296,11 +297,11 @@ mod tests {
     fn the_pool_follows_the_machine_and_stays_within_its_uids() {
         let config = load(&[]).unwrap();
         assert_eq!(
-            config.cells.size(2),
-            PoolSize { busy_max: 4, warm_min: 8, warm_max: 32, refillers: 3 }
+            config.cells.size(2, 2),
+            PoolSize { busy_max: 5, warm_min: 8, warm_max: 32, refillers: 3 }
         );
         for processors in 1..200 {
-            let size = config.cells.size(processors);
+            let size = config.cells.size(processors, 2);
             assert!(size.warm_min <= size.warm_max && size.busy_max + size.warm_max <= 128);
         }
     }

@@ -227,7 +227,7 @@ impl Service {
             boot: self.boot,
         };
         let maker = DockerMaker::new(self.engine.clone(), config.cells.allowance(), owner);
-        Pool::start(Arc::new(maker), images, config.cells.size(processors()))
+        Pool::start(Arc::new(maker), images, config.cells.size(processors(), self.queues().len()))
     }
 
     fn attempts(&self, kernel: String, hand_back: CancellationToken) -> Attempts {

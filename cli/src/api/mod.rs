@@ -132,8 +132,10 @@ impl Api {
     }
 
     async fn try_once(&self, request: RequestBuilder, attempts: u32) -> Tried {
-        let unreachable = |source| {
+        let unreachable = |error: reqwest::Error| {
             let url = self.base.as_str().trim_end_matches('/').to_owned();
+            // The message names the server already.
+            let source = error.without_url();
             Tried::Again { failure: Failure::Unreachable { url, attempts, source }, asked: None }
         };
         let response = match request.send().await {

@@ -95,16 +95,24 @@ fn run_tests(site: &Site, filter: &[String]) -> Result<Tally> {
     let runner = nextest::ensure()?;
     let mut tests = if let Some(nextest) = &runner {
         let mut tests = Command::new(nextest);
-        tests.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        tests.args(["nextest", "run", "--no-fail-fast"]);
         tests.current_dir(&site.layout.root);
         tests
     } else {
         let mut tests = cargo(&site.layout);
-        tests.args(["test", "--workspace", "--no-fail-fast", "--bins", "--lib", "--tests"]);
+        tests.args(["test", "--no-fail-fast", "--bins", "--lib", "--tests"]);
         tests
     };
+    if !names_package(filter) {
+        tests.arg("--workspace");
+    }
     tests.args(filter).envs(dev_env::for_tests(site)?);
     loud_step("tests", || tee::run(&mut tests))
+}
+
+/// Whether a filter chooses packages itself.
+fn names_package(filter: &[String]) -> bool {
+    filter.iter().any(|word| word.starts_with("-p") || word.starts_with("--package"))
 }
 
 fn conclude(tally: &Tally, begun: Instant) -> Result<()> {

@@ -114,9 +114,9 @@ pub(crate) trait Part: Sync {
 pub(crate) const SERVERS: &[&dyn Part] =
     &[&nats::Nats, &postgres::Postgres, &mongo::Mongo, &docker::Docker];
 
-/// Our own services, in the order of their start.
+/// Our own services, in the order of their start: the first makes the streams that the others read.
 pub(crate) const SERVICES: &[&dyn Part] =
-    &[&services::PROJECTOR, &services::EXECUTOR, &services::COMMAND_API, &services::QUERY_API];
+    &[&services::COMMAND_API, &services::EXECUTOR, &services::PROJECTOR, &services::QUERY_API];
 
 /// The edge, which is opened last and closed first.
 pub(crate) const EDGE: &dyn Part = &nginx::Nginx;

@@ -69,6 +69,7 @@ fn environment(site: &Site, name: &str) -> Result<Vec<(String, std::ffi::OsStrin
     let values = [
         ("HTTP__LISTEN", site.ports.address(name)?),
         ("NATS__URL", site.nats_url()?),
+        ("NATS__MONITOR_URL", site.service_url("nats-monitor")?),
         ("POSTGRES__URL", site.postgres_url()?),
         ("MONGO__URL", site.mongo_url()?),
         ("MONGO__DATABASE", "runledger".to_owned()),

@@ -268,6 +268,23 @@ async fn a_suite_may_lie_in_the_object_store() {
 }
 
 #[tokio::test]
+async fn an_outcome_that_no_message_can_hold_is_the_platform_s_failure() {
+    let Some(Suite::Inline { mut cases, sha256: _ }) = accepted_with_cases("python", 1).suite
+    else {
+        panic!("the suite is inline")
+    };
+    cases[0].name = Some("n".repeat(2 << 20));
+    let json = serde_json::to_vec(&cases).unwrap();
+    let object = ObjectRef::of(ObjectBucket::Tests, &json);
+    let suite = Some(Suite::Object { object, count: 1 });
+    let stage = Stage::with(Accepted { suite, ..accepted_with_cases("python", 1) }).await;
+    stage.blobs.put(ObjectBucket::Tests, json).await.unwrap();
+    assert_eq!(stage.deliver(1, &Script::new([])).await, [Said::Ack]);
+    let Some(Event::Failed(failed)) = stage.events().await.pop() else { panic!("it did not fail") };
+    assert_eq!((failed.class, failed.attempts), (FailureClass::Unrunnable, 1));
+}
+
+#[tokio::test]
 async fn large_outputs_go_to_the_object_store() {
     let stage = Stage::with(accepted("python")).await;
     let output = vec![b'x'; 100_000];

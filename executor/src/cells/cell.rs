@@ -224,10 +224,13 @@ impl Cell {
         self.stderr.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// The pipe ended, or there was something in it when nothing was asked. Whether memory was the reason, the engine knows.
-    fn broken(&self) -> CellError {
-        if !self.decoder.is_between_messages() {
-            return CellError::lie(Lie::Unasked);
+    /// The pipe ended, or there was something in it when nothing was asked: then the only honest word is that the cell
+    /// gives up. Whether memory was the reason of an end, the engine knows.
+    fn broken(&mut self) -> CellError {
+        match self.decoder.next_message() {
+            Ok(Some(Response::Fault { message })) => return CellError::Fault { message },
+            Ok(None) if self.decoder.is_between_messages() => {}
+            Ok(_) | Err(_) => return CellError::lie(Lie::Unasked),
         }
         let stderr = String::from_utf8_lossy(&self.stderr).trim_end().to_owned();
         CellError::Died { oom_killed: false, stderr }

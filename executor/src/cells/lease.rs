@@ -107,8 +107,16 @@ impl Lease {
         let id = self.warm_mut().made.id.clone();
         let maker = &self.pool.inner().maker;
         let limit = maker.allowance().container_bytes(bytes);
-        maker.limit_memory(&id, limit).await.map_err(CellError::Limits)?;
-        self.memory_bytes = bytes;
+        match maker.limit_memory(&id, limit).await {
+            Ok(()) => self.memory_bytes = bytes,
+            // What a compiler left in /box may be more than the program may have. It cannot be pushed out, so the kernel
+            // refuses; the cell's own program holds the limit all the same, and the old one was meant for this cell.
+            Err(error) if bytes < self.memory_bytes => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "a cell keeps its larger memory limit");
+            }
+            Err(error) => return Err(CellError::Limits(error)),
+        }
         Ok(())
     }
 

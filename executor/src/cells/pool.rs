@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use metrics::{counter, gauge};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
@@ -177,10 +178,11 @@ impl Pool {
         for warm in shelved {
             Inner::discard(inner, warm.made.id, warm.slot);
         }
+        inner.remove_idle_holders().await;
         inner.tasks.close();
         inner.tasks.wait().await;
-        let holders = inner.lock().slots.take_holders();
-        futures::future::join_all(holders.iter().map(|holder| inner.remove(holder))).await;
+        // Those of cells that were still being made when the pool was closed.
+        inner.remove_idle_holders().await;
     }
 
     /// Takes a warm cell that a permit stands for; nothing if it had died on the shelf.
@@ -244,10 +246,25 @@ impl Inner {
             let permit = owned.removers.acquire().await;
             owned.remove(&id).await;
             drop(permit);
-            owned.lock().slots.give_back(slot);
-            owned.wake.notify_one();
+            owned.free(slot).await;
         };
         inner.tasks.spawn_on(removal, &inner.runtime);
+    }
+
+    /// Takes back the slot of a cell that is gone. Once the pool is closed nobody will need its holder any more.
+    async fn free(&self, mut slot: Slot) {
+        if self.stop.is_cancelled()
+            && let Some(holder) = slot.holder.take()
+        {
+            self.remove(&holder).await;
+        }
+        self.lock().slots.give_back(slot);
+        self.wake.notify_one();
+    }
+
+    async fn remove_idle_holders(&self) {
+        let holders = self.lock().slots.take_holders();
+        join_all(holders.iter().map(|holder| self.remove(holder))).await;
     }
 
     /// Removes a container, and tries again until it is gone; at the end once more and no longer.

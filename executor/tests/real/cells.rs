@@ -17,7 +17,7 @@ use executor::cells::reaper::{Census, Reaper};
 use executor::cells::slot::{Slot, Slots};
 use executor::config::PoolSize;
 use platform::clock::{Clock, SystemClock};
-use sandbox::protocol::{Exit, Stage, StageLimits, Stop};
+use sandbox::protocol::{Exit, Prepare, Stage, StageLimits, Stop};
 
 async fn take(pool: &Pool) -> Lease {
     let reserved = pool.reserve(&[CORE.to_owned()]).await.unwrap();
@@ -174,6 +174,23 @@ async fn the_container_s_memory_follows_the_stage() {
         let bytes: u64 = String::from_utf8_lossy(&report.stdout.bytes).trim().parse().unwrap();
         assert_eq!(bytes, (mib + 32) * 1024 * 1024);
     }
+    drop(lease);
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn what_a_compiler_left_behind_does_not_cost_the_cell() {
+    let here = Installation::new().await;
+    let pool = here.pool(1);
+    let mut lease = take(&pool).await;
+    let limits = StageLimits { file_size_kib: 131_072, ..limits() };
+    let fill = Stage { limits, ..stage(&["bash", "-c", "head -c 100000000 /dev/zero > big"]) };
+    let compile = Prepare { files: Vec::new(), compile: Some(fill) };
+    let report = lease.prepare(compile, 2 * MEMORY).await.unwrap().compile.unwrap();
+    assert_eq!(report.exit, Exit::Code(0), "{report:?}");
+    // Far less than lies in /box now.
+    let report = lease.run(stage(&["wc", "-c", "big"]), 16 << 20).await.unwrap();
+    assert_eq!(report.stdout.bytes, b"100000000 big\n", "{report:?}");
     drop(lease);
     pool.close().await;
 }

@@ -5,4 +5,3 @@
 mod cells;
 mod service;
 mod support;
-mod zz;

@@ -26,17 +26,17 @@ use tokio::process::{Child, Command as Process};
 use tokio::time::{sleep, timeout};
 
 /// A ledger, and the mark of an installation whose executors work on it.
-pub(crate) struct World {
+struct World {
     nats: NatsServer,
     connection: Connection,
-    pub(crate) ledger: Ledger,
+    ledger: Ledger,
     engine: Engine,
     host: String,
     writer: Writer,
 }
 
 impl World {
-    pub(crate) async fn new() -> Self {
+    async fn new() -> Self {
         let nats = NatsServer::start().await;
         let connection = Connection::open(&nats.url(), "test").await.unwrap();
         connection.provision(&small_streams(1, vec![nats.monitor_url()])).await.unwrap();
@@ -53,7 +53,7 @@ impl World {
         Self { nats, connection, ledger, engine, host, writer }
     }
 
-    pub(crate) async fn executor(&self, grace_s: u32) -> Executor {
+    async fn executor(&self, grace_s: u32) -> Executor {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let process = Process::new(env!("CARGO_BIN_EXE_executor"))
             .env("RUNLEDGER__HTTP__LISTEN", format!("127.0.0.1:{port}"))
@@ -64,8 +64,8 @@ impl World {
             .env("RUNLEDGER__EXECUTOR__HOST", &self.host)
             .env("RUNLEDGER__EXECUTOR__ACK_WAIT_S", "3")
             .env("RUNLEDGER__EXECUTOR__SHUTDOWN_GRACE_S", grace_s.to_string())
-            .env("RUNLEDGER__CELLS__WARM_MIN", "8")
-            .env("RUNLEDGER__CELLS__WARM_MAX", "16")
+            .env("RUNLEDGER__CELLS__WARM_MIN", "3")
+            .env("RUNLEDGER__CELLS__WARM_MAX", "3")
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -78,7 +78,7 @@ impl World {
         executor
     }
 
-    pub(crate) async fn submit(&self, accepted: Accepted) -> SubmissionId {
+    async fn submit(&self, accepted: Accepted) -> SubmissionId {
         let id = SubmissionId::new(RandomIds.new_id());
         let accepting = self.ledger.accept(id, accepted, &self.writer).await.unwrap();
         assert!(matches!(accepting, Accepting::New(_)));
@@ -91,7 +91,7 @@ impl World {
         aggregate.submission().unwrap().clone()
     }
 
-    pub(crate) async fn settled(&self, id: SubmissionId) -> Submission {
+    async fn settled(&self, id: SubmissionId) -> Submission {
         wait_until("settled", async || self.submission(id).await.state.is_terminal()).await;
         self.submission(id).await
     }
@@ -105,14 +105,14 @@ impl World {
     }
 }
 
-pub(crate) struct Executor {
+struct Executor {
     process: Child,
     port: u16,
 }
 
 impl Executor {
     /// The whole answer to a GET, or nothing while there is none.
-    pub(crate) async fn get(&self, path: &str) -> String {
+    async fn get(&self, path: &str) -> String {
         let asked = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
             let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
@@ -131,7 +131,7 @@ impl Executor {
     }
 
     /// Tells it to stop, and waits until it has.
-    pub(crate) async fn stop(mut self) {
+    async fn stop(mut self) {
         self.signal("-TERM");
         let ended = timeout(Duration::from_mins(1), self.process.wait()).await;
         assert!(ended.expect("it stops in time").unwrap().success());
@@ -155,7 +155,7 @@ async fn wait_until(what: &str, condition: impl AsyncFn() -> bool) {
         .unwrap_or_else(|_| panic!("it was never {what}"));
 }
 
-pub(crate) fn program(slug: &str, source: &str) -> Accepted {
+fn program(slug: &str, source: &str) -> Accepted {
     let catalog = Catalog::builtin();
     let language = catalog.find(slug).unwrap();
     Accepted {

@@ -198,6 +198,14 @@ async fn a_word_before_the_question_is_a_lie() {
 }
 
 #[tokio::test]
+async fn a_cell_may_give_up_between_two_questions() {
+    let (mut cell, mut peer) = greeted().await;
+    peer.say(&Response::Fault { message: "something is left".to_owned() }).await;
+    let ended = cell.run(stage()).await;
+    assert!(matches!(ended, Err(CellError::Fault { message }) if message == "something is left"));
+}
+
+#[tokio::test]
 async fn another_version_is_not_greeted() {
     let (pipes, mut peer) = pair();
     peer.say(&Response::Ready(Ready { protocol_version: 9 })).await;
