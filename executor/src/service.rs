@@ -34,8 +34,14 @@ use crate::runner::Peers;
 
 /// How often orphans are looked for.
 const REAP_EVERY: Duration = Duration::from_mins(1);
-/// How long handing back what is not finished may take, and removing the cells after it.
-const CLEAN_UP_TIME_MAX: Duration = Duration::from_secs(20);
+/// How long leaving the queue may take at the stop, while submissions go on.
+const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long handing back what is not finished may take.
+const HAND_BACK_TIME_MAX: Duration = Duration::from_secs(6);
+/// How long removing all cells may take after that.
+const CLEAN_UP_TIME_MAX: Duration = Duration::from_secs(12);
+/// How long the last tasks may take to end.
+const END_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Why the executor does not run, or did not end well.
 #[derive(Debug, Error)]
@@ -139,7 +145,7 @@ impl Service {
         stop.cancelled().await;
         // Each sees the stop at once, and hands back what the queue had sent it. No job begins after that.
         let consumers = started.unwrap_or_default();
-        if timeout(CLEAN_UP_TIME_MAX, join_all(consumers)).await.is_err() {
+        if timeout(LEAVE_TIME_MAX, join_all(consumers)).await.is_err() {
             warn!("the queue was not left in time");
         }
         self.finish(&jobs, &hand_back).await
@@ -282,7 +288,7 @@ impl Service {
         if timeout(grace, jobs.wait()).await.is_err() {
             info!(submissions = jobs.len(), "handing back");
             hand_back.cancel();
-            if timeout(CLEAN_UP_TIME_MAX, jobs.wait()).await.is_err() {
+            if timeout(HAND_BACK_TIME_MAX, jobs.wait()).await.is_err() {
                 warn!(submissions = jobs.len(), "some submissions were not handed back");
             }
         }
@@ -292,7 +298,7 @@ impl Service {
             warn!("some containers were not removed: another executor will");
         }
         self.life.cancel();
-        let finished = self.shutdown.finish(CLEAN_UP_TIME_MAX).await;
+        let finished = self.shutdown.finish(END_TIME_MAX).await;
         self.connection.close().await;
         Ok(finished?)
     }

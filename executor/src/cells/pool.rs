@@ -26,6 +26,8 @@ use crate::metrics::{CELLS_DIED_WARM, CELLS_WARM};
 
 /// Cells that are removed at the same time.
 const REMOVERS: usize = 2;
+/// Cells that are removed at the same time besides, when the pool is closed and nothing else runs.
+const REMOVERS_AT_CLOSE: usize = 14;
 /// How long a used cell is left alone: its answer is still on its way, and removing a container takes a processor for as
 /// long as that takes.
 const REST: Duration = Duration::from_millis(20);
@@ -173,6 +175,7 @@ impl Pool {
         inner.stop.cancel();
         inner.busy.close();
         inner.ready.values().for_each(|shelf| shelf.close());
+        inner.removers.add_permits(REMOVERS_AT_CLOSE);
         let shelved: Vec<Warm> =
             inner.lock().shelves.values_mut().flat_map(|shelf| shelf.warm.drain(..)).collect();
         for warm in shelved {
