@@ -178,8 +178,7 @@ async fn an_executor_that_is_told_to_stop_finishes_what_it_holds() -> Result<()>
                     load.reaches(percent).await;
                     let status = world.stop("executor").await?;
                     ensure!(status.success(), "the executor ended with {status}");
-                    let left = world.cells().list().await?;
-                    ensure!(left.is_empty(), "it left containers behind: {left:?}");
+                    world.nothing_left().await?;
                     world.start("executor").await?;
                 }
                 Ok(())

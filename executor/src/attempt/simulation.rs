@@ -27,7 +27,7 @@ use crate::runner::Peers;
 use crate::testing::{Act, MemoryBlobs, Script, accepted_with_cases, fails, prints};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 64;
 
 /// Who is alive, and what they hold.
 #[derive(Debug, Default)]

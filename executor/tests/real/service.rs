@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::docker_host;
+use crate::support::{PATIENT_WALL_TIME_MS, docker_host};
 use events::envelope::Writer;
 use events::event::{
     Accepted, CancellationRequested, Case, Checker, LanguageRef, LostReason, Origin, SourceFile,
@@ -53,7 +53,7 @@ impl World {
         Self { nats, connection, ledger, engine, host, writer }
     }
 
-    async fn executor(&self, grace_s: u32) -> Executor {
+    async fn executor(&self, grace_s: u32, ack_wait_s: u32) -> Executor {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let process = Process::new(env!("CARGO_BIN_EXE_executor"))
             .env("RUNLEDGER__HTTP__LISTEN", format!("127.0.0.1:{port}"))
@@ -62,7 +62,7 @@ impl World {
             .env("RUNLEDGER__DOCKER__HOST", docker_host())
             .env("RUNLEDGER__EXECUTOR__NAME", "under-test")
             .env("RUNLEDGER__EXECUTOR__HOST", &self.host)
-            .env("RUNLEDGER__EXECUTOR__ACK_WAIT_S", "3")
+            .env("RUNLEDGER__EXECUTOR__ACK_WAIT_S", ack_wait_s.to_string())
             .env("RUNLEDGER__EXECUTOR__SHUTDOWN_GRACE_S", grace_s.to_string())
             .env("RUNLEDGER__CELLS__WARM_MIN", "3")
             .env("RUNLEDGER__CELLS__WARM_MAX", "3")
@@ -133,7 +133,7 @@ impl Executor {
     /// Tells it to stop, and waits until it has.
     async fn stop(mut self) {
         self.signal("-TERM");
-        let ended = timeout(Duration::from_mins(1), self.process.wait()).await;
+        let ended = timeout(Duration::from_mins(5), self.process.wait()).await;
         assert!(ended.expect("it stops in time").unwrap().success());
     }
 
@@ -143,14 +143,14 @@ impl Executor {
     }
 }
 
-/// Looks again and again, for a minute at most.
+/// Looks again and again, for some minutes at most.
 async fn wait_until(what: &str, condition: impl AsyncFn() -> bool) {
     let looking = async {
         while !condition().await {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(Duration::from_mins(1), looking)
+    timeout(Duration::from_mins(4), looking)
         .await
         .unwrap_or_else(|_| panic!("it was never {what}"));
 }
@@ -170,7 +170,10 @@ fn program(slug: &str, source: &str) -> Accepted {
         stdin: Content::default(),
         args: Vec::new(),
         compiler_options: Vec::new(),
-        limits: LimitPolicy::default().default,
+        limits: events::Limits {
+            wall_time_ms: PATIENT_WALL_TIME_MS,
+            ..LimitPolicy::default().default
+        },
         suite: None,
         checker: Checker::Lines,
         stop_on_first_failure: false,
@@ -205,7 +208,7 @@ fn outcome(submission: &Submission) -> &events::event::Completed {
 #[tokio::test]
 async fn every_kind_of_program_gets_its_verdict_and_nothing_is_left_behind() {
     let world = World::new().await;
-    let executor = world.executor(30).await;
+    let executor = world.executor(240, 3).await;
     let fork = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass";
     let eat = "x = bytearray(1 << 20)\nwhile True: x = x + x";
     let short = |cpu_time_ms, wall_time_ms, accepted: Accepted| {
@@ -219,7 +222,7 @@ async fn every_kind_of_program_gets_its_verdict_and_nothing_is_left_behind() {
         (program("javascript", "console.log(1)"), Verdict::Finished, None),
         (program("bash", "echo hi"), Verdict::Finished, None),
         (
-            short(500, 30_000, program("python", "while True: pass")),
+            short(500, PATIENT_WALL_TIME_MS, program("python", "while True: pass")),
             Verdict::TimeLimit,
             Some(StopCause::CpuTime),
         ),
@@ -265,23 +268,23 @@ async fn every_kind_of_program_gets_its_verdict_and_nothing_is_left_behind() {
 #[tokio::test]
 async fn a_cancelled_program_is_stopped_at_once() {
     let world = World::new().await;
-    let executor = world.executor(30).await;
-    let id = world.submit(program("python", "import time; time.sleep(60)")).await;
+    let executor = world.executor(240, 180).await;
+    let id = world.submit(program("python", "import time; time.sleep(200)")).await;
     world.running(id).await;
     let mut aggregate = world.ledger.load(id).await.unwrap().unwrap();
     let request = CancellationRequested { by: "user:test".to_owned(), reason: None };
     let command = Command::RequestCancellation(request);
     world.ledger.execute(&mut aggregate, command, &world.writer).await.unwrap();
     world.connection.presence().announce_cancellation(&aggregate.subject).await.unwrap();
-    let settled = timeout(Duration::from_millis(900), world.settled(id)).await;
-    assert_eq!(settled.expect("no heartbeat was waited for").state, State::Cancelled);
+    let settled = timeout(Duration::from_secs(30), world.settled(id)).await;
+    assert_eq!(settled.expect("nobody waited for a heartbeat").state, State::Cancelled);
     executor.stop().await;
 }
 
 #[tokio::test]
 async fn what_runs_at_the_stop_is_finished_or_handed_back() {
     let world = World::new().await;
-    let executor = world.executor(30).await;
+    let executor = world.executor(240, 3).await;
     let nap = "import time; time.sleep(1); print('done')";
     let finished = world.submit(program("python", nap)).await;
     world.running(finished).await;
@@ -289,7 +292,7 @@ async fn what_runs_at_the_stop_is_finished_or_handed_back() {
     assert_eq!(world.submission(finished).await.verdict(), Some(Verdict::Finished));
     assert_eq!(world.containers().await, 0);
 
-    let hasty = world.executor(0).await;
+    let hasty = world.executor(0, 3).await;
     let handed_back = world.submit(program("python", nap)).await;
     world.running(handed_back).await;
     hasty.stop().await;
@@ -297,7 +300,7 @@ async fn what_runs_at_the_stop_is_finished_or_handed_back() {
     assert_eq!(lost.reason, LostReason::HandedBack);
     assert_eq!(world.containers().await, 0);
 
-    let next = world.executor(30).await;
+    let next = world.executor(240, 3).await;
     let settled = world.settled(handed_back).await;
     assert_eq!((settled.verdict(), settled.attempts.len()), (Some(Verdict::Finished), 2));
     next.stop().await;
@@ -306,12 +309,12 @@ async fn what_runs_at_the_stop_is_finished_or_handed_back() {
 #[tokio::test]
 async fn what_a_killed_executor_ran_is_run_again_and_its_cells_are_removed() {
     let world = World::new().await;
-    let first = world.executor(30).await;
-    let id = world.submit(program("python", "import time; time.sleep(2); print('done')")).await;
+    let first = world.executor(240, 3).await;
+    let id = world.submit(program("python", "import time; time.sleep(5); print('done')")).await;
     world.running(id).await;
     first.kill().await;
     assert!(world.containers().await > 0);
-    let second = world.executor(30).await;
+    let second = world.executor(240, 3).await;
     let settled = world.settled(id).await;
     assert_eq!(settled.verdict(), Some(Verdict::Finished));
     assert_eq!(settled.attempts[0].lost.unwrap().reason, LostReason::ExecutorGone);

@@ -1,0 +1,2 @@
+# Reads a number and doubles it.
+print(int(input()) * 2)
