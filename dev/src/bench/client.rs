@@ -50,11 +50,6 @@ struct Submission {
     verdict: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct History {
-    events: Vec<Record>,
-}
-
 impl Client {
     pub(super) fn new(url: &str, token: &str) -> Result<Self> {
         let http = blocking::Client::builder()
@@ -100,7 +95,7 @@ impl Client {
     /// Reads what the ledger has of a submission.
     pub(super) fn events(&self, id: &str) -> Result<Vec<Record>> {
         let request = self.http.get(format!("{}/v1/submissions/{id}/events", self.url));
-        self.send::<History>(request).map(|history| history.events)
+        self.send(request)
     }
 
     fn send<T: DeserializeOwned>(&self, request: blocking::RequestBuilder) -> Result<T> {

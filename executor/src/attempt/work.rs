@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use events::envelope::Writer;
 use events::event::{Accepted, Cancelled, Completed, Failed, FailureClass, LostReason};
-use events::{Command, Verdict};
+use events::{BootId, Command, SubmissionId, Verdict};
 use ledger::{Aggregate, Held as Answer, Ledger};
 use metrics::{counter, histogram};
 use sandbox::languages::Catalog;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::appending::AppendError;
@@ -23,8 +23,11 @@ use crate::runner::{Blobs, Peers, Runner};
 
 /// Steps in one delivery. Each is an append or a question, so more means that somebody undoes what we do.
 const STEPS_MAX: u32 = 64;
-/// When an executor that does not answer is asked again.
+/// When an executor that does not answer is asked again, or a ledger that cannot be read is read again.
 const SILENT_DELAY: Duration = Duration::from_secs(2);
+/// How often an executor is asked that does not answer. It has missed its heartbeats already, and whoever is silent for all this
+/// time is held to be gone: were it only stopped, its next append would find the place taken.
+const SILENT_ASKS_MAX: u32 = 15;
 /// When a submission is looked at again that could not be settled for a fault that only an operator can mend.
 const FAULT_DELAY: Duration = Duration::from_mins(1);
 /// How long handing a submission back may take.
@@ -132,11 +135,10 @@ impl Work<'_> {
                 self.declare_lost(aggregate, attempt, LostReason::NotHeld).await?;
             }
             Next::Ask { attempt, boot } => {
-                let reason = match self.peers.ask(boot, claim.id()).await {
+                let reason = match self.ask(boot, claim.id()).await {
                     Answer::Yes => return Ok(Some(End::Later(self.settings.ack_wait))),
-                    Answer::Silent => return Ok(Some(End::Later(SILENT_DELAY))),
                     Answer::No => LostReason::NotHeld,
-                    Answer::Gone => LostReason::ExecutorGone,
+                    Answer::Gone | Answer::Silent => LostReason::ExecutorGone,
                 };
                 self.declare_lost(aggregate, attempt, reason).await?;
             }
@@ -231,6 +233,17 @@ impl Work<'_> {
         self.append(aggregate, Command::Fail(Failed { class, reason, attempts })).await?;
         counter!(SUBMISSIONS_FAILED, "class" => label).increment(1);
         Ok(())
+    }
+
+    /// Asks the executor that started the running attempt whether it still holds it.
+    async fn ask(&self, boot: BootId, id: SubmissionId) -> Answer {
+        for _ in 1..SILENT_ASKS_MAX {
+            match self.peers.ask(boot, id).await {
+                Answer::Silent => sleep(SILENT_DELAY).await,
+                answer @ (Answer::Yes | Answer::No | Answer::Gone) => return answer,
+            }
+        }
+        self.peers.ask(boot, id).await
     }
 
     async fn declare_lost(
