@@ -1,14 +1,19 @@
 //! The containers of one world's executors, found by their label. A test looks at them; it makes none.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 /// The label by which an executor knows the containers of its installation.
 const LABEL_HOST: &str = "runledger.host";
+/// How often in a row nothing may be found before the engine is held to have finished, and how far the looks are apart.
+const QUIET_LOOKS: u32 = 5;
+const LOOKS_MAX: u32 = 100;
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The label that names an executor's life.
 const LABEL_BOOT: &str = "runledger.boot";
 /// How long the engine may take to answer, in seconds.
@@ -22,6 +27,7 @@ pub struct Cells {
     docker: Docker,
     host: String,
     mark: String,
+    is_clean: bool,
 }
 
 /// One container.
@@ -42,6 +48,7 @@ impl Cells {
             docker: docker.context("connect to the Docker engine")?,
             host: host.to_owned(),
             mark,
+            is_clean: false,
         })
     }
 
@@ -52,8 +59,7 @@ impl Cells {
 
     /// Lists the world's containers, running or not.
     pub async fn list(&self) -> Result<Vec<Container>> {
-        let docker =
-            self.docker.clone().negotiate_version().await.context("ask the Docker engine")?;
+        let docker = self.engine().await?;
         let filters =
             HashMap::from([("label".to_owned(), vec![format!("{LABEL_HOST}={}", self.mark)])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
@@ -61,13 +67,34 @@ impl Cells {
         Ok(listed.into_iter().filter_map(container).collect())
     }
 
+    /// An older engine answers nothing before a version is agreed on.
+    async fn engine(&self) -> Result<Docker> {
+        self.docker.clone().negotiate_version().await.context("ask the Docker engine")
+    }
+
+    /// Notes that every executor has ended well, so that there is nothing to take away.
+    pub fn are_clean(&mut self) {
+        self.is_clean = true;
+    }
+
+    /// Removes every container, and those that the engine was still making for an executor that was killed.
     async fn remove_all(&self) -> Result<()> {
+        let docker = self.engine().await?;
         let force = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        for Container { id, boot: _ } in self.list().await? {
-            let removed = self.docker.remove_container(&id, Some(force.clone())).await;
-            removed.with_context(|| format!("remove {id}"))?;
+        let mut quiet = 0;
+        for _ in 0..LOOKS_MAX {
+            let found = self.list().await?;
+            quiet = if found.is_empty() { quiet + 1 } else { 0 };
+            if quiet == QUIET_LOOKS {
+                return Ok(());
+            }
+            for Container { id, boot: _ } in found {
+                // The engine refuses what it is removing already; the next look will tell.
+                drop(docker.remove_container(&id, Some(force.clone())).await);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        Ok(())
+        bail!("containers of {} are still there", self.mark)
     }
 }
 
@@ -80,12 +107,15 @@ fn container(summary: ContainerSummary) -> Option<Container> {
 impl Drop for Cells {
     /// Takes away what a failed test has left. It runs on a thread of its own, because a runtime cannot wait inside another.
     fn drop(&mut self) {
+        if self.is_clean {
+            return;
+        }
         let (host, mark) = (self.host.clone(), self.mark.clone());
         let sweep = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let docker = Docker::connect_with_unix(&host, ANSWER_SECONDS, API_DEFAULT_VERSION);
             if let (Ok(runtime), Ok(docker)) = (runtime, docker) {
-                let cells = std::mem::ManuallyDrop::new(Self { docker, host, mark });
+                let cells = Self { docker, host, mark, is_clean: true };
                 // What cannot be removed now is removed by the next executor with this mark, or by hand.
                 drop(runtime.block_on(cells.remove_all()));
             }

@@ -325,6 +325,9 @@ impl World {
     async fn end(&mut self) -> Result<()> {
         try_join_all(self.services.values_mut().map(end)).await?;
         self.nothing_left().await?;
+        if self.cells.list().await?.is_empty() {
+            self.cells.are_clean();
+        }
         self.postgres.drop_database().await?;
         self.mongo.drop_database().await
     }

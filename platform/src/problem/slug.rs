@@ -96,7 +96,9 @@ impl Slug {
             Self::Conflict => {
                 ("conflict", StatusCode::CONFLICT, "The present state does not allow this")
             }
-            Self::AlreadyEnded => ("already-ended", StatusCode::CONFLICT, "The submission has ended"),
+            Self::AlreadyEnded => {
+                ("already-ended", StatusCode::CONFLICT, "The submission has ended")
+            }
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => (
                 "unsupported-media-type",
