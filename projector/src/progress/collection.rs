@@ -112,13 +112,14 @@ pub(super) async fn write<T: Guarded>(
     let mut written = Written::All;
     for chunk in replacements.chunks(UPDATES_MAX) {
         let updates = chunk.iter().map(update).collect::<Result<Vec<_>, _>>()?;
-        // One acknowledgement is enough here: the checkpoint waits for all of them, and comes last in the oplog.
+        // On disk before the answer. With less, a server that dies after it and is back before the checkpoint is moved
+        // (the driver sends that again by itself) would keep a checkpoint that is ahead of the documents.
         let answer = database
             .run_command(doc! {
                 "update": T::COLLECTION,
                 "updates": updates,
                 "ordered": false,
-                "writeConcern": {"w": 1},
+                "writeConcern": {"w": "majority", "j": true},
             })
             .await?;
         if outcome(&answer, chunk.len())? == Written::Conflict {

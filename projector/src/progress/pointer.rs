@@ -72,7 +72,7 @@ impl Pointers {
         Ok(done.matched_count == 1)
     }
 
-    /// Moves the checkpoint, durably, and everything written before with it. False when it is not at `at` any more.
+    /// Moves the checkpoint, durably. False when it is not at `at` any more.
     pub(super) async fn commit(&self, at: Position, to: u64) -> Result<bool, ProjectionError> {
         let moved = doc! {"$set": {"sequence": signed(to)?}};
         let done = self.0.update_one(standing(at)?, moved).write_concern(durable()).await?;
@@ -142,7 +142,7 @@ fn signed(value: u64) -> Result<i64, TooLarge> {
     })
 }
 
-/// Waits until it is on the disks of a majority: it and, since the oplog has an order, everything before it.
+/// Waits until it is on the disks of a majority.
 fn durable() -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
 }
