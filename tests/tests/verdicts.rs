@@ -126,7 +126,7 @@ async fn a_warning_of_the_compiler_is_shown_and_stops_nothing() -> Result<()> {
 async fn a_program_that_loops_for_ever_is_stopped_by_its_cpu_time() -> Result<()> {
     play(async |user| {
         let mut body = python("while True: pass");
-        body["limits"] = json!({ "cpu_time_ms": 1_000 });
+        body["limits"] = json!({ "cpu_time_ms": 1_000, "wall_time_ms": 30_000 });
         let view = user.run(&body).await?;
 
         expect(
@@ -145,7 +145,7 @@ async fn a_program_that_loops_for_ever_is_stopped_by_its_cpu_time() -> Result<()
 async fn cpu_time_is_that_of_all_processes_together() -> Result<()> {
     play(async |user| {
         let mut body = python("import os\nos.fork()\nos.fork()\nwhile True: pass");
-        body["limits"] = json!({ "cpu_time_ms": 1_000 });
+        body["limits"] = json!({ "cpu_time_ms": 1_000, "wall_time_ms": 30_000 });
         let view = user.run(&body).await?;
         expect(&view, &json!({ "verdict": "time_limit", "limit": "cpu_time" }))?;
         ensure!(usage(&view)?.0 >= 900.0, "{view}");
@@ -485,7 +485,7 @@ async fn a_case_that_breaks_a_limit_has_its_own_verdict() -> Result<()> {
         let mut body = python("n = int(input())\nwhile n == 2: pass\nassert n != 3\nprint(n)");
         body["cases"] =
             (1..=4).map(|n| json!({ "stdin": n.to_string(), "expected": n.to_string() })).collect();
-        body["limits"] = json!({ "cpu_time_ms": 500 });
+        body["limits"] = json!({ "cpu_time_ms": 500, "wall_time_ms": 30_000 });
         let view = user.run(&body).await?;
         expect(&view, &json!({ "verdict": "time_limit", "limit": "cpu_time" }))?;
         let verdicts: Vec<&Value> = view["cases"]
