@@ -18,10 +18,12 @@ impl Tally {
     /// Takes a line of a runner's output, which counts when it is a closing line.
     pub(super) fn read(&mut self, line: &str) {
         let line = without_colours(line);
-        let line = line.trim();
-        if !(line.starts_with("Summary [") || line.starts_with("test result: ")) {
+        // What is indented is a failed test's own output, shown by nextest, which counts it itself.
+        let counts = line.starts_with("test result: ") || line.trim().starts_with("Summary [");
+        if !counts {
             return;
         }
+        let line = line.trim();
         let words: Vec<&str> = line
             .split(|c: char| c.is_whitespace() || ",;()".contains(c))
             .filter(|word| !word.is_empty())
@@ -125,6 +127,14 @@ mod tests {
         assert_eq!(tally.to_string(), "9 passed, 3 failed, 3 skipped");
         assert!(tally.summaries()[0].starts_with("Summary ["));
         assert!(!tally.is_good());
+    }
+
+    #[test]
+    fn the_output_of_a_failed_test_is_not_counted_again() {
+        let summary = "     Summary [ 1.0s] 2 tests run: 1 passed, 1 failed, 0 skipped";
+        let shown = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured";
+
+        assert_eq!(tally(&[shown, summary]).to_string(), "1 passed, 1 failed, 0 skipped");
     }
 
     #[test]
