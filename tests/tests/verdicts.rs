@@ -95,13 +95,10 @@ async fn a_program_that_does_not_compile_shows_what_the_compiler_said() -> Resul
         let source = "int main() { return undeclared_name; }";
         let view = user.run(&json!({ "language": "cpp", "source": source })).await?;
 
-        expect(&view, &json!({ "verdict": "compile_error", "exit_code": null, "stdout": null }))
-            .or_else(|_| {
-                expect(
-                    &view,
-                    &json!({ "verdict": "compile_error", "exit_code": null, "stdout": "" }),
-                )
-            })?;
+        let nothing_ran =
+            json!({ "verdict": "compile_error", "exit_code": null, "stdout": "", "usage": null });
+        expect(&view, &nothing_ran)?;
+        ensure!(view["compile_usage"]["cpu_ms"].as_f64() > Some(1.0), "{view}");
         ensure!(text(&view, "compile_output")?.contains("undeclared_name"), "{view}");
         ensure!(view["compiled_at"].is_string(), "{view}");
         Ok(())

@@ -52,6 +52,13 @@ pub struct Completed {
     pub timings: Timings,
 }
 
+impl Completed {
+    /// Returns what the program used; nothing where none ran.
+    pub fn program_usage(&self) -> Option<Usage> {
+        self.exit.map(|_| self.usage)
+    }
+}
+
 /// All cases of a submission in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

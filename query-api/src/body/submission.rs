@@ -55,6 +55,7 @@ pub(crate) struct SubmissionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     compile_output_truncated: Option<bool>,
     usage: Option<UsageBody>,
+    compile_usage: Option<UsageBody>,
     cases: Vec<CaseBody>,
     score: Option<ScoreBody>,
     failure: Option<FailureBody>,
@@ -113,7 +114,8 @@ impl From<Resolved> for SubmissionBody {
             compile_output_bytes: compile_output.as_ref().map(|output| output.bytes),
             compile_output_truncated: compile_output.as_ref().map(|output| output.truncated),
             compile_output: compile_output.map(|output| output.text),
-            usage: completed.map(|completed| completed.usage.into()),
+            usage: completed.and_then(Completed::program_usage).map(UsageBody::from),
+            compile_usage: submission.compiled.as_ref().map(|it| it.usage.into()),
             cases: submission.results.iter().map(CaseBody::from).collect(),
             score: completed.and_then(|completed| completed.cases.as_ref()).map(ScoreBody::from),
             failure: failed(&submission).map(FailureBody::from),

@@ -20,7 +20,8 @@ pub const LIST: &str = "
 select
     submission_id, state, verdict, language, language_version, lane, accepted_at, finished_at,
     accepted_sequence, sequence,
-    (outcome #> '{completed,usage}')::text as usage, (outcome #> '{completed,cases}')::text as cases
+    case when outcome #>> '{completed,exit}' is not null then (outcome #> '{completed,usage}')::text end as usage,
+    (outcome #> '{completed,cases}')::text as cases
 from results_submissions
 where principal = $1
   and accepted_sequence < $2

@@ -19,7 +19,7 @@ fn fresh(story: &Story) -> Value {
         "accepted_at": AT, "started_at": null, "compiled_at": null, "cancellation_requested_at": null,
         "finished_at": null, "exit_code": null, "signal": null, "limit": null,
         "stdout": null, "stderr": null, "compile_output": null,
-        "usage": null, "cases": [], "score": null, "failure": null,
+        "usage": null, "compile_usage": null, "cases": [], "score": null, "failure": null,
         "image_digest": null, "isolation": null, "sequence": story.sequence(),
     })
 }
@@ -74,9 +74,21 @@ async fn a_finished_run_tells_outputs_and_usage() {
         "stderr": "", "stderr_bytes": 0, "stderr_truncated": false,
         "compile_output": "warning", "compile_output_bytes": 7, "compile_output_truncated": false,
         "usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "memory_kib": 9000},
+        "compile_usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "memory_kib": 9000},
         "image_digest": "sha256:abc", "isolation": "single-use",
     });
     shows(&app, &story, &but(fresh(&story), &members)).await;
+}
+
+#[tokio::test]
+async fn a_program_that_never_ran_has_used_nothing() {
+    let app = TestApp::new();
+    let mut story = app.story().await;
+    story.start().await;
+    let (verdict, exit) = (Verdict::CompileError, None);
+    story.complete(Completed { verdict, exit, ..completed() }).await;
+    let body = app.get(&path(story.id())).await.body;
+    assert_eq!((&body["verdict"], &body["usage"]), (&json!("compile_error"), &Value::Null));
 }
 
 #[tokio::test]

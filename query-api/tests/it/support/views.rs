@@ -93,7 +93,7 @@ fn summary(known: &Submission) -> Summary {
         lane: known.lane,
         accepted_at: known.accepted_at,
         finished_at: known.finished_at,
-        usage: completed.map(|completed| completed.usage),
+        usage: completed.and_then(|it| it.program_usage()),
         cases: completed.and_then(|completed| completed.cases.clone()),
         accepted_sequence: known.accepted_sequence,
         sequence: known.sequence,
