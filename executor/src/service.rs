@@ -16,7 +16,7 @@ use platform::telemetry::{Metrics, TelemetryError, init_logs};
 use sandbox::languages::Catalog;
 use thiserror::Error;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -38,7 +38,7 @@ const REAP_EVERY: Duration = Duration::from_mins(1);
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long handing back what is not finished may take.
 const HAND_BACK_TIME_MAX: Duration = Duration::from_secs(6);
-/// How long removing all cells may take after that.
+/// How long removing all cells may take after that; longer by what the submissions left of their time.
 const CLEAN_UP_TIME_MAX: Duration = Duration::from_secs(12);
 /// How long the last tasks may take to end.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
@@ -284,6 +284,7 @@ impl Service {
     ) -> Result<(), ServiceError> {
         jobs.close();
         let grace = Duration::from_secs(u64::from(self.config.executor.shutdown_grace_s));
+        let clean_by = Instant::now() + grace + HAND_BACK_TIME_MAX + CLEAN_UP_TIME_MAX;
         info!(submissions = jobs.len(), "finishing");
         if timeout(grace, jobs.wait()).await.is_err() {
             info!(submissions = jobs.len(), "handing back");
@@ -293,7 +294,7 @@ impl Service {
             }
         }
         if let Some(cells) = self.cells.get()
-            && timeout(CLEAN_UP_TIME_MAX, cells.close()).await.is_err()
+            && timeout_at(clean_by, cells.close()).await.is_err()
         {
             warn!("some containers were not removed: another executor will");
         }

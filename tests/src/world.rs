@@ -27,9 +27,6 @@ use crate::tools::Tools;
 /// How long a service may take to finish what it holds.
 const STOP_PATIENCE: Duration = Duration::from_mins(1);
 
-/// What an executor logs that had no time to remove its containers.
-const CONTAINERS_LEFT: &str = "some containers were not removed";
-
 /// What a world is made of.
 #[derive(Clone, Debug)]
 pub struct WorldBuilder {
@@ -325,27 +322,15 @@ impl World {
     async fn end(&mut self) -> Result<()> {
         try_join_all(self.services.values_mut().map(end)).await?;
         self.nothing_left().await?;
-        if self.cells.list().await?.is_empty() {
-            self.cells.are_clean();
-        }
+        self.cells.are_clean();
         self.postgres.drop_database().await?;
         self.mongo.drop_database().await
     }
 
-    /// Checks that executors that were told to end have left no container behind. On a machine that is too busy to remove them
-    /// in time an executor says so, and leaves them to the next one.
+    /// Checks that executors that were told to end have left no container behind.
     pub async fn nothing_left(&self) -> Result<()> {
         let left = self.cells.list().await?;
-        let said = self
-            .services
-            .values()
-            .map(|service| service.process.log())
-            .collect::<Result<Vec<_>>>()?;
-        let told = said.iter().any(|log| log.contains(CONTAINERS_LEFT));
-        ensure!(
-            left.is_empty() || told,
-            "executors left containers behind without a word: {left:?}"
-        );
+        ensure!(left.is_empty(), "executors left containers behind: {left:?}");
         Ok(())
     }
 
