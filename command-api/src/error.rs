@@ -1,6 +1,5 @@
 //! Everything that can go wrong with a request, and what a client is told of it: one exhaustive match.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -8,7 +7,6 @@ use events::{Rejection, State};
 use ledger::{ExecuteError, ObjectError, ReadError};
 use platform::json::Faults;
 use platform::problem::{Problem, Slug};
-use tracing::{error, warn};
 
 /// When a client may try again after a server did not answer.
 const RETRY_SOON: Duration = Duration::from_secs(2);
@@ -61,30 +59,23 @@ impl From<Faults> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (text, source) = (self.to_string(), chain(&self));
-        let problem = self.into_problem();
-        match problem.slug() {
-            Slug::Internal => error!(error = text, error.source = source, "request failed"),
-            Slug::Unavailable => warn!(error = text, error.source = source, "request put off"),
-            _ => {}
-        }
-        problem.into_response()
+        self.problem().report(&self)
     }
 }
 
 impl ApiError {
-    fn into_problem(self) -> Problem {
+    fn problem(&self) -> Problem {
         match self {
-            Self::Refused(problem) => problem,
-            Self::Invalid(faults) => Problem::invalid(faults.into_list()),
+            Self::Refused(problem) => problem.clone(),
+            Self::Invalid(faults) => Problem::invalid(faults.clone().into_list()),
             Self::KeyReused => Problem::idempotency_key_reused(),
             Self::NotFound => Problem::not_found("there is no such submission, or it is not yours"),
             Self::Closed | Self::Objects(ObjectError::Full(_)) => full(),
             Self::Starting => Problem::unavailable("the service is starting", RETRY_SOON),
             Self::Objects(ObjectError::Unavailable(_)) => away(),
             Self::Objects(ObjectError::Absent(_) | ObjectError::Corrupt(_)) => Problem::internal(),
-            Self::Execute(error) => of_execute(&error),
-            Self::Read(error) => of_read(&error),
+            Self::Execute(error) => of_execute(error),
+            Self::Read(error) => of_read(error),
         }
     }
 }
@@ -145,9 +136,4 @@ fn full() -> Problem {
 
 fn away() -> Problem {
     Problem::unavailable("the ledger does not answer; try the same request again", RETRY_SOON)
-}
-
-fn chain(error: &dyn StdError) -> String {
-    let sources = std::iter::successors(error.source(), |error| StdError::source(*error));
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -12,7 +12,7 @@ use platform::http::health::{self, Checks};
 use platform::ids::{IdSource, RandomIds};
 use platform::json::BodyLimit;
 use platform::shutdown::{Shutdown, ShutdownError};
-use platform::telemetry::{Metrics, TelemetryError};
+use platform::telemetry::{Metrics, TelemetryError, init_logs};
 use sandbox::languages::Catalog;
 use tokio::task::JoinError;
 use tracing::{error, info, warn};
@@ -34,7 +34,7 @@ pub enum ServiceError {
     /// Signals or the address cannot be had.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// Metrics cannot be recorded.
+    /// Logs or metrics cannot be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     /// The address of NATS cannot be used.
@@ -53,6 +53,7 @@ pub enum ServiceError {
 
 /// Runs the service until it is told to stop.
 pub async fn run(config: Config) -> Result<(), ServiceError> {
+    init_logs(&config.log)?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let recorder = Metrics::install(&shutdown)?;

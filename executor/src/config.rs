@@ -5,12 +5,13 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use events::{Digest, ExecutorName, Lane, PoolName};
-use platform::config::{ConfigError, HttpConfig, LogConfig, NatsConfig, ServiceArgs};
+use platform::config::{HttpConfig, LogConfig, NatsConfig};
 use serde::Deserialize;
 
 use crate::cells::policy::Allowance;
 
-const DEFAULTS: &str = include_str!("defaults.toml");
+/// The embedded defaults.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 /// Everything that an operator can set.
 #[derive(Clone, Debug, Deserialize)]
@@ -177,11 +178,6 @@ pub struct PoolSize {
 }
 
 impl Config {
-    /// Loads the configuration from its layers.
-    pub fn load(args: &ServiceArgs) -> Result<Self, ConfigError> {
-        args.load(DEFAULTS)
-    }
-
     /// Returns the mark of this installation's containers: the configured one, or one made of the ledger's address.
     pub fn host_label(&self) -> String {
         let derived =
@@ -237,7 +233,7 @@ pub fn processors() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use platform::config::load_from;
+    use platform::config::{ConfigError, load_from};
 
     use super::*;
 

@@ -1,11 +1,10 @@
-//! The executor's program: arguments and configuration, then the service.
+//! `executor`: takes submissions from the ledger, runs them in sandboxes and records what came of them.
 
-use anyhow::Context;
 use clap::Parser;
-use executor::config::Config;
+use executor::config::DEFAULTS;
 use platform::config::ServiceArgs;
 
-/// Takes submissions from the ledger, runs them in sandboxes and records what came of them.
+/// Takes submissions from the ledger, runs them in sandboxes and records what came of them
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
@@ -15,10 +14,6 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    let config = Config::load(&args.service).context("the configuration is not valid")?;
-    if args.service.check_config {
-        return Ok(());
-    }
-    executor::service::run(config).await.context("the executor failed")
+    let Some(config) = Args::parse().service.load(DEFAULTS)? else { return Ok(()) };
+    Ok(executor::service::run(config).await?)
 }

@@ -60,6 +60,8 @@ struct State {
     last_sequence: u64,
     bytes: u64,
     mishaps: VecDeque<Mishap>,
+    away: bool,
+    reads: u64,
 }
 
 impl MemoryStore {
@@ -91,6 +93,16 @@ impl MemoryStore {
         self.state().mishaps.extend(mishaps);
     }
 
+    /// Answers nothing until it is told to come back.
+    pub fn go_away(&self, away: bool) {
+        self.state().away = away;
+    }
+
+    /// Returns how often it was asked for a message.
+    pub fn reads(&self) -> u64 {
+        self.state().reads
+    }
+
     /// Removes a message, as nobody may: for tests of those who must notice.
     pub fn remove(&self, sequence: u64) {
         self.state().messages.remove(&sequence);
@@ -112,6 +124,14 @@ impl MemoryStore {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a read, and lets it see the stream.
+    fn read(&self) -> Result<MutexGuard<'_, State>, Fault> {
+        let mut state = self.state();
+        state.reads += 1;
+        state.is_there()?;
+        Ok(state)
     }
 
     /// Runs the checks in the order of the kind of stream that this one stands for.
@@ -159,6 +179,10 @@ impl MemoryStore {
 }
 
 impl State {
+    fn is_there(&self) -> Result<(), Fault> {
+        if self.away { Err("it is away".into()) } else { Ok(()) }
+    }
+
     fn store(&mut self, mut message: Message) -> u64 {
         self.last_sequence += 1;
         message.sequence = self.last_sequence;
@@ -211,7 +235,11 @@ fn matches(filter: &str, subject: &str) -> bool {
 #[async_trait]
 impl EventStore for MemoryStore {
     async fn publish(&self, publication: &Publication) -> Result<Ack, PublishError> {
-        let mishap = self.state().mishaps.pop_front();
+        let mishap = {
+            let mut state = self.state();
+            state.is_there().map_err(PublishError::Unknown)?;
+            state.mishaps.pop_front()
+        };
         match mishap {
             None => self.offer(publication),
             Some(Mishap::AnswerLost) => {
@@ -226,19 +254,19 @@ impl EventStore for MemoryStore {
     }
 
     async fn last(&self, filter: &str) -> Result<Option<Message>, Fault> {
-        Ok(self.state().last(filter))
+        Ok(self.read()?.last(filter))
     }
 
     async fn next(&self, subject: &str, from: u64) -> Result<Option<Message>, Fault> {
-        Ok(self.state().next(subject, from))
+        Ok(self.read()?.next(subject, from))
     }
 
     async fn get(&self, sequence: u64) -> Result<Option<Message>, Fault> {
-        Ok(self.state().messages.get(&sequence).cloned())
+        Ok(self.read()?.messages.get(&sequence).cloned())
     }
 
     async fn usage(&self) -> Result<Usage, Fault> {
-        let state = self.state();
+        let state = self.read()?;
         let first = state.messages.first_key_value().map(|(first, _)| *first);
         Ok(Usage {
             bytes: state.bytes,

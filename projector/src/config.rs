@@ -1,12 +1,10 @@
 //! The projector's configuration: sections that it shares with other services, and nothing of its own.
 
-use platform::config::{
-    ConfigError, HttpConfig, LogConfig, MongoConfig, NatsConfig, PostgresConfig, ServiceArgs,
-};
+use platform::config::{HttpConfig, LogConfig, MongoConfig, NatsConfig, PostgresConfig};
 use serde::Deserialize;
 
-/// The built-in defaults.
-const DEFAULTS: &str = include_str!("../defaults.toml");
+/// The embedded defaults.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 /// What can be configured.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,13 +20,6 @@ pub struct Config {
     pub mongo: MongoConfig,
     /// What is logged.
     pub log: LogConfig,
-}
-
-impl Config {
-    /// Loads the configuration.
-    pub fn load(args: &ServiceArgs) -> Result<Self, ConfigError> {
-        args.load(DEFAULTS)
-    }
 }
 
 #[cfg(test)]

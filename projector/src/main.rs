@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use platform::config::ServiceArgs;
 use platform::telemetry::init_logs;
-use projector::config::Config;
+use projector::config::{Config, DEFAULTS};
 use projector::progress_line::ProgressLine;
 use projector::projection::Projection;
 use projector::rebuild::rebuild;
@@ -62,10 +62,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let command = arguments.command.unwrap_or(Command::Serve(arguments.service));
     let (Command::Serve(service) | Command::Migrate(service) | Command::Rebuild { service, .. }) =
         &command;
-    let config = Config::load(service).context("the configuration is not valid")?;
-    if service.check_config {
-        return Ok(());
-    }
+    let Some(config) = service.load::<Config>(DEFAULTS)? else { return Ok(()) };
     init_logs(&config.log)?;
     match command {
         Command::Serve(_) => Ok(serve(&config).await?),

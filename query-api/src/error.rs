@@ -1,12 +1,10 @@
 //! Everything that can go wrong with a request, and what a client is told of it: one exhaustive match.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use ledger::{ObjectError, ReadError};
-use platform::problem::{Problem, Slug};
-use tracing::{error, warn};
+use platform::problem::Problem;
 
 use crate::progress::ProgressError;
 use crate::results::ViewError;
@@ -53,23 +51,16 @@ impl From<Problem> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (text, source) = (self.to_string(), chain(&self));
-        let problem = self.into_problem();
-        match problem.slug() {
-            Slug::Internal => error!(error = text, error.source = source, "request failed"),
-            Slug::Unavailable => warn!(error = text, error.source = source, "request put off"),
-            _ => {}
-        }
-        problem.into_response()
+        self.problem().report(&self)
     }
 }
 
 impl ApiError {
-    fn into_problem(self) -> Problem {
+    fn problem(&self) -> Problem {
         match self {
-            Self::Refused(problem) => problem,
+            Self::Refused(problem) => problem.clone(),
             Self::NotFound => Problem::not_found("there is no such submission, or it is not yours"),
-            Self::Ledger(error) => of_ledger(&error),
+            Self::Ledger(error) => of_ledger(error),
             Self::Results(ViewError::Away(_)) => away("the results view does not answer"),
             Self::Progress(ProgressError::Away(_)) => away("the progress view does not answer"),
             Self::Output(ObjectError::Unavailable(_)) => {
@@ -97,9 +88,4 @@ fn of_ledger(error: &ReadError) -> Problem {
 
 fn away(detail: &'static str) -> Problem {
     Problem::unavailable(detail, RETRY_SOON)
-}
-
-fn chain(error: &dyn StdError) -> String {
-    let sources = std::iter::successors(error.source(), |error| StdError::source(*error));
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

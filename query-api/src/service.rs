@@ -9,7 +9,7 @@ use platform::auth::Verifier;
 use platform::clock::{Clock, SystemClock};
 use platform::config::ExposeSecret;
 use platform::shutdown::{Shutdown, ShutdownError};
-use platform::telemetry::{Metrics, TelemetryError};
+use platform::telemetry::{Metrics, TelemetryError, init_logs};
 use sandbox::languages::Catalog;
 use tracing::info;
 
@@ -30,7 +30,7 @@ pub enum ServiceError {
     /// Signals or the address cannot be had.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// Metrics cannot be recorded.
+    /// Logs or metrics cannot be set up.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     /// The address of NATS cannot be used.
@@ -49,6 +49,7 @@ pub enum ServiceError {
 
 /// Runs the service until it is told to stop.
 pub async fn run(config: Config) -> Result<(), ServiceError> {
+    init_logs(&config.log)?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
     let recorder = Metrics::install(&shutdown)?;

@@ -5,6 +5,7 @@ mod env;
 mod error;
 mod sections;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -37,9 +38,16 @@ pub struct ServiceArgs {
 }
 
 impl ServiceArgs {
-    /// Loads a service's configuration from its defaults, the file named by `--config` and the environment.
-    pub fn load<T: DeserializeOwned>(&self, defaults: &str) -> Result<T, ConfigError> {
-        load(defaults, self.config.as_deref())
+    /// Loads a service's configuration from its defaults, the file named by `--config` and the environment. `None` when
+    /// `--check-config` asks no more than whether it is valid: it is, and that has been said.
+    pub fn load<T: DeserializeOwned>(&self, defaults: &str) -> Result<Option<T>, ConfigError> {
+        let config = load(defaults, self.config.as_deref())?;
+        if self.check_config {
+            // When standard output is closed there is nobody to tell.
+            let _unheard = writeln!(std::io::stdout().lock(), "the configuration is valid");
+            return Ok(None);
+        }
+        Ok(Some(config))
     }
 }
 

@@ -4,6 +4,7 @@
 mod slug;
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,6 +12,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTI
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tracing::{error, warn};
 
 pub use self::slug::Slug;
 
@@ -168,6 +170,24 @@ impl Problem {
     /// Returns the faults of single fields.
     pub fn errors(&self) -> &[FieldFault] {
         &self.0.errors
+    }
+
+    /// Answers with this, the form in which a client is told of `error`, and logs what it is not told: the chain of our own
+    /// mistakes as errors, of what was away or full as warnings.
+    pub fn report(self, error: &dyn StdError) -> Response {
+        let sources = std::iter::successors(error.source(), |error| StdError::source(*error));
+        let chain = sources.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        match self.slug().status() {
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                error!(error = %error, error.source = chain, "request failed");
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                warn!(error = %error, error.source = chain, "request put off");
+            }
+            // The line of the request itself says enough.
+            _ => {}
+        }
+        self.into_response()
     }
 
     fn to_body(&self) -> Vec<u8> {

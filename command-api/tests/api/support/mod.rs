@@ -2,7 +2,6 @@
 
 mod answer;
 mod bus;
-mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +28,6 @@ use tower::ServiceExt;
 
 pub(crate) use self::answer::Answer;
 pub(crate) use self::bus::FakeBus;
-pub(crate) use self::store::FaultyStore;
 
 /// 2027-01-15T08:00:00Z.
 const NOW: i64 = 1_800_000_000;
@@ -41,7 +39,7 @@ pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
 pub(crate) struct TestApp {
     router: Router,
     pub(crate) ledger: Ledger,
-    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) store: Arc<MemoryStore>,
     pub(crate) bus: Arc<FakeBus>,
     pub(crate) admission: Arc<Admission>,
 }
@@ -62,10 +60,9 @@ impl TestApp {
         let clock = Arc::new(ManualClock::at(now));
         let stamp = Arc::clone(&clock);
         let stamp: ledger::Clock = Arc::new(move || stamp.now());
-        let memory = MemoryStore::new(Arc::clone(&stamp));
-        memory.arrange(mishaps.iter().copied());
-        let store = Arc::new(FaultyStore::over(memory));
-        let ledger = Ledger::new(Arc::<FaultyStore>::clone(&store), stamp)
+        let store = Arc::new(MemoryStore::new(Arc::clone(&stamp)));
+        store.arrange(mishaps.iter().copied());
+        let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), stamp)
             .with_deadline(Duration::from_secs(2));
         let (bus, admission) = (Arc::new(FakeBus::default()), Arc::new(Admission::default()));
         let app = App::from(Parts {

@@ -1,7 +1,6 @@
 //! `TestApp`: the routes over a ledger in memory, views in memory and a clock that stands still.
 
 mod answer;
-mod ledger;
 pub(crate) mod servers;
 mod story;
 mod views;
@@ -9,8 +8,6 @@ mod views;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use ::ledger::memory::MemoryStore;
-use ::ledger::{Ledger, ObjectError};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -18,6 +15,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, Request};
 use events::content::ObjectRef;
 use events::{ObjectBucket, SubmissionId};
+use ledger::memory::MemoryStore;
+use ledger::{Ledger, ObjectError};
 use platform::auth::{Claims, Verifier, mint};
 use platform::clock::{Clock, ManualClock};
 use platform::config::{AuthConfig, TokenSecret};
@@ -30,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) use self::answer::Answer;
-pub(crate) use self::ledger::SwitchedStore;
 pub(crate) use self::story::{Story, accepted, case_result, completed, judged, text, with_cases};
 pub(crate) use self::views::{FakeProgress, FakeResults};
 
@@ -42,7 +40,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) struct TestApp {
     router: Router,
     pub(crate) ledger: Ledger,
-    pub(crate) store: Arc<SwitchedStore>,
+    pub(crate) store: Arc<MemoryStore>,
     pub(crate) results: Arc<FakeResults>,
     pub(crate) progress: Arc<FakeProgress>,
     pub(crate) outputs: Arc<FakeOutputs>,
@@ -56,9 +54,9 @@ impl TestApp {
         let now = chrono::DateTime::from_timestamp(NOW, 123_456_789).unwrap();
         let clock = Arc::new(ManualClock::at(now));
         let stamp = Arc::clone(&clock);
-        let stamp: ::ledger::Clock = Arc::new(move || stamp.now());
-        let store = Arc::new(SwitchedStore::over(MemoryStore::new(Arc::clone(&stamp))));
-        let ledger = Ledger::new(Arc::<SwitchedStore>::clone(&store), stamp);
+        let stamp: ledger::Clock = Arc::new(move || stamp.now());
+        let store = Arc::new(MemoryStore::new(Arc::clone(&stamp)));
+        let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), stamp);
         let results = Arc::new(FakeResults::default());
         let progress = Arc::new(FakeProgress::default());
         let outputs = Arc::new(FakeOutputs::default());
