@@ -1,5 +1,7 @@
 //! What a projection is to the code that runs or rebuilds it: a place in the ledger, and a way to move it forward.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::batch::Batch;
@@ -9,6 +11,10 @@ use crate::error::ProjectionError;
 pub const BATCH_EVENTS_MAX: usize = 500;
 /// How many bytes of payload are folded in one step: the bound on memory, since one event may be a megabyte.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How long the running service waits for more to fold in one step: each step costs transactions in two stores, and all events
+/// of a short program come within this time.
+pub const BATCH_TIME_MAX: Duration = Duration::from_millis(50);
 
 /// Where one generation of a projection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

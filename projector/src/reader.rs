@@ -1,9 +1,12 @@
-//! The ledger as batches of what is ready. Nothing waits for more to come, so that a lone event is folded at once.
+//! The ledger as batches of what is ready, or comes within a short time.
 
+use std::time::Duration;
+
+use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
 use ledger::{FollowError, Ledger, Stored};
 use tokio::task::unconstrained;
+use tokio::time::{Instant, timeout_at};
 
 use crate::batch::{Batch, BatchError};
 
@@ -14,6 +17,8 @@ pub struct BatchLimits {
     pub events_max: usize,
     /// In bytes of payload. One event may go over it.
     pub bytes_max: usize,
+    /// How long the first event waits for others.
+    pub time_max: Duration,
 }
 
 /// Reads the ledger from some event on.
@@ -43,26 +48,28 @@ impl Reader {
         Self { events: ledger.follow(sequence + 1), limits, failed: None }
     }
 
-    /// Waits for the next event, and takes what is ready behind it. Nothing is lost when this is dropped while it waits.
+    /// Waits for the next event, and takes what comes behind it. Once this was dropped while it waited there is nothing to be read
+    /// here any more: what it had taken is lost.
     pub async fn next(&mut self) -> Result<Batch, ReaderError> {
         if let Some(error) = self.failed.take() {
             return Err(error.into());
         }
         let first = self.events.next().await.ok_or(ReaderError::Ended)??;
+        let until = Instant::now() + self.limits.time_max;
         let mut bytes = first.payload.len();
         let mut events = vec![first.recorded];
         while events.len() < self.limits.events_max && bytes < self.limits.bytes_max {
-            let Some(next) = self.ready() else { break };
+            let Some(next) = self.more(until).await else { break };
             bytes += next.payload.len();
             events.push(next.recorded);
         }
         Ok(Batch::new(events)?)
     }
 
-    /// Takes an event that is there already. A failure is kept for later: what came before it is good.
-    fn ready(&mut self) -> Option<Stored> {
+    /// Takes an event that is there by then. A failure is kept for later: what came before it is good.
+    async fn more(&mut self, until: Instant) -> Option<Stored> {
         // Unconstrained, since the runtime's budget would end every batch after some hundred events.
-        match unconstrained(self.events.next()).now_or_never()?? {
+        match unconstrained(timeout_at(until, self.events.next())).await.ok()?? {
             Ok(stored) => Some(stored),
             Err(error) => {
                 self.failed = Some(error);

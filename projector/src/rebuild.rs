@@ -10,7 +10,8 @@ use crate::projection::{Hold, Position, Projection, Switch};
 use crate::reader::{BatchLimits, Reader, ReaderError};
 
 /// Larger batches than the running service takes: nobody waits for a single event here.
-const LIMITS: BatchLimits = BatchLimits { events_max: 2_000, bytes_max: 16 * 1024 * 1024 };
+const LIMITS: BatchLimits =
+    BatchLimits { events_max: 2_000, bytes_max: 16 * 1024 * 1024, time_max: Duration::ZERO };
 /// How long the live generation may be held to draw level with it, before it is let go on.
 const LEVEL_TIME_MAX: Duration = Duration::from_secs(3);
 

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use crate::batch::Batch;
 use crate::error::ProjectionError;
 use crate::metrics;
-use crate::projection::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Position, Projection};
+use crate::projection::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_TIME_MAX, Position, Projection};
 use crate::reader::{BatchLimits, Reader, ReaderError};
 use crate::status::Status;
 
@@ -30,8 +30,11 @@ const WAIT_HELD: Duration = Duration::from_millis(10);
 /// How long one batch may take. A store that is silent for longer is as good as away.
 const FOLD_TIME_MAX: Duration = Duration::from_mins(1);
 
-const LIMITS: BatchLimits =
-    BatchLimits { events_max: BATCH_EVENTS_MAX, bytes_max: BATCH_BYTES_MAX };
+const LIMITS: BatchLimits = BatchLimits {
+    events_max: BATCH_EVENTS_MAX,
+    bytes_max: BATCH_BYTES_MAX,
+    time_max: BATCH_TIME_MAX,
+};
 
 /// Runs one projection.
 pub struct Runner {

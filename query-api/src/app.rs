@@ -22,7 +22,7 @@ use crate::outputs::{Outputs, resolve};
 use crate::progress::{Progress, ProgressView};
 use crate::results::{ListQuery, ResultsView, Summary};
 
-/// How often one who waits looks into the ledger while changes are announced: a guard against a projector that is down.
+/// How often one who waits looks into the ledger while changes are announced: a guard against an announcement that is lost.
 const LOOK_WHEN_FED: Duration = Duration::from_secs(2);
 /// How often one who waits looks into the ledger while nobody announces changes.
 const LOOK_WHEN_UNFED: Duration = Duration::from_millis(500);
@@ -141,19 +141,15 @@ impl App {
         let deadline = Instant::now() + time;
         let mut known = first;
         loop {
-            let (state, id) = (known.state, known.id);
+            let state = known.state;
             let look_at = (Instant::now() + self.pause()).min(deadline);
-            let woken = tokio::select! {
-                () = waiter.changed() => true,
-                () = tokio::time::sleep_until(look_at) => false,
+            tokio::select! {
+                () = waiter.changed() => {}
+                () = tokio::time::sleep_until(look_at) => {}
                 () = self.0.parts.stop.cancelled() => return known,
-            };
-            let read = if woken {
-                self.0.current.read(id, known.sequence).await
-            } else {
-                self.0.current.read_from_ledger(id).await
-            };
-            match read {
+            }
+            // Not from the view, which hears of a change no sooner than whoever woke us.
+            match self.0.current.read_from_ledger(known.id).await {
                 Ok(now) => known = now.unwrap_or(known),
                 Err(error) => {
                     warn!(error = &error as &dyn std::error::Error, "cannot look while waiting");

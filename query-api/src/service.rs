@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ledger::{ConnectError, Connection};
+use ledger::{ConnectError, Connection, Ledger};
 use platform::auth::Verifier;
 use platform::clock::{Clock, SystemClock};
 use platform::config::ExposeSecret;
@@ -14,7 +14,7 @@ use sandbox::languages::Catalog;
 use tracing::info;
 
 use crate::app::{App, Parts};
-use crate::changes::{Listener, Waiters};
+use crate::changes::{Feed, Waiters};
 use crate::config::Config;
 use crate::health::Stores;
 use crate::progress::mongo::MongoProgress;
@@ -57,8 +57,8 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     metrics::describe();
     let stores = open(&config).await?;
     let waiters = Arc::new(Waiters::default());
-    let listener = Listener::new(config.postgres.url.expose_secret(), Arc::clone(&waiters))?;
-    shutdown.spawn_vital("listener", listener.listen(shutdown.token()));
+    let feed = Feed::new(ledger(&stores), Arc::clone(&waiters));
+    shutdown.spawn_vital("feed", feed.run(shutdown.token()));
     let app = app(&config, &stores, waiters, &shutdown);
     let socket = platform::http::bind(config.http.listen).await?;
     info!(http.listen = %config.http.listen, "listening");
@@ -79,9 +79,13 @@ async fn open(config: &Config) -> Result<Stores, ServiceError> {
     })
 }
 
+fn ledger(stores: &Stores) -> Ledger {
+    stores.connection.ledger(Arc::new(|| SystemClock.now()))
+}
+
 fn app(config: &Config, stores: &Stores, waiters: Arc<Waiters>, shutdown: &Shutdown) -> App {
     App::from(Parts {
-        ledger: stores.connection.ledger(Arc::new(|| SystemClock.now())),
+        ledger: ledger(stores),
         results: Arc::clone(&stores.results),
         progress: Arc::clone(&stores.progress),
         outputs: Arc::new(stores.connection.objects()),

@@ -10,4 +10,4 @@ mod write;
 
 pub use changes::{Changes, States, fold};
 pub use rows::{AttemptRow, CaseRow, SubmissionRow};
-pub use store::{RESULTS_CHANGED, ResultsStore};
+pub use store::ResultsStore;

@@ -1,4 +1,4 @@
-//! The store of `results`: one transaction for each batch, which holds the rows, the checkpoint and the notification.
+//! The store of `results`: one transaction for each batch, which holds the rows and the checkpoint.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use events::SubmissionId;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-use super::changes::{Changes, States, fold};
+use super::changes::{Changes, fold};
 use super::memory::Memory;
 use super::{generations, read, write};
 use crate::batch::Batch;
@@ -18,12 +18,6 @@ use crate::projection::{Hold, Position, Projection};
 
 /// The name of the projection in the store's own tables. The statements below spell it out.
 const NAME: &str = "results";
-/// The channel that tells which submissions have changed: their ids, separated by commas.
-pub const RESULTS_CHANGED: &str = "results_changed";
-/// The longest payload of a notification, in bytes (the server's limit is 8000 and excludes its end).
-const NOTIFICATION_BYTES_MAX: usize = 7_999;
-/// A hyphenated id and the comma after it, in bytes.
-const NOTIFIED_ID_BYTES: usize = 37;
 /// More connections only hurt on the machines that this runs on (reference/store-limits.md §7).
 const CONNECTIONS_MAX: u32 = 4;
 /// How long to wait for a connection.
@@ -54,11 +48,6 @@ const LOCK_BUILDING: &str = "
 
 const MOVE: &str = "
     update checkpoints set sequence = $2 where projection_name = 'results' and generation = $1";
-
-const MOVE_AND_NOTIFY: &str = "
-    with moved as (
-        update checkpoints set sequence = $2 where projection_name = 'results' and generation = $1)
-    select pg_notify('results_changed', payload) from unnest($3::text[]) as payload";
 
 /// The projection `results` on PostgreSQL.
 #[derive(Clone, Debug)]
@@ -113,7 +102,7 @@ impl ResultsStore {
         known.extend(read::states(&mut transaction, at.generation, &unknown).await?);
         let after = fold(&known, batch);
         write::all(&mut transaction, at.generation, &Changes::between(&known, &after)).await?;
-        advance(&mut transaction, audience, next, &after).await?;
+        advance(&mut transaction, next).await?;
         transaction.commit().await?;
         known.extend(after);
         self.memory.keep(next, known);
@@ -200,57 +189,13 @@ async fn lock(
     if stands == Some(at.sequence) { Ok(()) } else { Err(ProjectionError::Moved) }
 }
 
-async fn advance(
-    connection: &mut PgConnection,
-    audience: Audience,
-    to: Position,
-    changed: &States,
-) -> Result<(), ProjectionError> {
+async fn advance(connection: &mut PgConnection, to: Position) -> Result<(), ProjectionError> {
     let sequence = i64::try_from(to.sequence).map_err(|_too_large| crate::error::TooLarge {
         table: "checkpoints",
         column: "sequence",
         key: NAME.to_owned(),
         value: to.sequence,
     })?;
-    match audience {
-        Audience::Readers => sqlx::query(MOVE_AND_NOTIFY)
-            .bind(to.generation)
-            .bind(sequence)
-            .bind(notifications(changed.keys().copied())),
-        Audience::Nobody => sqlx::query(MOVE).bind(to.generation).bind(sequence),
-    }
-    .execute(connection)
-    .await?;
+    sqlx::query(MOVE).bind(to.generation).bind(sequence).execute(connection).await?;
     Ok(())
-}
-
-/// Spells the ids of changed submissions in as few notifications as they fit into.
-fn notifications(ids: impl Iterator<Item = SubmissionId>) -> Vec<String> {
-    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
-    ids.chunks(NOTIFICATION_BYTES_MAX / NOTIFIED_ID_BYTES).map(|chunk| chunk.join(",")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use uuid::Uuid;
-
-    #[test]
-    fn notifications_name_every_id_once_and_stay_within_the_servers_limit() {
-        let ids: Vec<SubmissionId> =
-            (0..1_000).map(|n| SubmissionId::new(Uuid::from_u128(n))).collect();
-        let payloads = notifications(ids.iter().copied());
-        assert!(payloads.iter().all(|payload| payload.len() <= NOTIFICATION_BYTES_MAX));
-        let named: Vec<SubmissionId> = payloads
-            .iter()
-            .flat_map(|payload| payload.split(','))
-            .map(|id| id.parse().unwrap())
-            .collect();
-        assert_eq!(named, ids);
-    }
-
-    #[test]
-    fn nothing_changed_is_no_notification() {
-        assert!(notifications(std::iter::empty()).is_empty());
-    }
 }

@@ -3,6 +3,8 @@
 
 // Each module says that it is a test, so that clippy lets its helpers unwrap.
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod mongo;
 #[cfg(test)]
 mod postgres;

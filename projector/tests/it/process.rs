@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use events::Recorded;
 use futures::StreamExt as _;
-use projector::progress::{Views, derive, view};
 use tokio::process::Child;
 
-use crate::support::history::{assert_same, batch, record, replay};
+use crate::support::history::record;
 use crate::support::process::World;
 use crate::support::scripted::scramble;
+use crate::support::view::View as _;
 
 /// What the ledger says, read back from it.
 async fn replayed(world: &World, count: usize) -> Vec<Recorded> {
@@ -20,12 +20,8 @@ async fn replayed(world: &World, count: usize) -> Vec<Recorded> {
 /// Compares both views with the fold of the ledger, row by row and document by document.
 async fn assert_views_are_the_fold(world: &World, count: usize) {
     let history = replayed(world, count).await;
-    assert_same(&world.results.everything().await, &replay(&history));
-    let derived = derive(0, &std::collections::BTreeMap::new(), &batch(&history));
-    let Views { progress, solved } = view(0, Views::default(), &derived.facts);
-    let visible = world.progress.visible().await;
-    assert_eq!(visible.progress, progress);
-    assert_eq!(visible.solved, solved);
+    world.results.assert_is_fold_of(&history).await;
+    world.progress.assert_is_fold_of(&history).await;
 }
 
 async fn terminate(mut service: Child) {
@@ -71,7 +67,7 @@ async fn a_rebuild_beside_the_running_service_ends_with_the_fold_of_the_ledger()
     let ((), _last) = tokio::join!(rebuilds, world.append(during));
     world.views_reach(500).await;
     assert_views_are_the_fold(&world, 500).await;
-    assert_eq!(world.results.rows(1).await, 0);
+    assert_eq!(world.results.count(1).await, 0);
     terminate(service).await;
     world.remove().await;
 }

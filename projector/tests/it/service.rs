@@ -13,10 +13,11 @@ use projector::results::ResultsStore;
 use projector::serve::start;
 use projector::status::{Phase, Status};
 
-use crate::support::history::{Kind, assert_same, id, record, replay, step, subject};
+use crate::support::history::{Kind, id, record, step, subject};
 use crate::support::memory::Memory;
 use crate::support::proxy::Proxy;
 use crate::support::scripted::scramble;
+use crate::support::view::View;
 use crate::support::{mongo, postgres};
 
 /// How long anything may take here before the test has failed.
@@ -38,7 +39,7 @@ async fn it_catches_up_and_then_follows_event_by_event() {
     let database = postgres::Database::fresh().await;
     let history = record(&scramble(700));
     let memory = Memory::of(&history[..650]);
-    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
     soon(status.reached(650)).await;
     for recorded in &history[650..] {
         memory.append(std::slice::from_ref(recorded));
@@ -46,18 +47,19 @@ async fn it_catches_up_and_then_follows_event_by_event() {
     }
     assert_eq!(status.phase(), Phase::Following);
     shutdown.finish(PATIENCE).await.unwrap();
-    assert_same(&database.everything().await, &replay(&memory.replay().await));
+    database.assert_is_fold_of(&memory.replay().await).await;
     database.remove().await;
 }
 
-#[tokio::test]
-async fn a_postgres_that_comes_and_goes_is_waited_for_and_nothing_is_missing() {
-    let database = postgres::Database::fresh().await;
-    let proxy = Proxy::closed(postgres::address()).await;
+async fn a_store_that_comes_and_goes_is_waited_for_and_nothing_is_missing<V: View>()
+where
+    V::Store: 'static,
+{
+    let view = V::fresh().await;
+    let proxy = Proxy::closed(V::address()).await;
     let history = record(&scramble(300));
     let memory = Memory::of(&history[..100]);
-    let store = ResultsStore::connect_lazy(&database.url_by(proxy.address)).unwrap();
-    let (status, shutdown) = run(&memory.ledger, store);
+    let (status, shutdown) = run(&memory.ledger, view.store_by(proxy.address).await);
     soon(status.stopped()).await;
     proxy.open();
     soon(status.reached(100)).await;
@@ -67,39 +69,24 @@ async fn a_postgres_that_comes_and_goes_is_waited_for_and_nothing_is_missing() {
     proxy.open();
     soon(status.reached(300)).await;
     shutdown.finish(PATIENCE).await.unwrap();
-    assert_same(&database.everything().await, &replay(&memory.replay().await));
-    database.remove().await;
+    view.assert_is_fold_of(&memory.replay().await).await;
+    view.remove().await;
+}
+
+#[tokio::test]
+async fn a_postgres_that_comes_and_goes_is_waited_for_and_nothing_is_missing() {
+    a_store_that_comes_and_goes_is_waited_for_and_nothing_is_missing::<postgres::Database>().await;
 }
 
 #[tokio::test]
 async fn a_mongodb_that_comes_and_goes_is_waited_for_and_nothing_is_missing() {
-    let database = mongo::Database::fresh().await;
-    let proxy = Proxy::closed(mongo::address()).await;
-    let history = record(&scramble(200));
-    let memory = Memory::of(&history[..100]);
-    let (status, shutdown) = run(&memory.ledger, database.store_by(proxy.address).await);
-    soon(status.stopped()).await;
-    proxy.open();
-    soon(status.reached(100)).await;
-    proxy.close();
-    memory.append(&history[100..]);
-    soon(status.stopped()).await;
-    proxy.open();
-    soon(status.reached(200)).await;
-    shutdown.finish(PATIENCE).await.unwrap();
-    let undisturbed = mongo::Database::fresh().await;
-    let (status, shutdown) = run(&memory.ledger, undisturbed.another_store().await);
-    soon(status.reached(200)).await;
-    shutdown.finish(PATIENCE).await.unwrap();
-    assert_eq!(database.visible().await, undisturbed.visible().await);
-    undisturbed.remove().await;
-    database.remove().await;
+    a_store_that_comes_and_goes_is_waited_for_and_nothing_is_missing::<mongo::Database>().await;
 }
 
 #[tokio::test]
 async fn one_projection_without_its_store_does_not_stop_the_other() {
     let database = mongo::Database::fresh().await;
-    let proxy = Proxy::closed(postgres::address()).await;
+    let proxy = Proxy::closed(postgres::Database::address()).await;
     let nowhere = format!("postgres://nobody@{}/nothing", proxy.address);
     let memory = Memory::of(&record(&scramble(100)));
     let shutdown = Shutdown::new();
@@ -124,7 +111,7 @@ async fn an_event_in_an_unknown_form_stops_the_projection_before_it() {
     let newer = text.replace("execution.started:1", "execution.started:9");
     memory.store.put_raw(&subject(&history[2]), newer);
     memory.append(&record(&[step(2, Kind::Accept)]));
-    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
     let why = soon(status.stopped()).await;
     assert!(why.contains("after event 2") && why.contains("execution.started:9"), "{why}");
     assert!(status.check().is_err());
@@ -139,7 +126,7 @@ async fn a_hole_in_the_ledger_stops_the_projection_before_it() {
     let database = postgres::Database::fresh().await;
     let memory = Memory::of(&record(&scramble(20)));
     memory.store.remove(11);
-    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
     let why = soon(status.stopped()).await;
     assert!(why.contains("hole"), "{why}");
     assert_eq!(database.store.position().await.unwrap().sequence, 10);
@@ -151,11 +138,11 @@ async fn a_hole_in_the_ledger_stops_the_projection_before_it() {
 async fn a_view_that_is_ahead_of_the_ledger_is_not_touched() {
     let database = postgres::Database::fresh().await;
     let history = record(&scramble(20));
-    let (status, shutdown) = run(&Memory::of(&history).ledger, database.another_store());
+    let (status, shutdown) = run(&Memory::of(&history).ledger, database.another_store().await);
     soon(status.reached(20)).await;
     shutdown.finish(PATIENCE).await.unwrap();
     let shorter = Memory::of(&history[..5]);
-    let (status, shutdown) = run(&shorter.ledger, database.another_store());
+    let (status, shutdown) = run(&shorter.ledger, database.another_store().await);
     let why = soon(status.stopped()).await;
     assert!(why.contains("stands at event 20 and the ledger ends at 5"), "{why}");
     shutdown.finish(PATIENCE).await.unwrap();
@@ -167,7 +154,7 @@ async fn readers_of_results_see_no_gap_and_no_step_back_over_a_rebuild() {
     let database = postgres::Database::fresh().await;
     let history = record(&scramble(2_000));
     let memory = Memory::of(&history[..700]);
-    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
     soon(status.reached(700)).await;
     let rebuilding = rebuild_while_it_grows(&memory, &database.store, &status, &history[700..]);
     tokio::select! {
@@ -176,8 +163,8 @@ async fn readers_of_results_see_no_gap_and_no_step_back_over_a_rebuild() {
     }
     assert_eq!(status.position().unwrap().generation, 2);
     shutdown.finish(PATIENCE).await.unwrap();
-    assert_same(&database.everything().await, &replay(&memory.replay().await));
-    assert_eq!(database.rows(1).await, 0);
+    database.assert_is_fold_of(&memory.replay().await).await;
+    assert_eq!(database.count(1).await, 0);
     database.remove().await;
 }
 
@@ -256,12 +243,7 @@ async fn readers_of_progress_see_no_gap_and_no_step_back_over_a_rebuild() {
     }
     assert_eq!(status.position().unwrap().generation, 2);
     shutdown.finish(PATIENCE).await.unwrap();
-    let undisturbed = mongo::Database::fresh().await;
-    let (status, shutdown) = run(&memory.ledger, undisturbed.another_store().await);
-    soon(status.reached(2_000)).await;
-    shutdown.finish(PATIENCE).await.unwrap();
-    assert_eq!(database.visible().await, undisturbed.visible().await);
-    undisturbed.remove().await;
+    database.assert_is_fold_of(&memory.replay().await).await;
     database.remove().await;
 }
 
@@ -292,12 +274,12 @@ async fn a_rebuild_mends_a_spoiled_view() {
     let database = postgres::Database::fresh().await;
     let history = record(&scramble(100));
     let memory = Memory::of(&history);
-    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
     soon(status.reached(100)).await;
     sqlx::query("delete from attempts").execute(&database.pool).await.unwrap();
     rebuild(&memory.ledger, &database.store, &mut |_| {}).await.unwrap();
     shutdown.finish(PATIENCE).await.unwrap();
-    assert_same(&database.everything().await, &replay(&memory.replay().await));
+    database.assert_is_fold_of(&memory.replay().await).await;
     database.remove().await;
 }
 
@@ -305,7 +287,7 @@ async fn a_rebuild_mends_a_spoiled_view() {
 async fn a_rebuild_of_a_broken_ledger_leaves_the_live_view_as_it_was() {
     let database = postgres::Database::fresh().await;
     let memory = Memory::of(&record(&scramble(30)));
-    let (status, shutdown) = run(&memory.ledger, database.another_store());
+    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
     soon(status.reached(30)).await;
     shutdown.finish(PATIENCE).await.unwrap();
     let before = database.visible().await;

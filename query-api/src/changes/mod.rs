@@ -1,10 +1,7 @@
-//! Who waits for a change of which submission, and who wakes them: one listener for all, no polling by each.
+//! Who waits for a change of which submission, and who wakes them: one feed for all, no polling by each.
 
-mod listener;
+mod feed;
 mod waiters;
 
-pub use self::listener::Listener;
+pub use self::feed::Feed;
 pub use self::waiters::{Waiter, Waiters};
-
-/// The channel on which the projector names the submissions that it has just written, separated by commas.
-pub const CHANNEL: &str = "results_changed";

@@ -5,11 +5,11 @@
 #[cfg(test)]
 mod caching;
 #[cfg(test)]
+mod feed;
+#[cfg(test)]
 mod freshness;
 #[cfg(test)]
 mod languages;
-#[cfg(test)]
-mod listener;
 #[cfg(test)]
 mod listing;
 #[cfg(test)]

@@ -131,17 +131,6 @@ pub(crate) fn replay(history: &[Recorded]) -> BTreeMap<SubmissionId, Fold> {
     folds
 }
 
-/// Compares states one by one, so that a difference can be read.
-pub(crate) fn assert_same(
-    seen: &BTreeMap<SubmissionId, Fold>,
-    expected: &BTreeMap<SubmissionId, Fold>,
-) {
-    for (id, fold) in expected {
-        assert_eq!(seen.get(id), Some(fold), "submission {id}");
-    }
-    assert_eq!(seen.len(), expected.len(), "submissions that have no event");
-}
-
 /// The subject that a recorded event stands under.
 pub(crate) fn subject(recorded: &Recorded) -> String {
     let family = match &recorded.envelope.event {

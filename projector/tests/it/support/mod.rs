@@ -7,6 +7,7 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod scripted;
+pub(crate) mod view;
 
 /// Reads where a server for tests is. A test without its server fails: it has nothing to say.
 #[expect(

@@ -1,14 +1,19 @@
 //! A fresh MongoDB database.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
-use events::{SubmissionId, UserId};
+use events::{Recorded, SubmissionId, UserId};
 use futures::TryStreamExt as _;
 use mongodb::Client;
 use mongodb::bson::{Document, RawDocumentBuf, deserialize_from_slice, doc};
-use projector::progress::{Guarded, Progress, ProgressStore, Solved, Tracked};
+use projector::progress::{
+    Guarded, Progress, ProgressStore, Solved, Tracked, Viewed, Views, derive, view,
+};
 use serde::de::DeserializeOwned;
 
+use super::history::batch;
+use super::view::View;
 use super::{fresh_name, variable};
 
 /// A database of a test's own.
@@ -25,30 +30,17 @@ pub(crate) struct Visible {
     pub(crate) tracked: BTreeMap<SubmissionId, Tracked>,
 }
 
+impl Visible {
+    /// What the pure fold makes of a history.
+    fn of(history: &[Recorded]) -> Self {
+        let derived = derive(0, &BTreeMap::new(), &batch(history));
+        let Views { progress, solved } = view(0, Views::default(), &derived.facts);
+        assert_eq!(Viewed::of(&derived.facts).users.len(), progress.len());
+        Self { progress, solved, tracked: derived.tracked }
+    }
+}
+
 impl Database {
-    /// Makes it.
-    pub(crate) async fn fresh() -> Self {
-        let (url, name) = (variable("RUNLEDGER_TEST_MONGO_URL"), fresh_name());
-        let store = ProgressStore::connect_lazy(&url, &name).await.unwrap();
-        store.migrate().await.unwrap();
-        let documents = Client::with_uri_str(&url).await.unwrap().database(&name);
-        Self { store, documents }
-    }
-
-    /// Makes another store on it, as another process has it.
-    pub(crate) async fn another_store(&self) -> ProgressStore {
-        let url = variable("RUNLEDGER_TEST_MONGO_URL");
-        ProgressStore::connect_lazy(&url, self.documents.name()).await.unwrap()
-    }
-
-    /// Makes another store on it, by another way to the same server.
-    pub(crate) async fn store_by(&self, address: std::net::SocketAddr) -> ProgressStore {
-        // Direct, or the driver would ask the server for its address and go there past the proxy. Impatient about
-        // silence, as the driver notices a cut connection only when it uses it.
-        let url = format!("mongodb://{address}/?directConnection=true&heartbeatFrequencyMS=500");
-        ProgressStore::connect_lazy(&url, self.documents.name()).await.unwrap()
-    }
-
     /// Reads the pointer.
     pub(crate) async fn pointer(&self) -> Document {
         let pointers = self.documents.collection::<Document>("projections");
@@ -94,21 +86,6 @@ impl Database {
         }
     }
 
-    /// Counts the documents of one generation.
-    pub(crate) async fn count(&self, generation: i32) -> u64 {
-        let mut count = 0;
-        for collection in [Progress::COLLECTION, Solved::COLLECTION, Tracked::COLLECTION] {
-            let collection = self.documents.collection::<Document>(collection);
-            count += collection.count_documents(doc! {"_id.generation": generation}).await.unwrap();
-        }
-        count
-    }
-
-    /// Removes the database.
-    pub(crate) async fn remove(self) {
-        self.documents.drop().await.unwrap();
-    }
-
     async fn all<T: Guarded>(&self, generation: i32) -> Vec<T> {
         let found: Vec<RawDocumentBuf> = self
             .documents
@@ -123,11 +100,56 @@ impl Database {
     }
 }
 
-/// Returns where the server listens.
-pub(crate) fn address() -> std::net::SocketAddr {
-    let url = variable("RUNLEDGER_TEST_MONGO_URL");
-    let hosts = url.trim_start_matches("mongodb://");
-    hosts.split(['/', ',', '?']).next().unwrap().parse().unwrap()
+impl View for Database {
+    type Store = ProgressStore;
+
+    async fn fresh() -> Self {
+        let (url, name) = (variable("RUNLEDGER_TEST_MONGO_URL"), fresh_name());
+        let store = ProgressStore::connect_lazy(&url, &name).await.unwrap();
+        store.migrate().await.unwrap();
+        let documents = Client::with_uri_str(&url).await.unwrap().database(&name);
+        Self { store, documents }
+    }
+
+    fn store(&self) -> &ProgressStore {
+        &self.store
+    }
+
+    async fn another_store(&self) -> ProgressStore {
+        let url = variable("RUNLEDGER_TEST_MONGO_URL");
+        ProgressStore::connect_lazy(&url, self.documents.name()).await.unwrap()
+    }
+
+    fn address() -> SocketAddr {
+        let url = variable("RUNLEDGER_TEST_MONGO_URL");
+        let hosts = url.trim_start_matches("mongodb://");
+        hosts.split(['/', ',', '?']).next().unwrap().parse().unwrap()
+    }
+
+    async fn store_by(&self, address: SocketAddr) -> ProgressStore {
+        // Direct, or the driver would ask the server for its address and go there past the proxy. Impatient about
+        // silence, as the driver notices a cut connection only when it uses it.
+        let url = format!("mongodb://{address}/?directConnection=true&heartbeatFrequencyMS=500");
+        ProgressStore::connect_lazy(&url, self.documents.name()).await.unwrap()
+    }
+
+    async fn assert_is_fold_of(&self, history: &[Recorded]) {
+        let expected = if history.is_empty() { Visible::default() } else { Visible::of(history) };
+        assert_eq!(self.visible().await, expected);
+    }
+
+    async fn count(&self, generation: i32) -> u64 {
+        let mut count = 0;
+        for collection in [Progress::COLLECTION, Solved::COLLECTION, Tracked::COLLECTION] {
+            let collection = self.documents.collection::<Document>(collection);
+            count += collection.count_documents(doc! {"_id.generation": generation}).await.unwrap();
+        }
+        count
+    }
+
+    async fn remove(self) {
+        self.documents.drop().await.unwrap();
+    }
 }
 
 fn parsed<T: DeserializeOwned>(raw: &RawDocumentBuf) -> T {

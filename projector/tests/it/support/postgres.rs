@@ -1,13 +1,16 @@
 //! A fresh PostgreSQL database.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::str::FromStr as _;
 
-use events::{Fold, SubmissionId};
-use projector::results::{AttemptRow, CaseRow, ResultsStore, SubmissionRow};
+use events::{Fold, Recorded, SubmissionId};
+use projector::results::{AttemptRow, CaseRow, ResultsStore, States, SubmissionRow};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool};
 
+use super::history::replay;
+use super::view::View;
 use super::{fresh_name, variable};
 
 /// A database of a test's own, with the schema in it.
@@ -18,13 +21,6 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Makes it.
-    pub(crate) async fn fresh() -> Self {
-        let database = Self::empty().await;
-        database.store.migrate().await.unwrap();
-        database
-    }
-
     /// Makes it without a schema.
     pub(crate) async fn empty() -> Self {
         let name = fresh_name();
@@ -35,18 +31,6 @@ impl Database {
         let store = ResultsStore::connect_lazy(options.to_url_lossy().as_str()).unwrap();
         let pool = PgPool::connect_lazy_with(options);
         Self { store, pool, name }
-    }
-
-    /// Makes another store on it, as another process has it.
-    pub(crate) fn another_store(&self) -> ResultsStore {
-        let options = options().database(&self.name);
-        ResultsStore::connect_lazy(options.to_url_lossy().as_str()).unwrap()
-    }
-
-    /// Returns the address of the database, by another way to the same server.
-    pub(crate) fn url_by(&self, address: std::net::SocketAddr) -> String {
-        let options = options().database(&self.name);
-        options.host(&address.ip().to_string()).port(address.port()).to_url_lossy().into()
     }
 
     /// Returns the address of the database.
@@ -82,16 +66,6 @@ impl Database {
         states
     }
 
-    /// Counts the rows of one generation.
-    pub(crate) async fn rows(&self, of_generation: i32) -> i64 {
-        let counts = "select (select count(*) from submissions where generation = $1)
-            + (select count(*) from attempts where generation = $1)
-            + (select count(*) from case_results where generation = $1)
-            + (select count(*) from unaccepted_submissions where generation = $1)
-            + (select count(*) from checkpoints where generation = $1)";
-        sqlx::query_scalar(counts).bind(of_generation).fetch_one(&self.pool).await.unwrap()
-    }
-
     /// Reads the submissions that have events and no acceptance, in the live generation.
     async fn unaccepted(&self) -> BTreeMap<SubmissionId, Fold> {
         let rows: Vec<(uuid::Uuid, i64)> = sqlx::query_as(
@@ -108,19 +82,64 @@ impl Database {
             })
             .collect()
     }
+}
 
-    /// Removes the database.
-    pub(crate) async fn remove(self) {
+impl View for Database {
+    type Store = ResultsStore;
+
+    async fn fresh() -> Self {
+        let database = Self::empty().await;
+        database.store.migrate().await.unwrap();
+        database
+    }
+
+    fn store(&self) -> &ResultsStore {
+        &self.store
+    }
+
+    async fn another_store(&self) -> ResultsStore {
+        ResultsStore::connect_lazy(&self.url()).unwrap()
+    }
+
+    fn address() -> SocketAddr {
+        let options = options();
+        format!("{}:{}", options.get_host(), options.get_port()).parse().unwrap()
+    }
+
+    async fn store_by(&self, address: SocketAddr) -> ResultsStore {
+        let options = options().database(&self.name);
+        let options = options.host(&address.ip().to_string()).port(address.port());
+        ResultsStore::connect_lazy(options.to_url_lossy().as_str()).unwrap()
+    }
+
+    async fn assert_is_fold_of(&self, history: &[Recorded]) {
+        let expected = if history.is_empty() { States::new() } else { replay(history) };
+        assert_same(&self.everything().await, &expected);
+    }
+
+    async fn count(&self, generation: i32) -> u64 {
+        let counts = "select (select count(*) from submissions where generation = $1)
+            + (select count(*) from attempts where generation = $1)
+            + (select count(*) from case_results where generation = $1)
+            + (select count(*) from unaccepted_submissions where generation = $1)
+            + (select count(*) from checkpoints where generation = $1)";
+        let count = sqlx::query_scalar::<_, i64>(counts).bind(generation);
+        count.fetch_one(&self.pool).await.unwrap().try_into().unwrap()
+    }
+
+    async fn remove(self) {
         self.pool.close().await;
         let drop = AssertSqlSafe(format!("drop database {} with (force)", self.name));
         sqlx::query(drop).execute(&mut server().await).await.unwrap();
     }
 }
 
-/// Returns where the server listens.
-pub(crate) fn address() -> std::net::SocketAddr {
-    let options = options();
-    format!("{}:{}", options.get_host(), options.get_port()).parse().unwrap()
+/// Compares states one by one, so that a difference can be read.
+fn assert_same(seen: &States, expected: &States) {
+    for (id, fold) in expected {
+        assert_eq!(seen.get(id), Some(fold), "submission {id}");
+    }
+    assert_eq!(seen.len(), expected.len(), "submissions that have no event");
 }
 
 fn options() -> PgConnectOptions {

@@ -11,6 +11,7 @@ use ledger::{Connection, Ledger};
 use tokio::process::{Child, Command};
 
 use super::history::subject;
+use super::view::View as _;
 use super::{mongo, postgres, variable};
 
 /// How long anything may take here before the test has failed.

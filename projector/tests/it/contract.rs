@@ -1,0 +1,160 @@
+//! What every view keeps to, whichever store it stands in: one suite, on a real PostgreSQL and on a real MongoDB.
+
+use projector::batch::Batch;
+use projector::error::ProjectionError;
+use projector::projection::{Position, Projection, Switch};
+
+use crate::support::history::{Kind, batch, batches, record, step};
+use crate::support::scripted::scramble;
+use crate::support::view::{BEGINNING, View};
+
+macro_rules! suite {
+    ($($clause:ident)+) => {
+        mod results {
+            use crate::support::postgres;
+            use crate::support::view::View as _;
+
+            $(#[tokio::test]
+            async fn $clause() {
+                super::$clause(postgres::Database::fresh().await).await;
+            })+
+        }
+        mod progress {
+            use crate::support::mongo;
+            use crate::support::view::View as _;
+
+            $(#[tokio::test]
+            async fn $clause() {
+                super::$clause(mongo::Database::fresh().await).await;
+            })+
+        }
+    };
+}
+
+suite! {
+    a_view_is_the_fold_of_the_replay_however_it_is_cut
+    a_batch_that_leaves_a_hole_is_refused_and_nothing_is_written
+    a_batch_that_was_folded_already_is_refused_and_changes_nothing
+    two_processes_that_fold_at_once_give_the_view_of_one
+    a_generation_that_is_behind_is_not_shown
+    after_a_switch_the_old_generation_takes_no_more_and_is_deleted
+    of_two_rebuilds_the_slower_one_is_overtaken_only_by_a_later_generation
+}
+
+async fn fold_all(view: &impl View, batches: &[Batch]) -> Position {
+    let mut position = view.store().position().await.unwrap();
+    for batch in batches {
+        position = view.store().fold(position, batch).await.unwrap();
+    }
+    position
+}
+
+/// Builds a generation beside the live one.
+async fn build(view: &impl View, batches: &[Batch]) -> Position {
+    let mut position = view.store().begin_generation().await.unwrap();
+    for batch in batches {
+        position = view.store().build(position, batch).await.unwrap();
+    }
+    position
+}
+
+async fn switch(view: &impl View, rebuilt: Position) -> Switch {
+    view.store().hold().await.unwrap().switch(rebuilt).await.unwrap()
+}
+
+async fn a_view_is_the_fold_of_the_replay_however_it_is_cut<V: View>(view: V) {
+    let history = record(&scramble(900));
+    for cuts in [vec![], (0..900).collect(), (0..900).step_by(7).collect::<Vec<_>>()] {
+        let view = V::fresh().await;
+        let position = fold_all(&view, &batches(&history, &cuts)).await;
+        assert_eq!(position.sequence, 900);
+        assert_eq!(view.store().position().await.unwrap(), position);
+        view.assert_is_fold_of(&history).await;
+        view.remove().await;
+    }
+    view.remove().await;
+}
+
+async fn a_batch_that_leaves_a_hole_is_refused_and_nothing_is_written(view: impl View) {
+    let history = record(&[step(0, Kind::Accept), step(1, Kind::Accept)]);
+    let refused = view.store().fold(BEGINNING, &batch(&history[1..])).await;
+    assert!(matches!(refused, Err(ProjectionError::Hole { stands: 0, first: 2 })), "{refused:?}");
+    assert_eq!(view.store().position().await.unwrap(), BEGINNING);
+    view.assert_is_fold_of(&[]).await;
+    view.remove().await;
+}
+
+async fn a_batch_that_was_folded_already_is_refused_and_changes_nothing(view: impl View) {
+    let history = record(&scramble(50));
+    view.store().fold(BEGINNING, &batch(&history)).await.unwrap();
+    let again = view.another_store().await.fold(BEGINNING, &batch(&history[..20])).await;
+    assert!(matches!(again, Err(ProjectionError::Moved)), "{again:?}");
+    view.assert_is_fold_of(&history).await;
+    view.remove().await;
+}
+
+async fn two_processes_that_fold_at_once_give_the_view_of_one(view: impl View) {
+    let history = record(&scramble(400));
+    let compete = async |cut: usize| {
+        let store = view.another_store().await;
+        loop {
+            let position = store.position().await.unwrap();
+            let at = usize::try_from(position.sequence).unwrap();
+            if at == history.len() {
+                return;
+            }
+            let part = batch(&history[at..history.len().min(at + cut)]);
+            match store.fold(position, &part).await {
+                Ok(_) | Err(ProjectionError::Moved) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    };
+    tokio::join!(compete(10), compete(17));
+    view.assert_is_fold_of(&history).await;
+    view.remove().await;
+}
+
+async fn a_generation_that_is_behind_is_not_shown(view: impl View) {
+    let history = record(&scramble(100));
+    let parts = batches(&history, &[59]);
+    fold_all(&view, &parts).await;
+    let rebuilt = build(&view, &parts[..1]).await;
+    let hold = view.store().hold().await.unwrap();
+    assert_eq!(hold.live(), Position { generation: 1, sequence: 100 });
+    assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Behind);
+    assert_eq!(view.store().position().await.unwrap().generation, 1);
+    let rebuilt = view.store().build(rebuilt, &parts[1]).await.unwrap();
+    assert_eq!(switch(&view, rebuilt).await, Switch::Done);
+    assert_eq!(view.store().position().await.unwrap(), rebuilt);
+    view.assert_is_fold_of(&history).await;
+    view.remove().await;
+}
+
+async fn after_a_switch_the_old_generation_takes_no_more_and_is_deleted(view: impl View) {
+    let history = record(&scramble(60));
+    let parts = batches(&history, &[39]);
+    let old = fold_all(&view, &parts[..1]).await;
+    let rebuilt = build(&view, &parts[..1]).await;
+    assert_eq!(switch(&view, rebuilt).await, Switch::Done);
+    let late = view.store().fold(old, &parts[1]).await;
+    assert!(matches!(late, Err(ProjectionError::Moved)), "{late:?}");
+    view.store().fold(rebuilt, &parts[1]).await.unwrap();
+    assert!(view.count(1).await > 0);
+    while view.store().delete_superseded().await.unwrap() > 0 {}
+    assert_eq!(view.count(1).await, 0);
+    view.assert_is_fold_of(&history).await;
+    view.remove().await;
+}
+
+async fn of_two_rebuilds_the_slower_one_is_overtaken_only_by_a_later_generation(view: impl View) {
+    let history = batch(&record(&scramble(20)));
+    let first = view.store().begin_generation().await.unwrap();
+    let second = view.store().begin_generation().await.unwrap();
+    let first = view.store().build(first, &history).await.unwrap();
+    let second = view.store().build(second, &history).await.unwrap();
+    assert_eq!(switch(&view, second).await, Switch::Done);
+    assert_eq!(switch(&view, first).await, Switch::Overtaken);
+    assert_eq!(view.store().position().await.unwrap(), second);
+    view.remove().await;
+}
