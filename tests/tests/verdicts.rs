@@ -177,8 +177,8 @@ async fn a_program_that_allocates_without_end_is_stopped_by_its_memory() -> Resu
         let view = user.run(&body).await?;
 
         expect(&view, &json!({ "verdict": "memory_limit" }))?;
-        let (_, _, memory) = usage(&view)?;
-        ensure!((49_152..=98_304).contains(&memory), "{view}");
+        let (cpu, wall, memory) = usage(&view)?;
+        ensure!((49_152..=98_304).contains(&memory) && wall >= cpu * 0.9, "{view}");
         Ok(())
     })
     .await

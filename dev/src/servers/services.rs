@@ -6,8 +6,9 @@ use super::{Part, Site, ask};
 use crate::command::{clean, output};
 use crate::process::Spec;
 
-/// What cargo builds for a topology.
-pub(crate) const BINARIES: &[&str] = &["command-api", "query-api", "executor", "projector"];
+/// What cargo builds for a topology: the services, and what people submit with.
+pub(crate) const BINARIES: &[&str] =
+    &["command-api", "query-api", "executor", "projector", "runledger"];
 
 /// One of our services.
 pub(crate) struct Service {
@@ -128,7 +129,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let site = site(dir.path());
 
-        for name in BINARIES {
+        for part in crate::servers::SERVICES {
+            let name = part.name();
             let variables = environment(&site, name).unwrap();
             let listen =
                 variables.iter().find(|(key, _)| key == "RUNLEDGER__HTTP__LISTEN").unwrap();

@@ -1,7 +1,5 @@
 //! Objects: named by their content, written once, and never taken for what they are not.
 
-use std::time::Duration;
-
 use async_nats::jetstream::{self, object_store::ObjectStore};
 use events::{Content, Digest, ObjectBucket, ObjectRef};
 use futures::future::join_all;
@@ -115,9 +113,7 @@ async fn a_put_waits_out_a_restart() {
     let mut server = NatsServer::start().await;
     let objects = connect(&server).await.objects();
     server.kill();
-    let (object, ()) = tokio::join!(objects.put(ObjectBucket::Sources, large()), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        server.restart().await;
-    });
+    // The put is polled first, and so meets nobody.
+    let (object, ()) = tokio::join!(objects.put(ObjectBucket::Sources, large()), server.restart());
     assert_eq!(objects.get(&object.unwrap()).await.unwrap(), large());
 }

@@ -42,10 +42,13 @@ pub(crate) fn run(
     };
     let mut watch = Watch::new(started, stage.limits, meter, before, started_at)?;
     let stopped = watch.until_end();
+    let main_ended = started_at.elapsed();
     // Whatever happened, nothing may run on.
-    let wall = started_at.elapsed();
     watch.processes.end_all()?;
-    watch.report(stopped?, wall)
+    // What had to be stopped has run until it was gone: the kernel's work on its end is in its processor time, too.
+    let stopped = stopped?;
+    let wall = if stopped.is_some() { started_at.elapsed() } else { main_ended };
+    watch.report(stopped, wall)
 }
 
 /// A program under watch.
