@@ -80,7 +80,6 @@ pub(crate) fn for_tests(site: &Site) -> Result<Vec<(String, String)>> {
         ("RUNLEDGER_TEST_MONGOD".to_owned(), path(&site.tools.mongod)),
         ("RUNLEDGER_TEST_BIN_DIR".to_owned(), path(&site.programs)),
         ("RUNLEDGER_TEST_NGINX".to_owned(), path(&site.tools.nginx)),
-        ("RUNLEDGER_TEST_DEV".to_owned(), path(&std::env::current_exe()?)),
         ("DOCKER_HOST".to_owned(), site.engine.host.clone()),
     ])
 }

@@ -259,11 +259,13 @@ impl Service {
         }
     }
 
+    fn reaper(&self) -> Reaper {
+        Reaper { engine: self.engine.clone(), host: self.config.host_label(), me: self.boot }
+    }
+
     /// Removes what dead executors left: at once, again when the youngest can be told, and then now and then.
     fn reap(&self) -> impl Future<Output = ()> + Send + 'static {
-        let census = Answering(self.connection.presence());
-        let reaper =
-            Reaper { engine: self.engine.clone(), host: self.config.host_label(), me: self.boot };
+        let (census, reaper) = (Answering(self.connection.presence()), self.reaper());
         async move {
             let mut pause = AGE_MIN;
             loop {
@@ -273,6 +275,14 @@ impl Service {
                 tokio::time::sleep(pause).await;
                 pause = REAP_EVERY;
             }
+        }
+    }
+
+    async fn clean_up(&self) {
+        let Some(cells) = self.cells.get() else { return };
+        cells.close().await;
+        if let Err(error) = self.reaper().leave().await {
+            warn!(error = &error as &dyn std::error::Error, "containers may be left");
         }
     }
 
@@ -293,9 +303,7 @@ impl Service {
                 warn!(submissions = jobs.len(), "some submissions were not handed back");
             }
         }
-        if let Some(cells) = self.cells.get()
-            && timeout_at(clean_by, cells.close()).await.is_err()
-        {
+        if timeout_at(clean_by, self.clean_up()).await.is_err() {
             warn!("some containers were not removed: another executor will");
         }
         self.life.cancel();

@@ -24,7 +24,7 @@ pub struct Tools {
     pub mongod: PathBuf,
     /// The nginx binary.
     pub nginx: PathBuf,
-    /// The directory of our service binaries.
+    /// The directory of our binaries: the services, and `dev`, the program behind `cargo dev`.
     pub bin_dir: PathBuf,
     /// The address of a Docker engine with the image `runledger/core:dev`.
     pub docker_host: String,

@@ -17,6 +17,7 @@ use crate::cells::Cells;
 use crate::client::Client;
 use crate::process::{Process, Spec};
 use crate::servers::edge::Edge;
+use crate::servers::engine::Engine;
 use crate::servers::mongo::Mongo;
 use crate::servers::nats::Nats;
 use crate::servers::postgres::Postgres;
@@ -33,6 +34,7 @@ pub struct WorldBuilder {
     executors: usize,
     edge: bool,
     private_databases: bool,
+    private_engine: bool,
     settings: Settings,
 }
 
@@ -45,14 +47,21 @@ pub struct World {
     postgres: Postgres,
     nats: Nats,
     cells: Cells,
+    engine: Option<Engine>,
     secret: Secret,
     dir: TempDir,
 }
 
 impl Default for WorldBuilder {
-    /// Every service, one executor, databases on the shared servers, no edge.
+    /// Every service, one executor, databases and engine the shared ones, no edge.
     fn default() -> Self {
-        Self { executors: 1, edge: false, private_databases: false, settings: Settings::new() }
+        Self {
+            executors: 1,
+            edge: false,
+            private_databases: false,
+            private_engine: false,
+            settings: Settings::new(),
+        }
     }
 }
 
@@ -73,6 +82,12 @@ impl WorldBuilder {
     #[must_use]
     pub fn private_databases(self) -> Self {
         Self { private_databases: true, ..self }
+    }
+
+    /// Starts a Docker engine of its own, which can be killed.
+    #[must_use]
+    pub fn private_engine(self) -> Self {
+        Self { private_engine: true, ..self }
     }
 
     /// Sets `SECTION__KEY` of every service that has it.
@@ -96,8 +111,15 @@ impl WorldBuilder {
     }
 
     async fn start(self) -> Result<World> {
-        let tools = Tools::from_env()?;
+        let mut tools = Tools::from_env()?;
         let dir = tempfile::Builder::new().prefix("runledger-world-").tempdir()?;
+        let engine = if self.private_engine {
+            let engine = Engine::start(&tools, dir.path()).await?;
+            tools.docker_host = engine.host()?;
+            Some(engine)
+        } else {
+            None
+        };
         let id = RandomIds.new_id().simple().to_string();
         let mut nats = Nats::new(&tools, dir.path())?;
         nats.process.start()?;
@@ -112,6 +134,7 @@ impl WorldBuilder {
             postgres,
             nats,
             cells,
+            engine,
             secret,
             dir,
         };
@@ -261,6 +284,10 @@ impl World {
         Client::new(self.edge()?.url(), Some(self.secret.token(sub, scope)?))
     }
 
+    fn engine(&self) -> Result<&Engine> {
+        self.engine.as_ref().context("this world has no engine of its own")
+    }
+
     fn process(&mut self, name: &str) -> Result<&mut Process> {
         let process = match name {
             "nats" => Some(&mut self.nats.process),
@@ -274,6 +301,9 @@ impl World {
 
     /// Kills a part with SIGKILL.
     pub fn kill(&mut self, name: &str) -> Result<()> {
+        if name == "docker" {
+            return self.engine()?.kill();
+        }
         self.process(name)?.kill()
     }
 
@@ -289,6 +319,9 @@ impl World {
 
     /// Starts a part that does not run, and waits until it is ready.
     pub async fn start(&mut self, name: &str) -> Result<()> {
+        if name == "docker" {
+            return self.engine()?.restart().await;
+        }
         self.process(name)?.start()?;
         self.ready(name).await
     }

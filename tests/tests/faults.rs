@@ -148,6 +148,11 @@ async fn mongod_is_killed() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_docker_engine_is_killed() -> Result<()> {
+    kill_during_a_load("docker", world().private_engine()).await
+}
+
+#[tokio::test]
 async fn what_a_killed_executor_had_begun_is_begun_again() -> Result<()> {
     world()
         .play(async |world| {

@@ -63,6 +63,17 @@ impl Reaper {
         Ok(reaped)
     }
 
+    /// Removes what is left of our own life once its pool is closed: what the pool never heard of, since the engine died while
+    /// it made or removed it.
+    pub async fn leave(&self) -> Result<(), EngineError> {
+        for found in self.engine.list(&self.host).await? {
+            if found.boot == Some(self.me) {
+                self.remove(&found).await;
+            }
+        }
+        Ok(())
+    }
+
     /// Decides what needs no question.
     fn first_look(&self, found: &Found, now_s: i64) -> Option<bool> {
         let age = Duration::from_secs(u64::try_from(now_s - found.created_s).unwrap_or(0));

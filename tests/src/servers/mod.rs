@@ -1,6 +1,7 @@
 //! The servers that are not ours: how each is started, and when it is ready.
 
 pub mod edge;
+pub mod engine;
 pub mod mongo;
 pub mod nats;
 pub mod postgres;
