@@ -3,6 +3,7 @@
 
 mod bench;
 mod checks;
+mod client;
 mod command;
 mod dev_env;
 mod environment;

@@ -1,21 +1,11 @@
 //! The proof that a topology works: one real program through the edge, from acceptance to verdict.
 
-use std::time::Duration;
+use anyhow::{Result, bail};
 
-use anyhow::{Context, Result, bail};
-use reqwest::blocking::{Client, Response};
-use serde::Deserialize;
-use serde_json::json;
-
+use crate::client::{Client, Submission};
 use crate::steps::Outcome;
 
 const PROGRAM: &str = "import platform\nprint('hello from Python', platform.python_version())\n";
-
-/// A request is held for up to 30 s.
-const REQUEST_PATIENCE: Duration = Duration::from_secs(40);
-
-/// How often a held request may come back before the end.
-const ROUNDS: usize = 6;
 
 /// What the program came to.
 #[derive(Debug)]
@@ -30,36 +20,9 @@ impl Outcome for Proof {
     }
 }
 
-#[derive(Deserialize)]
-struct Accepted {
-    id: String,
-    sequence: u64,
-}
-
-#[derive(Deserialize)]
-struct Submission {
-    state: String,
-    verdict: Option<String>,
-    stdout: Option<String>,
-}
-
 /// Submits the program and waits for its verdict.
 pub(crate) fn submit(url: &str, token: &str) -> Result<Proof> {
-    let client = Client::builder().no_proxy().timeout(REQUEST_PATIENCE).build()?;
-    let request = client.post(format!("{url}/v1/submissions")).bearer_auth(token);
-    let answer = request.json(&json!({ "language": "python", "source": PROGRAM })).send();
-    let accepted: Accepted = read(answer.context("submit")?, 202)?;
-    let (id, sequence) = (accepted.id, accepted.sequence);
-    let address = format!("{url}/v1/submissions/{id}?wait=30&min_seq={sequence}");
-    for _ in 0..ROUNDS {
-        let answer =
-            client.get(&address).bearer_auth(token).send().context("ask for the result")?;
-        let submission: Submission = read(answer, 200)?;
-        if matches!(submission.state.as_str(), "completed" | "failed" | "cancelled") {
-            return judge(submission);
-        }
-    }
-    bail!("submission {id} has not ended in time")
+    judge(Client::new(url, token)?.submit(PROGRAM)?.end)
 }
 
 fn judge(submission: Submission) -> Result<Proof> {
@@ -69,15 +32,6 @@ fn judge(submission: Submission) -> Result<Proof> {
         bail!("the program was {} with verdict {verdict:?} and wrote {stdout:?}", submission.state);
     }
     Ok(Proof { verdict, stdout: stdout.trim_end().to_owned() })
-}
-
-fn read<T: for<'a> Deserialize<'a>>(answer: Response, expected: u16) -> Result<T> {
-    let status = answer.status().as_u16();
-    let body = answer.text().context("read the answer")?;
-    if status != expected {
-        bail!("the answer is {status}, not {expected}: {}", body.trim());
-    }
-    serde_json::from_str(&body).with_context(|| format!("read the answer {body}"))
 }
 
 #[cfg(test)]

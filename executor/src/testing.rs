@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use events::content::Content;
-use events::event::{Accepted, Case, Checker, LanguageRef, Origin, SourceFile, Suite};
-use events::{BootId, Digest, Lane, LimitPolicy, ObjectBucket, ObjectRef, SubmissionId};
+use events::event::{Accepted, Case, LanguageRef, SourceFile, Suite};
+use events::{BootId, Digest, Lane, ObjectBucket, ObjectRef, SubmissionId};
 use ledger::{Acknowledge, Held, ObjectError, QueueError};
 use sandbox::languages::Catalog;
 use sandbox::protocol::{Captured, Exit, Prepare, Prepared, Stage, StageReport, Stop, Usage};
@@ -23,23 +23,12 @@ pub(crate) fn accepted(slug: &str) -> Accepted {
     let version =
         Catalog::builtin().find(slug).map_or_else(String::new, |found| found.version.clone());
     Accepted {
-        principal: "user".parse().unwrap(),
-        lane: Lane::Run,
-        pool: "core".parse().unwrap(),
         language: LanguageRef { slug: slug.parse().unwrap(), version },
         files: vec![SourceFile {
             name: "main.txt".parse().unwrap(),
             content: Content::Text("source".to_owned()),
         }],
-        stdin: Content::default(),
-        args: Vec::new(),
-        compiler_options: Vec::new(),
-        limits: LimitPolicy::default().default,
-        suite: None,
-        checker: Checker::Lines,
-        stop_on_first_failure: false,
-        request_hash: Digest::of(b"request"),
-        origin: Origin::Native,
+        ..events::testing::accepted()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use super::PROGRAM;
-use super::client::Client;
+use crate::client::Client;
 use crate::interrupt;
 use crate::steps::Outcome;
 
@@ -43,7 +43,7 @@ fn work(client: &Client, left: &AtomicUsize) -> Result<Vec<Duration>> {
     let take = |left: usize| left.checked_sub(1);
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
         interrupt::check()?;
-        latencies.push(client.submit(PROGRAM)?.total);
+        latencies.push(client.submit(PROGRAM)?.finished()?.total);
     }
     Ok(latencies)
 }

@@ -1,7 +1,6 @@
 //! `cargo dev bench`: what a submission costs above the bare program, side by side in one run.
 
 mod bare;
-mod client;
 mod load;
 mod report;
 mod split;
@@ -11,13 +10,13 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
+use crate::client::Client;
 use crate::interrupt;
 use crate::paths::Layout;
 use crate::servers::Site;
 use crate::steps::loud_step;
 use crate::up;
 
-use client::Client;
 use report::Report;
 
 /// The program that is measured, bare and submitted.
@@ -66,7 +65,7 @@ fn idle(client: &Client, options: &Options, report: &mut Report) -> Result<()> {
         interrupt::check()?;
         interrupt::pause(Duration::from_millis(options.rest_ms));
         let bare = program.run()?;
-        let run = client.submit(PROGRAM)?;
+        let run = client.submit(PROGRAM)?.finished()?;
         if round >= WARM_UP_ROUNDS {
             report.splits.push(split::of(&run, &client.events(&run.id)?)?);
             report.bare.push(bare);

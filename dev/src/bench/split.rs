@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use chrono::DateTime;
 use serde_json::Value;
 
-use super::client::{Record, Run};
+use crate::client::{Record, Run};
 
 /// The parts, in the order in which a submission goes through them. Microseconds each. Files are prepared while the start
 /// is appended, so `prepare` lies beside `queue` and `append`.
@@ -58,6 +58,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::client::Submission;
 
     fn record(kind: &str, millis: u32, data: &Value) -> Record {
         let stored_at = format!("2026-01-01T00:00:00.{millis:03}Z");
@@ -79,6 +80,7 @@ mod tests {
             accept: Duration::from_millis(2),
             total: Duration::from_millis(20),
             ended_at_us,
+            end: Submission::default(),
         };
         assert_eq!(of(&run, &events).unwrap(), [2_000, 2_000, 200, 800, 10_000, 3_000, 4_000]);
     }

@@ -4,13 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use events::envelope::Writer;
 use events::event::{
-    Accepted, CancellationRequested, Cancelled, Case, CaseResult, CasesSummary, Checker, Compiled,
-    Completed, Failed, FailureClass, Isolation, Judged, LanguageRef, Origin, Started, Suite,
-    Timings,
+    Accepted, CancellationRequested, Cancelled, Case, CaseResult, CasesSummary, Compiled,
+    Completed, Failed, FailureClass, Isolation, Judged, Started, Suite, Timings,
 };
 use events::{
-    BootId, Captured, Command, Content, Digest, Exit, Lane, LimitPolicy, SubmissionId, Usage,
-    Verdict,
+    BootId, Captured, Command, Content, Digest, Exit, Lane, SubmissionId, Usage, Verdict,
 };
 use ledger::{Accepting, Aggregate, Ledger};
 
@@ -102,22 +100,7 @@ impl Story {
 
 /// A run of a user's.
 pub(crate) fn accepted(user: &str) -> Accepted {
-    Accepted {
-        principal: user.parse().unwrap(),
-        lane: Lane::Run,
-        pool: "core".parse().unwrap(),
-        language: LanguageRef { slug: "python".parse().unwrap(), version: "3.11".to_owned() },
-        files: Vec::new(),
-        stdin: Content::default(),
-        args: Vec::new(),
-        compiler_options: Vec::new(),
-        limits: LimitPolicy::default().default,
-        suite: None,
-        checker: Checker::Lines,
-        stop_on_first_failure: false,
-        request_hash: Digest::of(b"request"),
-        origin: Origin::Native,
-    }
+    Accepted { principal: user.parse().unwrap(), ..events::testing::accepted() }
 }
 
 /// The same with so many cases to be judged by.

@@ -1,4 +1,4 @@
-//! A client that submits and long-polls, as the CLI does, with a clock in its hand.
+//! A client that submits a Python program and long-polls for its end, with a clock in its hand.
 
 use std::time::{Duration, Instant};
 
@@ -12,30 +12,35 @@ use serde_json::{Value, json};
 /// A request is held for up to 30 s.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(40);
 
+/// How often a held request may come back before the end.
+const ROUNDS: usize = 6;
+
 /// One connection pool and a token.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     http: blocking::Client,
     url: String,
     token: String,
 }
 
 /// One submission, seen from outside.
-pub(super) struct Run {
-    pub(super) id: String,
+pub(crate) struct Run {
+    pub(crate) id: String,
     /// From sending the request to having the 202.
-    pub(super) accept: Duration,
+    pub(crate) accept: Duration,
     /// From sending the request to having the verdict.
-    pub(super) total: Duration,
+    pub(crate) total: Duration,
     /// When the verdict was in hand, in microseconds since 1970.
-    pub(super) ended_at_us: i64,
+    pub(crate) ended_at_us: i64,
+    /// How it ended.
+    pub(crate) end: Submission,
 }
 
 /// One event of the ledger, as far as it is needed here.
 #[derive(Deserialize)]
-pub(super) struct Record {
-    pub(super) stored_at: String,
-    pub(super) event: Value,
+pub(crate) struct Record {
+    pub(crate) stored_at: String,
+    pub(crate) event: Value,
 }
 
 #[derive(Deserialize)]
@@ -44,14 +49,27 @@ struct Accepted {
     sequence: u64,
 }
 
-#[derive(Deserialize)]
-struct Submission {
-    state: String,
-    verdict: Option<String>,
+/// A submission, as far as it is needed here.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Submission {
+    pub(crate) state: String,
+    pub(crate) verdict: Option<String>,
+    pub(crate) stdout: Option<String>,
+}
+
+impl Run {
+    /// Returns itself if the program has run to its end.
+    pub(crate) fn finished(self) -> Result<Self> {
+        if self.end.verdict.as_deref() == Some("finished") {
+            return Ok(self);
+        }
+        bail!("submission {} did not finish: {:?}", self.id, self.end)
+    }
 }
 
 impl Client {
-    pub(super) fn new(url: &str, token: &str) -> Result<Self> {
+    /// Makes a client of an edge.
+    pub(crate) fn new(url: &str, token: &str) -> Result<Self> {
         let http = blocking::Client::builder()
             .no_proxy()
             .timeout(REQUEST_PATIENCE)
@@ -60,40 +78,33 @@ impl Client {
         Ok(Self { http, url: url.to_owned(), token: token.to_owned() })
     }
 
-    /// Submits a Python program and waits for its verdict, which must be a good one.
-    pub(super) fn submit(&self, source: &str) -> Result<Run> {
+    /// Submits a Python program and waits for its end.
+    pub(crate) fn submit(&self, source: &str) -> Result<Run> {
         let begun = Instant::now();
         let body = json!({ "language": "python", "source": source });
         let request = self.http.post(format!("{}/v1/submissions", self.url)).json(&body);
         let accepted: Accepted = self.send(request)?;
         let accept = begun.elapsed();
-        self.wait(&accepted)?;
+        let end = self.wait(&accepted)?;
         let total = begun.elapsed();
         let ended_at_us = SystemClock.now().timestamp_micros();
-        Ok(Run { id: accepted.id, accept, total, ended_at_us })
+        Ok(Run { id: accepted.id, accept, total, ended_at_us, end })
     }
 
-    fn wait(&self, accepted: &Accepted) -> Result<()> {
+    fn wait(&self, accepted: &Accepted) -> Result<Submission> {
         let Accepted { id, sequence } = accepted;
         let address = format!("{}/v1/submissions/{id}?wait=30&min_seq={sequence}", self.url);
-        loop {
+        for _ in 0..ROUNDS {
             let submission: Submission = self.send(self.http.get(&address))?;
-            match submission.state.as_str() {
-                "completed" if submission.verdict.as_deref() == Some("finished") => return Ok(()),
-                "completed" | "failed" | "cancelled" => {
-                    bail!(
-                        "submission {id} is {} with verdict {:?}",
-                        submission.state,
-                        submission.verdict
-                    )
-                }
-                _ => {}
+            if matches!(submission.state.as_str(), "completed" | "failed" | "cancelled") {
+                return Ok(submission);
             }
         }
+        bail!("submission {id} has not ended in time")
     }
 
     /// Reads what the ledger has of a submission.
-    pub(super) fn events(&self, id: &str) -> Result<Vec<Record>> {
+    pub(crate) fn events(&self, id: &str) -> Result<Vec<Record>> {
         let request = self.http.get(format!("{}/v1/submissions/{id}/events", self.url));
         self.send(request)
     }
