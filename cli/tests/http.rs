@@ -301,6 +301,22 @@ async fn a_cancellation_carries_its_reason() {
 }
 
 #[tokio::test]
+async fn what_is_cancelled_already_is_as_it_was_wished() {
+    for (state, expected) in [("cancelled", 0), ("completed", 3)] {
+        let server = MockServer::start().await;
+        let ended =
+            json!({ "type": "/problems/already-ended", "title": "It has ended", "status": 409 });
+        Mock::given(method("POST")).respond_with(problem(409, &ended)).mount(&server).await;
+        let found = json!({ "id": ID, "sequence": 9, "state": state });
+        Mock::given(method("GET")).respond_with(json(200, &found)).mount(&server).await;
+
+        let output = run(&server.uri(), &["cancel", ID]).await;
+
+        assert_eq!(code(&output), expected, "{output:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_minted_token_is_one_that_the_services_believe() {
     use platform::auth::{Scope, Verifier};
     use platform::config::{AuthConfig, TokenSecret};

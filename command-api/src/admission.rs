@@ -1,9 +1,12 @@
-//! Whether new submissions are let in. Outcomes of those that are in need room, so the gate closes before the stream is full.
+//! Whether new submissions are let in. Outcomes of those that are in need room, so the gate closes before the stream, or the
+//! bucket of outputs, is full.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use ledger::{Ledger, Usage};
+use events::ObjectBucket;
+use ledger::store::Fault;
+use ledger::{Ledger, Objects};
 use platform::shutdown::Shutdown;
 use serde::Deserialize;
 use tracing::{info, warn};
@@ -15,10 +18,29 @@ use crate::metrics;
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdmissionConfig {
-    /// From this share of the stream's bytes on nothing new is let in, in percent.
+    /// From this share of the bytes of the stream, or of the bucket of outputs, on nothing new is let in, in percent.
     pub used_percent_max: u8,
     /// How often the share is looked at, in milliseconds.
     pub refresh_ms: u32,
+}
+
+/// What outcomes need room in.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// The stream of events.
+    pub ledger: Ledger,
+    /// The buckets, of which that of outputs counts.
+    pub objects: Objects,
+}
+
+impl Room {
+    /// Returns the greater of both shares that are used, in percent.
+    async fn used_percent(&self) -> Result<u64, Fault> {
+        let events = self.ledger.usage().await?;
+        metrics::stream_usage(&events);
+        let outputs = self.objects.usage(ObjectBucket::Outputs).await?;
+        Ok(events.percent().max(outputs.percent()))
+    }
 }
 
 /// The gate; starts shut.
@@ -44,35 +66,29 @@ impl Admission {
         self.0.load(Ordering::Relaxed) != STARTING
     }
 
-    /// Sets the gate by how full the stream is.
-    pub fn refresh(&self, usage: &Usage, used_percent_max: u8) {
-        let now = if usage.percent() >= u64::from(used_percent_max) { CLOSED } else { OPEN };
+    /// Sets the gate by how full the stream, or the bucket of outputs, is.
+    pub fn refresh(&self, used_percent: u64, used_percent_max: u8) {
+        let now = if used_percent >= u64::from(used_percent_max) { CLOSED } else { OPEN };
         let before = self.0.swap(now, Ordering::Relaxed);
-        metrics::stream_usage(usage);
         if now == CLOSED && before != CLOSED {
-            warn!(
-                ledger.used_percent = usage.percent(),
-                "admission closed: the stream is nearly full"
-            );
+            warn!(ledger.used_percent = used_percent, "admission closed: there is hardly room");
         } else if now == OPEN && before == CLOSED {
-            info!(ledger.used_percent = usage.percent(), "admission open again");
+            info!(ledger.used_percent = used_percent, "admission open again");
         }
     }
 
-    /// Looks at the stream until the stop. While the ledger does not answer the gate stays as it is: what it would let
-    /// in cannot be stored anyway.
-    pub async fn keep(&self, ledger: &Ledger, config: AdmissionConfig, shutdown: &Shutdown) {
+    /// Looks at both until the stop. While NATS does not answer the gate stays as it is: what it would let in cannot be stored
+    /// anyway.
+    pub async fn keep(&self, room: &Room, config: AdmissionConfig, shutdown: &Shutdown) {
         let pause = Duration::from_millis(u64::from(config.refresh_ms));
         let stop = shutdown.token();
         loop {
             let look = async {
-                match ledger.usage().await {
-                    Ok(usage) => self.refresh(&usage, config.used_percent_max),
+                match room.used_percent().await {
+                    Ok(used_percent) => self.refresh(used_percent, config.used_percent_max),
                     Err(error) => {
-                        warn!(
-                            error = &error as &dyn std::error::Error,
-                            "cannot see how full the stream is"
-                        );
+                        let error = error.as_ref() as &dyn std::error::Error;
+                        warn!(error, "cannot see how much room there is");
                     }
                 }
                 tokio::time::sleep(pause).await;
@@ -88,16 +104,12 @@ impl Admission {
 mod tests {
     use super::*;
 
-    fn used(bytes: u64) -> Usage {
-        Usage { bytes, bytes_max: 1_000, messages: 1, first_sequence: 1, last_sequence: 1 }
-    }
-
     #[test]
     fn the_gate_is_shut_until_the_stream_was_seen() {
         let admission = Admission::default();
         assert!(matches!(admission.check(), Err(ApiError::Starting)));
         assert!(!admission.has_started());
-        admission.refresh(&used(0), 80);
+        admission.refresh(0, 80);
         admission.check().unwrap();
         assert!(admission.has_started());
     }
@@ -105,11 +117,11 @@ mod tests {
     #[test]
     fn the_gate_closes_at_its_share_and_opens_below_it() {
         let admission = Admission::default();
-        admission.refresh(&used(799), 80);
+        admission.refresh(79, 80);
         admission.check().unwrap();
-        admission.refresh(&used(800), 80);
+        admission.refresh(80, 80);
         assert!(matches!(admission.check(), Err(ApiError::Closed)));
-        admission.refresh(&used(100), 80);
+        admission.refresh(10, 80);
         admission.check().unwrap();
     }
 }

@@ -17,7 +17,7 @@ use sandbox::languages::Catalog;
 use tokio::task::JoinError;
 use tracing::{error, info, warn};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Room};
 use crate::app::{App, Parts};
 use crate::bus::NatsBus;
 use crate::config::Config;
@@ -143,7 +143,8 @@ impl Keeper {
             }
         }
         let ledger = open_ledger(&config, &self.connection);
-        self.admission.keep(&ledger, config.admission, &self.shutdown).await;
+        let room = Room { ledger, objects: self.connection.objects() };
+        self.admission.keep(&room, config.admission, &self.shutdown).await;
         Ok(())
     }
 

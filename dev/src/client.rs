@@ -9,8 +9,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::interrupt;
+
 /// A request is held for up to 30 s.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(40);
+
+/// How often the view is looked at.
+const VIEW_POLL: Duration = Duration::from_millis(1);
 
 /// How often a held request may come back before the end.
 const ROUNDS: usize = 6;
@@ -41,6 +46,17 @@ pub(crate) struct Run {
 pub(crate) struct Record {
     pub(crate) stored_at: String,
     pub(crate) event: Value,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: String,
+    state: String,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +117,20 @@ impl Client {
             }
         }
         bail!("submission {id} has not ended in time")
+    }
+
+    /// Waits until the view shows the end of the newest submission, and returns when it did, in microseconds since 1970.
+    pub(crate) fn projected(&self, id: &str) -> Result<i64> {
+        let until = Instant::now() + REQUEST_PATIENCE;
+        while Instant::now() < until {
+            let newest = self.http.get(format!("{}/v1/submissions?limit=1", self.url));
+            let page: Page = self.send(newest)?;
+            if page.items.iter().any(|item| item.id == id && item.state == "completed") {
+                return Ok(SystemClock.now().timestamp_micros());
+            }
+            interrupt::pause(VIEW_POLL);
+        }
+        bail!("the view does not show submission {id}")
     }
 
     /// Reads what the ledger has of a submission.

@@ -214,7 +214,7 @@ impl CellsConfig {
         // Twice the processors, so that one submission's waits are another's work; and no more, since what runs at
         // once shares the processors while its wall time goes on. Every queue that is idle holds a place besides.
         let idle = queues.saturating_sub(1);
-        let busy_max = or(self.busy_max, 2 * processors + idle).min(BUSY_MAX);
+        let busy_max = or(self.busy_max, 2 * processors + idle).max(idle + 1).min(BUSY_MAX);
         let warm_min = or(self.warm_min, 4 * processors).min(WARM_MAX);
         let warm_max = or(self.warm_max, 4 * warm_min).clamp(warm_min, WARM_MAX);
         PoolSize { busy_max, warm_min, warm_max, refillers: usize::from(self.refillers.get()) }

@@ -1,6 +1,7 @@
 //! Stand-ins for tests: a submission, cells that follow a script, peers, objects and receipts that remember.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -167,18 +168,24 @@ impl Drop for ScriptedBench {
 
 /// Objects in memory.
 #[derive(Debug, Default)]
-pub(crate) struct MemoryBlobs(Mutex<HashMap<Digest, Vec<u8>>>);
+pub(crate) struct MemoryBlobs {
+    objects: Mutex<HashMap<Digest, Vec<u8>>>,
+    pub(crate) is_full: AtomicBool,
+}
 
 #[async_trait]
 impl Blobs for MemoryBlobs {
     async fn put(&self, bucket: ObjectBucket, bytes: Vec<u8>) -> Result<ObjectRef, ObjectError> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(ObjectError::Full(bucket));
+        }
         let object = ObjectRef::of(bucket, &bytes);
-        self.0.lock().unwrap().insert(object.sha256, bytes);
+        self.objects.lock().unwrap().insert(object.sha256, bytes);
         Ok(object)
     }
 
     async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>, ObjectError> {
-        let found = self.0.lock().unwrap().get(&object.sha256).cloned();
+        let found = self.objects.lock().unwrap().get(&object.sha256).cloned();
         found.ok_or_else(|| ObjectError::Absent(object.clone()))
     }
 }

@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backoff::Backoff;
-use crate::store::Fault;
+use crate::store::{Fault, Usage};
 
 /// How long one try may take, and a second more for each MiB: a reader whose object is replaced under it waits in vain.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,6 +88,13 @@ impl Objects {
             return Ok(Content::inline(bytes));
         }
         self.put(bucket, bytes).await.map(Content::Object)
+    }
+
+    /// Returns how full a bucket is.
+    pub async fn usage(&self, bucket: ObjectBucket) -> Result<Usage, ObjectError> {
+        let stream = self.context.get_stream(format!("OBJ_{}", bucket.name())).await;
+        let stream = stream.map_err(|error| ObjectError::Unavailable(error.into()))?;
+        Ok(crate::jetstream::usage(stream.cached_info()))
     }
 
     async fn bucket(&self, bucket: ObjectBucket) -> Result<ObjectStore, ObjectError> {

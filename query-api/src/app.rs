@@ -9,6 +9,7 @@ use ledger::{Ledger, Stored};
 use platform::auth::Verifier;
 use platform::clock::Clock;
 use sandbox::languages::Catalog;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{instrument, warn};
@@ -24,6 +25,8 @@ use crate::results::{ListQuery, ResultsView, Summary};
 
 /// How often one who waits looks into the ledger while changes are announced: a guard against an announcement that is lost.
 const LOOK_WHEN_FED: Duration = Duration::from_secs(2);
+/// Answers whose outputs are fetched at the same time: each may hold several MiB. Further ones take their turn.
+const FETCHES_MAX: usize = 32;
 /// How often one who waits looks into the ledger while nobody announces changes.
 const LOOK_WHEN_UNFED: Duration = Duration::from_millis(500);
 
@@ -58,6 +61,8 @@ pub struct Parts {
 struct Inner {
     parts: Parts,
     current: Current,
+    /// One permit for each answer whose outputs may be fetched at the same time.
+    fetches: Semaphore,
 }
 
 /// Whose submissions a caller may see.
@@ -93,7 +98,7 @@ pub(crate) struct Patience<'a> {
 impl From<Parts> for App {
     fn from(parts: Parts) -> Self {
         let current = Current::new(Arc::clone(&parts.results), parts.ledger.clone());
-        Self(Arc::new(Inner { parts, current }))
+        Self(Arc::new(Inner { parts, current, fetches: Semaphore::new(FETCHES_MAX) }))
     }
 }
 
@@ -168,6 +173,7 @@ impl App {
     /// Fetches a submission's outputs, wherever they lie.
     pub(crate) async fn resolve(&self, submission: Submission) -> Result<Resolved, ApiError> {
         let mut outputs = [None, None, None];
+        let _turn = self.0.fetches.acquire().await;
         for (output, captured) in outputs.iter_mut().zip(Resolved::captured(&submission)) {
             if let Some(captured) = captured {
                 let bytes = resolve(self.0.parts.outputs.as_ref(), &captured.content).await?;

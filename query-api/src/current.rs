@@ -42,7 +42,7 @@ impl Current {
         };
         match found.submission {
             Some(submission) if is_new_enough(&submission, found.position, floor) => {
-                self.seen.forget(id);
+                self.seen.forget(id, submission.sequence.max(found.position));
                 metrics::read_from("view");
                 Ok(Some(submission))
             }

@@ -49,9 +49,12 @@ impl Seen {
         }
     }
 
-    /// Forgets what the view has caught up with.
-    pub(crate) fn forget(&self, id: SubmissionId) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).sequences.remove(&id);
+    /// Forgets what the view has caught up with: it knows everything up to `upto`.
+    pub(crate) fn forget(&self, id: SubmissionId, upto: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.sequences.get(&id).is_some_and(|sequence| *sequence <= upto) {
+            state.sequences.remove(&id);
+        }
     }
 }
 
@@ -69,7 +72,9 @@ mod tests {
         seen.note(id(1), 7);
         seen.note(id(1), 5);
         assert_eq!((seen.floor(id(1)), seen.floor(id(2))), (7, 0));
-        seen.forget(id(1));
+        seen.forget(id(1), 6);
+        assert_eq!(seen.floor(id(1)), 7, "an answer from the ledger came in between");
+        seen.forget(id(1), 7);
         assert_eq!(seen.floor(id(1)), 0);
     }
 

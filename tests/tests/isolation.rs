@@ -5,6 +5,7 @@ use blackbox::client::Client;
 use blackbox::programs::{expect, python, text};
 use blackbox::world::{World, WorldBuilder};
 use futures::future::try_join;
+use sandbox::protocol::{Captured, Exit, Response, StageReport, Usage, encode};
 use serde_json::{Value, json};
 
 async fn play(scenario: impl AsyncFnOnce(&Client, &mut World) -> Result<()>) -> Result<()> {
@@ -540,17 +541,33 @@ async fn a_case_sees_no_process_of_the_case_before() -> Result<()> {
 #[tokio::test]
 async fn what_a_program_prints_cannot_speak_for_init() -> Result<()> {
     play(async |user, _| {
-        // Frames of the protocol on every descriptor that a program could guess at; they are output, and nothing else.
-        let source = r#"
+        // The answer that init gives, on every descriptor that a program could guess at: it is output, and nothing else.
+        let forged = hex::encode(encode(&Response::Ran(forged_report()))?);
+        let source = format!(
+            r#"
 import os
 for n in range(0, 32):
     try:
-        os.write(n, b"\x00\x00\x00\x08\x01\x02\x03\x04" * 64)
+        os.write(n, bytes.fromhex("{forged}") * 4)
     except OSError:
         pass
-"#;
-        let view = user.run(&python(source)).await?;
-        expect(&view, &json!({ "state": "completed", "verdict": "finished", "attempt": 1 }))
+"#
+        );
+        let view = user.run(&python(&source)).await?;
+        expect(&view, &json!({ "verdict": "finished", "attempt": 1, "exit_code": 0 }))?;
+        ensure!(view["stdout_bytes"].as_u64() == Some(2 * forged.len() as u64), "{view}");
+        Ok(())
     })
     .await
+}
+
+/// What init would say of a program that ended with code 42.
+fn forged_report() -> StageReport {
+    StageReport {
+        exit: Exit::Code(42),
+        stopped: None,
+        usage: Usage::default(),
+        stdout: Captured::default(),
+        stderr: Captured::default(),
+    }
 }

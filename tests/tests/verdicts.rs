@@ -444,9 +444,15 @@ async fn all_cases_right_is_accepted_and_compiled_once() -> Result<()> {
         let source = "#include <stdio.h>\nint main(void) { int n; scanf(\"%d\", &n); printf(\"%d\\n\", n + 1); }";
         let mut body = c(source);
         body["cases"] = (0..40).map(|n| json!({ "stdin": n.to_string(), "expected": (n + 1).to_string() })).collect();
-        let view = user.run(&body).await?;
+        let submitted = user.submit(&body).await?;
+        let view = user.ended(&submitted).await?;
         expect(&view, &json!({ "verdict": "accepted" }))?;
-        expect(&view["score"], &json!({ "passed": 40, "total": 40, "points": 40, "points_max": 40 }))
+        expect(&view["score"], &json!({ "passed": 40, "total": 40, "points": 40, "points_max": 40 }))?;
+        let events = user.get(&format!("/v1/submissions/{}/events", submitted.id)).await?.ok()?;
+        let events = events.as_array().context("no events")?;
+        let compiled = events.iter().filter(|it| it["event"]["type"] == "execution.compiled");
+        ensure!(compiled.count() == 1, "{events:?}");
+        Ok(())
     })
     .await
 }

@@ -18,6 +18,13 @@ pub(crate) struct Problem {
     errors: Vec<Fault>,
 }
 
+impl Problem {
+    /// Tells whether the state of what was asked for stands against it.
+    pub(crate) fn is_conflict(&self) -> bool {
+        self.status == 409
+    }
+}
+
 /// One fault of the request.
 #[derive(Debug, Deserialize)]
 struct Fault {

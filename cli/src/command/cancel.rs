@@ -1,6 +1,7 @@
 //! `runledger cancel`: asks for the end of a submission.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use reqwest::header::HeaderMap;
@@ -26,12 +27,23 @@ pub(crate) struct CancelArgs {
     json: bool,
 }
 
-/// Asks once: a repeated wish for the same end changes nothing, so retries are safe.
+/// Asks for the end. What is cancelled already is as it was wished, so asking again is safe.
 pub(super) async fn run(api: &Api, args: &CancelArgs) -> Result<ExitCode, Failure> {
     let body =
         args.reason.as_ref().map(|reason| json!({ "reason": reason }).to_string().into_bytes());
     let path = submission_path(&args.id, &["cancel"]);
-    let answer: Value = api.post(&path, body, HeaderMap::new()).await?.json()?;
+    let answer: Value = match api.post(&path, body, HeaderMap::new()).await {
+        Err(Failure::Refused(problem)) if problem.is_conflict() => {
+            // An earlier try of this very command may have cancelled it, and its answer was lost.
+            let found = api.get(&submission_path(&args.id, &[]), &[], Duration::ZERO).await?;
+            let found: Value = found.json()?;
+            if found["state"] != "cancelled" {
+                return Err(Failure::Refused(problem));
+            }
+            found
+        }
+        answer => answer?.json()?,
+    };
     if args.json {
         output_json(&answer)?;
     } else {

@@ -66,8 +66,9 @@ fn idle(client: &Client, options: &Options, report: &mut Report) -> Result<()> {
         interrupt::pause(Duration::from_millis(options.rest_ms));
         let bare = program.run()?;
         let run = client.submit(PROGRAM)?.finished()?;
+        let projected_at_us = client.projected(&run.id)?;
         if round >= WARM_UP_ROUNDS {
-            report.splits.push(split::of(&run, &client.events(&run.id)?)?);
+            report.splits.push(split::of(&run, projected_at_us, &client.events(&run.id)?)?);
             report.bare.push(bare);
             report.idle.push(run.total);
         }

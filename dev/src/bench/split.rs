@@ -7,15 +7,15 @@ use serde_json::Value;
 use crate::client::{Record, Run};
 
 /// The parts, in the order in which a submission goes through them. Microseconds each. Files are prepared while the start
-/// is appended, so `prepare` lies beside `queue` and `append`.
-pub(super) const PARTS: [&str; 7] =
-    ["accept", "queue", "cell", "prepare", "run", "append", "project"];
+/// is appended, so `prepare` lies beside `queue` and `append`; nobody waits for the view, so `project` lies beside `answer`.
+pub(super) const PARTS: [&str; 8] =
+    ["accept", "queue", "cell", "prepare", "run", "append", "answer", "project"];
 
 /// The parts of one submission, in [`PARTS`]' order.
 pub(super) type Split = [i64; PARTS.len()];
 
 /// Splits a run by what the ledger says of it.
-pub(super) fn of(run: &Run, events: &[Record]) -> Result<Split> {
+pub(super) fn of(run: &Run, projected_at_us: i64, events: &[Record]) -> Result<Split> {
     let accepted = stored_at(events, "submission.accepted")?;
     let started = stored_at(events, "execution.started")?;
     let completed = stored_at(events, "execution.completed")?;
@@ -24,12 +24,13 @@ pub(super) fn of(run: &Run, events: &[Record]) -> Result<Split> {
     let run_us = timing(timings, "run_us")?;
     Ok([
         i64::try_from(run.accept.as_micros())?,
-        started - accepted,
+        started - accepted - cell,
         cell,
         prepare,
         run_us,
         completed - started - run_us,
         run.ended_at_us - completed,
+        projected_at_us - completed,
     ])
 }
 
@@ -82,6 +83,7 @@ mod tests {
             ended_at_us,
             end: Submission::default(),
         };
-        assert_eq!(of(&run, &events).unwrap(), [2_000, 2_000, 200, 800, 10_000, 3_000, 4_000]);
+        let parts = [2_000, 1_800, 200, 800, 10_000, 3_000, 4_000, 44_000];
+        assert_eq!(of(&run, ended_at_us + 40_000, &events).unwrap(), parts);
     }
 }

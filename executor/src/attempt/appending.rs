@@ -1,12 +1,14 @@
 //! Putting what happened into the ledger and the object store, however long that takes: a result is kept until it
 //! stands. Decides nothing about submissions.
 
+use std::time::Duration;
+
 use events::envelope::Writer;
 use events::{Command, Content, ObjectBucket, Rejection};
-use ledger::{Aggregate, ExecuteError, Ledger, ReadError};
+use ledger::{Aggregate, ExecuteError, Ledger, ObjectError, ReadError};
 use metrics::{counter, histogram};
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::metrics::{APPEND_SECONDS, APPENDS_DEFERRED};
 use crate::patience::Patience;
@@ -82,7 +84,13 @@ fn name(command: &Command) -> &'static str {
     }
 }
 
-/// Puts outputs that share an event where they belong. Waits as long as the object store is full or away.
+/// How long an output waits for room in the object store. Admission closes before there is none, so only an operator can make some.
+const ROOM_TIME_MAX: Duration = Duration::from_secs(30);
+/// What is kept of an output that found no room, in bytes: a verdict is worth more than its text.
+const ROOMLESS_BYTES: usize = 4 * 1024;
+
+/// Puts outputs that share an event where they belong. Waits as long as the object store is away; what it has no room for is cut,
+/// and says so.
 pub(super) async fn store<const N: usize>(
     blobs: &dyn Blobs,
     outputs: [sandbox::protocol::Captured; N],
@@ -94,19 +102,26 @@ pub(super) async fn store<const N: usize>(
                 captured(Content::inline(output.bytes), output.total_bytes, output.truncated)
             }
             Placed::Object(output) => {
-                let content = put(blobs, output.bytes).await;
-                captured(content, output.total_bytes, output.truncated)
+                let (content, whole) = put(blobs, output.bytes).await;
+                captured(content, output.total_bytes, output.truncated || !whole)
             }
         });
     }
     stored.map(|output| output.expect("every slot was filled"))
 }
 
-async fn put(blobs: &dyn Blobs, bytes: Vec<u8>) -> Content {
+/// Returns where the bytes are now, and whether all of them.
+async fn put(blobs: &dyn Blobs, mut bytes: Vec<u8>) -> (Content, bool) {
     let mut patience = Patience::new();
+    let deadline = Instant::now() + ROOM_TIME_MAX;
     loop {
         match blobs.put(ObjectBucket::Outputs, bytes.clone()).await {
-            Ok(object) => return Content::Object(object),
+            Ok(object) => return (Content::Object(object), true),
+            Err(ObjectError::Full(_)) if Instant::now() >= deadline => {
+                error!("there is no room for an output, and it is cut");
+                bytes.truncate(ROOMLESS_BYTES);
+                return (Content::inline(bytes), false);
+            }
             Err(error) => {
                 counter!(APPENDS_DEFERRED).increment(1);
                 warn!(error = &error as &dyn std::error::Error, "an output has to wait");

@@ -1,8 +1,10 @@
 //! Submissions from delivery to end, on a ledger in memory and with scripted cells.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use events::content::INLINE_BYTES_MAX;
 use events::envelope::Writer;
 use events::event::{
     Accepted, CancellationRequested, Completed, Event, FailureClass, Isolation, Lost, LostReason,
@@ -489,6 +491,19 @@ async fn a_result_is_kept_while_the_ledger_is_full() {
     assert_eq!(said.last(), Some(&Said::Ack));
     assert!(said.iter().filter(|said| **said == Said::InProgress).count() >= 3, "{said:?}");
     assert_eq!(*script.taken.lock().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_finds_no_room_is_cut_and_the_verdict_stands() {
+    let stage = Stage::with(accepted("python")).await;
+    stage.blobs.is_full.store(true, Ordering::SeqCst);
+    let long = vec![b'x'; INLINE_BYTES_MAX + 1];
+    let script = Script::new([Act::End(Box::new(prints(&long)))]);
+    stage.deliver(1, &script).await;
+    let stdout = stage.completed().await.stdout;
+    let kept = stdout.content.bytes().unwrap().len();
+    assert!(kept > 0 && kept < long.len(), "{kept}");
+    assert_eq!((stdout.bytes_total, stdout.truncated), (long.len() as u64, true));
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,6 +19,13 @@ use super::pipes::{Chunk, Pipes};
 /// all on a machine that is busy.
 pub const GRACE: Duration = Duration::from_secs(10);
 
+/// More processors than a machine has: processor time is wall time on so many at most.
+const PROCESSORS_MAX: u32 = 1_024;
+/// More memory than a machine has, in KiB.
+const MEMORY_KIB_MAX: u64 = 1 << 36;
+/// More bytes than a program writes to a pipe within the longest wall time.
+const OUTPUT_TOTAL_BYTES_MAX: u64 = 1 << 48;
+
 /// What an answer may be long beyond the outputs in it.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
@@ -80,8 +87,8 @@ pub enum Lie {
     /// More bytes than its answer can have.
     #[error("more than {0} bytes")]
     Flood(u64),
-    /// An output over the limit that it was given.
-    #[error("an output over its limit")]
+    /// More than a stage can have used or written within its limits.
+    #[error("more than its limits allow")]
     OverLimit,
 }
 
@@ -144,7 +151,7 @@ impl Cell {
             return Err(CellError::lie(Lie::WrongKind));
         }
         if let (Some(report), Some(limits)) = (&prepared.compile, &limits) {
-            check_outputs(report, limits)?;
+            check_report(report, limits)?;
         }
         Ok(prepared)
     }
@@ -155,7 +162,7 @@ impl Cell {
         let Response::Ran(report) = self.ask(&Request::Run(stage), Some(limits)).await? else {
             return Err(CellError::lie(Lie::WrongKind));
         };
-        check_outputs(&report, &limits)?;
+        check_report(&report, &limits)?;
         Ok(report)
     }
 
@@ -237,13 +244,21 @@ impl Cell {
     }
 }
 
-/// A cell that reports more than it may have read is not what we started.
-fn check_outputs(report: &StageReport, limits: &StageLimits) -> Result<(), CellError> {
+/// A cell that reports more than it may have read, or than a stage can have used, is not what we started. What it says goes
+/// into the ledger for ever.
+fn check_report(report: &StageReport, limits: &StageLimits) -> Result<(), CellError> {
     let over = |captured: &Captured| {
         let kept = captured.bytes.len() as u64;
-        kept > u64::from(limits.output_bytes) || kept > captured.total_bytes
+        kept > u64::from(limits.output_bytes)
+            || kept > captured.total_bytes
+            || captured.total_bytes > OUTPUT_TOTAL_BYTES_MAX
     };
-    if over(&report.stdout) || over(&report.stderr) {
+    let usage = report.usage;
+    let time = Duration::from_millis(u64::from(limits.wall_time_ms)) + GRACE;
+    let too_long = Duration::from_micros(usage.wall_us) > time
+        || Duration::from_micros(usage.cpu_us) > time * PROCESSORS_MAX
+        || usage.memory_peak_kib > MEMORY_KIB_MAX;
+    if too_long || over(&report.stdout) || over(&report.stderr) {
         return Err(CellError::lie(Lie::OverLimit));
     }
     Ok(())

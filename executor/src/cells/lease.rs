@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use events::Digest;
 use metrics::gauge;
-use sandbox::protocol::{Prepare, Prepared, Stage, StageReport};
+use sandbox::protocol::{Prepare, Prepared, Stage, StageReport, Stop};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::cell::CellError;
@@ -53,6 +53,8 @@ pub struct Lease {
     pool: Pool,
     warm: Option<Warm>,
     provenance: Provenance,
+    /// The kernel has ended a stage in here for want of memory, which the engine never forgets.
+    was_out_of_memory: bool,
     /// The submission's memory that the container's limit is set for, in bytes.
     memory_bytes: u64,
     _busy: OwnedSemaphorePermit,
@@ -69,7 +71,14 @@ impl Lease {
         let memory_bytes = maker.allowance().memory_bytes;
         pool.inner().in_use.fetch_add(1, Ordering::Relaxed);
         gauge!(CELLS_BUSY).increment(1.0);
-        Self { pool, warm: Some(warm), provenance, memory_bytes, _busy: busy }
+        Self {
+            pool,
+            warm: Some(warm),
+            provenance,
+            was_out_of_memory: false,
+            memory_bytes,
+            _busy: busy,
+        }
     }
 
     /// Returns what the run happens in.
@@ -85,14 +94,19 @@ impl Lease {
     ) -> Result<Prepared, CellError> {
         self.limit_memory(memory_bytes).await?;
         let answer = self.warm_mut().made.cell.prepare(prepare).await;
-        self.explain(answer).await
+        let prepared = self.explain(answer).await?;
+        let compiled = prepared.compile.as_ref();
+        self.was_out_of_memory |= compiled.is_some_and(|it| it.stopped == Some(Stop::Memory));
+        Ok(prepared)
     }
 
     /// Has a program run, with so much memory in bytes.
     pub async fn run(&mut self, stage: Stage, memory_bytes: u64) -> Result<StageReport, CellError> {
         self.limit_memory(memory_bytes).await?;
         let answer = self.warm_mut().made.cell.run(stage).await;
-        self.explain(answer).await
+        let report = self.explain(answer).await?;
+        self.was_out_of_memory |= report.stopped == Some(Stop::Memory);
+        Ok(report)
     }
 
     /// Looks, without waiting, whether the cell still waits for a request.
@@ -123,6 +137,9 @@ impl Lease {
     /// A pipe that ended does not say why; the engine may know.
     async fn explain<T>(&mut self, answer: Result<T, CellError>) -> Result<T, CellError> {
         let Err(CellError::Died { oom_killed: _, stderr }) = answer else { return answer };
+        if self.was_out_of_memory {
+            return Err(CellError::Died { oom_killed: false, stderr });
+        }
         let id = self.warm_mut().made.id.clone();
         let asked = self.pool.inner().maker.was_out_of_memory(&id).await;
         let oom_killed = asked.unwrap_or_else(|error| {

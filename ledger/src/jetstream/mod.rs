@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::context::{Context, ContextBuilder, PublishAckFuture};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageError, Stream};
+use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind, RawMessageError, Stream};
 use async_nats::{Client, connection::State};
 use async_trait::async_trait;
 use events::subject::LEDGER_STREAM;
@@ -91,19 +91,23 @@ impl EventStore for JetStreamStore {
     }
 
     async fn usage(&self) -> Result<Usage, Fault> {
-        let info = self.stream().await?.get_info().await?;
-        Ok(Usage {
-            bytes: info.state.bytes,
-            // Negative means without a limit.
-            bytes_max: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
-            messages: info.state.messages,
-            first_sequence: info.state.first_sequence,
-            last_sequence: info.state.last_sequence,
-        })
+        Ok(usage(&self.stream().await?.get_info().await?))
     }
 
     fn follow(&self, from: u64) -> BoxStream<'static, Message> {
         follower::follow(self.context.clone(), &self.link, from)
+    }
+}
+
+/// Reads how full a stream is out of what the server says of it.
+pub(crate) fn usage(info: &Info) -> Usage {
+    Usage {
+        bytes: info.state.bytes,
+        // Negative means without a limit.
+        bytes_max: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
+        messages: info.state.messages,
+        first_sequence: info.state.first_sequence,
+        last_sequence: info.state.last_sequence,
     }
 }
 

@@ -57,7 +57,7 @@ impl Scopes {
     }
 }
 
-/// The caller's name: 1 to 128 characters, none of them a control character.
+/// The caller's name: 1 to 128 bytes, none of them a control character.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Subject(String);
@@ -69,10 +69,10 @@ pub enum SubjectError {
     #[error("the subject is empty")]
     Empty,
     /// There is too much.
-    #[error("the subject has {chars} characters, more than {}", Subject::CHARS_MAX)]
+    #[error("the subject has {bytes} bytes, more than {}", Subject::BYTES_MAX)]
     TooLong {
         /// How many.
-        chars: usize,
+        bytes: usize,
     },
     /// There is something that cannot be shown.
     #[error("the subject has a control character")]
@@ -80,8 +80,8 @@ pub enum SubjectError {
 }
 
 impl Subject {
-    /// The longest subject, in characters.
-    pub const CHARS_MAX: usize = 128;
+    /// The longest subject, in bytes, as of a user in events.
+    pub const BYTES_MAX: usize = 128;
 
     /// Returns the text.
     pub fn as_str(&self) -> &str {
@@ -93,12 +93,11 @@ impl TryFrom<String> for Subject {
     type Error = SubjectError;
 
     fn try_from(text: String) -> Result<Self, SubjectError> {
-        let chars = text.chars().count();
-        if chars == 0 {
+        if text.is_empty() {
             return Err(SubjectError::Empty);
         }
-        if chars > Self::CHARS_MAX {
-            return Err(SubjectError::TooLong { chars });
+        if text.len() > Self::BYTES_MAX {
+            return Err(SubjectError::TooLong { bytes: text.len() });
         }
         if text.chars().any(char::is_control) {
             return Err(SubjectError::ControlCharacter);
@@ -151,9 +150,10 @@ mod tests {
     #[test]
     fn a_subject_is_bounded_and_printable() {
         let subject = |text: &str| Subject::try_from(text.to_owned());
-        subject(&"ü".repeat(128)).unwrap();
+        subject(&"ü".repeat(64)).unwrap();
+        assert_eq!(subject(&"ü".repeat(65)), Err(SubjectError::TooLong { bytes: 130 }));
         assert_eq!(subject(""), Err(SubjectError::Empty));
-        assert_eq!(subject(&"a".repeat(129)), Err(SubjectError::TooLong { chars: 129 }));
+        assert_eq!(subject(&"a".repeat(129)), Err(SubjectError::TooLong { bytes: 129 }));
         assert_eq!(subject("a\nb"), Err(SubjectError::ControlCharacter));
         assert_eq!(subject("a\0"), Err(SubjectError::ControlCharacter));
     }

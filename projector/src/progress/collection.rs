@@ -169,6 +169,11 @@ fn outcome(answer: &Document, offered: usize) -> Result<Written, ProjectionError
             return Err(ProjectionError::Refused { code, message });
         }
     }
+    if let Ok(concern) = answer.get_document("writeConcernError") {
+        let code = concern.get_i32("code").unwrap_or_default();
+        let message = concern.get_str("errmsg").unwrap_or_default().to_owned();
+        return Err(ProjectionError::Refused { code, message });
+    }
     let matched = answer.get_i32("n").unwrap_or_default();
     let all = usize::try_from(matched).is_ok_and(|matched| matched == offered);
     Ok(if all { Written::All } else { Written::Conflict })

@@ -34,7 +34,7 @@ fn check_case(case: DraftCase, at: &Pointer, encoding: Encoding, faults: &mut Fa
     if case.name.as_ref().is_some_and(|name| name.len() > CASE_NAME_BYTES_MAX) {
         faults.push(&at.key("name"), format!("is longer than {CASE_NAME_BYTES_MAX} bytes"));
     }
-    // PostgreSQL has no NUL in text.
+    // Nobody means one, and few tools of those who read names can show it.
     if case.name.as_ref().is_some_and(|name| name.contains('\0')) {
         faults.push(&at.key("name"), "has a NUL");
     }

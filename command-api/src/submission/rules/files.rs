@@ -63,32 +63,34 @@ fn check_files(files: Vec<DraftFile>, encoding: Encoding, faults: &mut Faults) -
     if files.first().is_some_and(|entry| entry.content.is_empty()) {
         faults.push(&at.index(0).key("content"), EMPTY);
     }
-    check_paths(&files, &at, faults);
     let check_file = |(index, file): (usize, DraftFile)| {
         let at = at.index(index);
         let name = file.name.parse::<FileName>();
         let name = name.map_err(|error| faults.push(&at.key("name"), error.to_string()));
         let content = encoding.decode(file.content, &at.key("content"), faults);
-        name.ok().map(|name| ValidFile { name, content })
+        name.ok().map(|name| (index, ValidFile { name, content }))
     };
-    files.into_iter().enumerate().filter_map(check_file).collect()
+    let files: Vec<(usize, ValidFile)> =
+        files.into_iter().enumerate().filter_map(check_file).collect();
+    check_paths(&files, &at, faults);
+    files.into_iter().map(|(_, file)| file).collect()
 }
 
-/// No path may stand twice, and none may be the directory of another.
-fn check_paths(files: &[DraftFile], at: &Pointer, faults: &mut Faults) {
+/// No path may stand twice, and none may be the directory of another. Names are valid here, and so short.
+fn check_paths(files: &[(usize, ValidFile)], at: &Pointer, faults: &mut Faults) {
     let mut seen = BTreeSet::new();
-    let directories: BTreeSet<&str> = files.iter().flat_map(|file| parents(&file.name)).collect();
-    for (index, file) in files.iter().enumerate() {
+    let directories: BTreeSet<&str> =
+        files.iter().flat_map(|(_, file)| parents(file.name.as_str())).collect();
+    for (index, file) in files {
         let name = file.name.as_str();
         if !seen.insert(name) {
-            faults.push(&at.index(index).key("name"), "is the name of an earlier file");
+            faults.push(&at.index(*index).key("name"), "is the name of an earlier file");
         } else if directories.contains(name) {
-            faults.push(&at.index(index).key("name"), "is the directory of another file");
+            faults.push(&at.index(*index).key("name"), "is the directory of another file");
         }
     }
 }
 
 fn parents(name: &str) -> impl Iterator<Item = &str> {
-    let directories = name.match_indices('/').filter_map(|(end, _)| name.get(..end));
-    directories.filter(|directory| !directory.is_empty())
+    name.match_indices('/').filter_map(|(end, _)| name.get(..end))
 }

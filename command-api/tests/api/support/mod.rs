@@ -84,14 +84,7 @@ impl TestApp {
 
     /// Lets the gate see a ledger that is so full.
     pub(crate) fn fill(&self, percent: u64) {
-        let usage = ledger::Usage {
-            bytes: percent,
-            bytes_max: 100,
-            messages: 0,
-            first_sequence: 1,
-            last_sequence: 0,
-        };
-        self.admission.refresh(&usage, 80);
+        self.admission.refresh(percent, 80);
     }
 
     /// Sends a request as it is.

@@ -182,6 +182,26 @@ async fn an_output_over_its_limit_is_a_lie() {
 }
 
 #[tokio::test]
+async fn more_than_a_stage_can_have_used_is_a_lie() {
+    let used = |cpu_us, wall_us, memory_peak_kib| Usage { cpu_us, wall_us, memory_peak_kib };
+    for usage in [used(u64::MAX, 0, 0), used(0, 60_000_000, 0), used(0, 0, u64::MAX)] {
+        let (cell, peer) = greeted().await;
+        let report = StageReport { usage, ..report(b"") };
+        assert_eq!(
+            lie_of(run_against(cell, peer, frame(&Response::Ran(report))).await),
+            Lie::OverLimit
+        );
+    }
+    let (cell, peer) = greeted().await;
+    let mut endless = report(b"");
+    endless.stderr.total_bytes = u64::MAX;
+    assert_eq!(
+        lie_of(run_against(cell, peer, frame(&Response::Ran(endless))).await),
+        Lie::OverLimit
+    );
+}
+
+#[tokio::test]
 async fn two_answers_to_one_question_are_a_lie() {
     let (cell, peer) = greeted().await;
     let twice = frame(&Response::Ran(report(b"ok"))).repeat(2);

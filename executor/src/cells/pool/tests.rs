@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use async_trait::async_trait;
 use events::{BootId, Digest};
 use futures::{FutureExt, StreamExt};
-use sandbox::protocol::{PROTOCOL_VERSION, Ready, Response, encode};
+use sandbox::protocol::{
+    Captured, Exit, PROTOCOL_VERSION, Ready, Response, Stage, StageLimits, StageReport, Stop,
+    Usage, encode,
+};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::io::ReaderStream;
 
 use super::*;
-use crate::cells::cell::Cell;
+use crate::cells::cell::{Cell, CellError};
 use crate::cells::engine::EngineError;
 use crate::cells::maker::MakeError;
 use crate::cells::pipes::{Chunk, Pipes};
@@ -53,6 +56,17 @@ impl Paper {
 
     fn live(&self) -> usize {
         self.cells.lock().unwrap().len()
+    }
+
+    /// Has the first cell say something, or end.
+    async fn say(&self, report: Option<StageReport>) {
+        // Not before it was asked.
+        tokio::task::yield_now().await;
+        let mut end = std::mem::replace(&mut self.cells.lock().unwrap()[0].1, duplex(1).0);
+        if let Some(report) = report {
+            end.write_all(&encode(&Response::Ran(report)).unwrap()).await.unwrap();
+            self.cells.lock().unwrap()[0].1 = end;
+        }
     }
 
     /// Ends a cell behind everyone's back.
@@ -102,7 +116,7 @@ impl Maker for Paper {
     }
 
     async fn was_out_of_memory(&self, _id: &ContainerId) -> Result<bool, EngineError> {
-        Ok(false)
+        Ok(true)
     }
 
     fn allowance(&self) -> &Allowance {
@@ -280,4 +294,47 @@ async fn closing_leaves_nothing_and_ends_all_waits() {
     assert_eq!((paper.live(), paper.holders.lock().unwrap().len()), (0, 0));
     let refused = other.reserve(&["core".to_owned()]).await;
     assert!(matches!(refused, Err(PoolError::Closed)));
+}
+
+fn stage() -> Stage {
+    let limits = StageLimits {
+        cpu_time_ms: 1,
+        wall_time_ms: 1,
+        memory_kib: 1,
+        stack_kib: 1,
+        output_bytes: 1,
+        file_size_kib: 1,
+        processes: 1,
+    };
+    Stage { argv: vec!["true".to_owned()], stdin: Vec::new(), limits }
+}
+
+async fn run(
+    lease: &mut Lease,
+    paper: &Paper,
+    says: Option<StageReport>,
+) -> Result<StageReport, CellError> {
+    tokio::join!(lease.run(stage(), 1), paper.say(says)).0
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_cell_died_for_memory_only_if_no_stage_before_had_done_so() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 1, 1, 1);
+    let mut lease = take(&pool).await;
+    let died = run(&mut lease, &paper, None).await;
+    assert!(matches!(died, Err(CellError::Died { oom_killed: true, .. })), "{died:?}");
+    drop(lease);
+
+    let mut lease = take(&pool).await;
+    let greedy = StageReport {
+        exit: Exit::Signal(9),
+        stopped: Some(Stop::Memory),
+        usage: Usage::default(),
+        stdout: Captured::default(),
+        stderr: Captured::default(),
+    };
+    run(&mut lease, &paper, Some(greedy)).await.unwrap();
+    let died = run(&mut lease, &paper, None).await;
+    assert!(matches!(died, Err(CellError::Died { oom_killed: false, .. })), "{died:?}");
 }

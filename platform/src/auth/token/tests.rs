@@ -153,7 +153,7 @@ fn claims_of_wrong_types_are_refused() {
 fn a_subject_that_cannot_be_a_name_is_refused() {
     assert_eq!(verify(&with("sub", json!(""))), Err(AuthError::Subject(SubjectError::Empty)));
     let long = verify(&with("sub", json!("a".repeat(129))));
-    assert_eq!(long, Err(AuthError::Subject(SubjectError::TooLong { chars: 129 })));
+    assert_eq!(long, Err(AuthError::Subject(SubjectError::TooLong { bytes: 129 })));
     let newline = verify(&with("sub", json!("a\r\nb")));
     assert_eq!(newline, Err(AuthError::Subject(SubjectError::ControlCharacter)));
 }
