@@ -120,7 +120,8 @@ async fn watching_polls_from_the_sequence_that_was_promised_until_the_end() {
 
     assert!(stdout(&output).starts_with("finished · python 3.11 · exit 0"), "{output:?}");
     assert!(stdout(&output).ends_with("--- stdout (3 bytes)\nhi\n"), "{output:?}");
-    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    let told = format!("runledger: accepted {ID}\n");
+    assert_eq!((code(&output), stderr(&output)), (0, told));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 use sha2::{Digest, Sha256};
 
 use crate::command;
@@ -176,6 +176,15 @@ pub(crate) fn kill(identity: &Identity) -> Result<()> {
         bail!("process {} does not end, even when killed", identity.pid);
     }
     Ok(())
+}
+
+/// Kills a part with its children, which would go on serving without it, as nginx's workers do. Each part leads a group of its own.
+pub(crate) fn kill_group(identity: &Identity) -> Result<()> {
+    let Some(leader) = Pid::from_raw(identity.pid).filter(|_| identity.is_alive()) else {
+        return Ok(());
+    };
+    kill_process_group(leader, Signal::KILL).context("kill a group of processes")?;
+    kill(identity)
 }
 
 #[cfg(test)]

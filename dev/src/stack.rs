@@ -185,7 +185,7 @@ pub(crate) fn stop_one(layout: &Layout, part: &dyn Part) -> Result<String> {
 pub(crate) fn kill_one(layout: &Layout, part: &dyn Part) -> Result<String> {
     match Record::alive(layout, part.name())? {
         Some(record) => {
-            process::kill(&record.identity)?;
+            process::kill_group(&record.identity)?;
             Ok(format!("pid {}", record.identity.pid))
         }
         None => Ok("did not run".to_owned()),

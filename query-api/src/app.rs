@@ -129,7 +129,9 @@ impl App {
     ) -> Result<Submission, ApiError> {
         // Waiting begins before the first look, so that no change falls in between.
         let waiter = if patience.wait.is_zero() { None } else { self.0.parts.waiters.wait_for(id) };
-        let first = self.0.current.read(id, patience.min_seq).await?;
+        // What was announced before that has to be in the first look, which the view may be too late for.
+        let announced = waiter.as_ref().map_or(0, |_| self.0.parts.waiters.heard());
+        let first = self.0.current.read(id, patience.min_seq.max(announced)).await?;
         let first =
             first.filter(|known| sight.covers(&known.principal)).ok_or(ApiError::NotFound)?;
         match waiter {

@@ -134,7 +134,13 @@ async fn a_cancellation_and_a_refusal_have_their_exit_codes() -> Result<()> {
         let said = shell.run(&["watch", id], 5).await?;
         ensure!(said.starts_with("cancelled · javascript 18.20"), "{said}");
 
-        let refused = shell.output(&["cancel", id]).await?;
+        // It is as it was wished; what has run to its end is not.
+        shell.run(&["cancel", id], 0).await?;
+        shell.write("ended.js", "1")?;
+        let answer: Value = serde_json::from_str(
+            &shell.run(&["submit", "ended.js", "--watch", "--json"], 0).await?,
+        )?;
+        let refused = shell.output(&["cancel", answer["id"].as_str().context("no id")?]).await?;
         ensure!(refused.status.code() == Some(3), "{refused:?}");
         let refused = shell
             .output(&["submit", "sleep.js", "--limit", "cpu_time_ms=1", "--language", "klingon"])

@@ -6,7 +6,7 @@ mod retry;
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
@@ -26,7 +26,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Api {
     http: reqwest::Client,
     base: Url,
-    token: Option<SecretString>,
+    authorization: HeaderValue,
     retry: Retry,
     progress: Progress,
 }
@@ -60,12 +60,13 @@ impl Api {
         progress: Progress,
     ) -> Result<Self, Failure> {
         let base = base_url(url)?;
+        let authorization = authorization(token)?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("runledger/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|source| Failure::Unreachable { url: url.to_owned(), attempts: 0, source })?;
-        Ok(Self { http, base, token, retry: Retry::new(retries), progress })
+        Ok(Self { http, base, authorization, retry: Retry::new(retries), progress })
     }
 
     /// Returns what shows the user that we wait.
@@ -107,10 +108,7 @@ impl Api {
             Err(()) => return Err(not_a_base(self.base.as_str())),
         };
         let request = self.http.request(method, url).header(ACCEPT, "application/json");
-        Ok(match &self.token {
-            Some(token) => request.bearer_auth(token.expose_secret()),
-            None => request,
-        })
+        Ok(request.header(AUTHORIZATION, self.authorization.clone()))
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
@@ -173,6 +171,18 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Vec<u8>, attempts: u32) 
 }
 
 /// Reads `Retry-After` in its form of seconds; our servers send no other.
+/// Makes the header of a token. One from a file may have a line end behind it.
+fn authorization(token: Option<SecretString>) -> Result<HeaderValue, Failure> {
+    let usage = |text: &str| Failure::Usage(text.to_owned());
+    let token = token.ok_or_else(|| usage("no token: set RUNLEDGER_TOKEN, or give --token"))?;
+    let bearer = format!("Bearer {}", token.expose_secret().trim());
+    let header = HeaderValue::from_str(&bearer);
+    let mut header =
+        header.map_err(|_not_text| usage("the token is not one line of plain text"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
@@ -211,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_path_is_added_to_the_address_and_cannot_leave_it() {
-        let api = |url| Api::new(url, None, 0, Progress::hidden()).unwrap();
+        let api = |url| Api::new(url, Some("t".into()), 0, Progress::hidden()).unwrap();
         let url = |url, path: &[&str]| {
             api(url).request(Method::GET, path).unwrap().build().unwrap().url().to_string()
         };

@@ -84,6 +84,8 @@ pub(super) async fn run(api: &Api, args: SubmitArgs) -> Result<ExitCode, Failure
     let answer: Value = api.post(&SUBMISSIONS, Some(body), headers).await?.json()?;
     let standing = Standing::read(answer.clone())?;
     if watch {
+        // On standard error, so that whoever breaks off knows what to watch.
+        api.progress().note(&format!("{} {}", standing.state, standing.id));
         let ended = watch::until_ended(api, &standing.id, standing.sequence).await?;
         return show::present(&ended, json);
     }

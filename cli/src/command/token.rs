@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use platform::auth::{Claims, Scope, mint};
+use platform::auth::{Claims, Scope, Subject, mint};
 use platform::clock::{Clock as _, SystemClock};
 use platform::config::TokenSecret;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,7 +18,7 @@ use crate::input::read_file;
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
     /// Whom the token speaks for
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_subject)]
     sub: String,
 
     /// What it allows, separated by spaces: submit, read:any, admin
@@ -67,6 +67,12 @@ fn secret(args: &SecretArgs) -> Result<TokenSecret, Failure> {
     TokenSecret::try_from(secret).map_err(|error| Failure::Usage(error.to_string()))
 }
 
+/// A name that no service takes would make a token that nobody believes.
+fn parse_subject(argument: &str) -> Result<String, String> {
+    let subject = Subject::try_from(argument.to_owned());
+    subject.map(String::from).map_err(|error| error.to_string())
+}
+
 /// A scope that no service knows would make a token that silently allows less than was meant.
 fn parse_scopes(argument: &str) -> Result<String, String> {
     let scopes: Vec<&str> = argument.split_whitespace().collect();
@@ -76,7 +82,9 @@ fn parse_scopes(argument: &str) -> Result<String, String> {
             let known = Scope::ALL.map(Scope::as_str).join(", ");
             Err(format!("there is no scope {unknown:?}; there are {known}"))
         }
-        None if scopes.is_empty() => Err("a token without a scope allows nothing".to_owned()),
+        None if scopes.is_empty() => {
+            Err("name at least one scope: submit, read:any or admin".to_owned())
+        }
         None => Ok(scopes.join(" ")),
     }
 }

@@ -33,6 +33,7 @@ pub(super) async fn run(api: &Api, args: &WatchArgs) -> Result<ExitCode, Failure
 /// Polls from `sequence` on until the submission has ended. Each poll names the sequence that it has seen, so that a view
 /// that lags behind cannot make the state go back.
 pub(super) async fn until_ended(api: &Api, id: &str, sequence: u64) -> Result<Value, Failure> {
+    api.progress().waiting_for(id.to_owned());
     let mut seen = sequence;
     let ended = loop {
         let query = [("wait", WAIT.as_secs().to_string()), ("min_seq", seen.to_string())];

@@ -16,6 +16,7 @@ pub enum Placed {
 
 /// Places outputs that share one event: together they stay within what an event may hold inline. The longest leave first.
 pub fn place<const N: usize>(outputs: [protocol::Captured; N]) -> [Placed; N] {
+    let outputs = outputs.map(at_character);
     let mut inline = outputs.each_ref().map(|output| output.bytes.len());
     while inline.iter().sum::<usize>() > INLINE_BYTES_MAX {
         let longest = inline.iter_mut().max().expect("there is at least one");
@@ -36,6 +37,17 @@ pub fn captured(content: Content, total_bytes: u64, truncated: bool) -> Captured
     Captured { content, bytes_total: total_bytes, truncated }
 }
 
+/// Cuts an output that was cut already at the last whole character, if it is text up to there.
+fn at_character(mut output: protocol::Captured) -> protocol::Captured {
+    if output.truncated
+        && let Err(error) = std::str::from_utf8(&output.bytes)
+        && error.error_len().is_none()
+    {
+        output.bytes.truncate(error.valid_up_to());
+    }
+    output
+}
+
 /// Joins what a compiler wrote to its two streams.
 pub fn join(stdout: protocol::Captured, stderr: protocol::Captured) -> protocol::Captured {
     let mut bytes = stdout.bytes;
@@ -50,6 +62,18 @@ pub fn join(stdout: protocol::Captured, stderr: protocol::Captured) -> protocol:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_cut_at_a_character_and_other_bytes_where_they_were() {
+        let cut = |bytes: &[u8], truncated| {
+            let total_bytes = 100;
+            at_character(protocol::Captured { bytes: bytes.to_vec(), total_bytes, truncated }).bytes
+        };
+        assert_eq!(cut("aé".as_bytes(), true), "aé".as_bytes());
+        assert_eq!(cut(&"aé".as_bytes()[..2], true), b"a");
+        assert_eq!(cut(&"aé".as_bytes()[..2], false), [b'a', 0xc3]);
+        assert_eq!(cut(b"\xff\xc3", true), b"\xff\xc3");
+    }
 
     fn output(length: usize) -> protocol::Captured {
         protocol::Captured {

@@ -82,13 +82,9 @@ pub struct AuthConfig {
     /// The audience that a token must name, if any is asked for. Without it, a token that names an audience is not for us.
     #[serde(default)]
     pub audience: Option<String>,
-    /// How far the clocks of issuer and service may differ, in seconds.
-    #[serde(default = "default_leeway_seconds")]
+    /// How far the clocks of issuer and service may differ, in seconds: a token lasts so much longer. None unless configured.
+    #[serde(default)]
     pub leeway_seconds: u32,
-}
-
-fn default_leeway_seconds() -> u32 {
-    30
 }
 
 /// A secret that is long enough to sign tokens with HS256.

@@ -59,11 +59,14 @@ impl Feed {
         let last = self.ledger.last_sequence().await?;
         let mut events = self.ledger.follow(last + 1);
         info!(ledger.sequence = last, "changes are heard of");
+        self.waiters.hear(last);
         self.waiters.set_fed(true);
         // Changes may have come before.
         self.waiters.wake_all();
         loop {
             let stored = events.next().await.ok_or(Silence::Ended)??;
+            // Before anyone is woken: see `Waiters::heard`.
+            self.waiters.hear(stored.recorded.sequence);
             if changes_state(&stored.recorded.envelope.event) {
                 self.waiters.wake(stored.subject.id);
             }

@@ -1,7 +1,7 @@
 //! Requests that wait for a submission to change.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::SubmissionId;
@@ -15,6 +15,7 @@ const WAITERS_MAX: usize = 4_096;
 pub struct Waiters {
     by_id: Mutex<HashMap<SubmissionId, watch::Sender<()>>>,
     is_fed: AtomicBool,
+    heard: AtomicU64,
 }
 
 /// One who waits; leaves when dropped.
@@ -43,6 +44,16 @@ impl Waiters {
         if let Some(sender) = self.lock().get(&id) {
             sender.send_replace(());
         }
+    }
+
+    /// Notes that what the ledger has up to `sequence` is about to wake its waiters.
+    pub fn hear(&self, sequence: u64) {
+        self.heard.fetch_max(sequence, Ordering::SeqCst);
+    }
+
+    /// Returns the last sequence that was heard. Who has begun to wait is woken by everything after it, and must have seen all before.
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::SeqCst)
     }
 
     /// Wakes everyone: changes may have been missed.

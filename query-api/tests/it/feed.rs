@@ -60,6 +60,25 @@ async fn who_waits_hears_of_the_end_without_any_view() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_announced_before_the_wait_is_in_the_first_look() {
+    let app = TestApp::new();
+    let mut story = app.story().await;
+    // The view stands here while the rest is announced.
+    app.project(story.id()).await;
+    let mut waiter = app.waiters.wait_for(story.id()).unwrap();
+    fed(&app, async {
+        story.finish().await;
+        while app.waiters.heard() < story.sequence() {
+            woken(&mut waiter).await;
+        }
+        let began = tokio::time::Instant::now();
+        let answer = app.get(&format!("{}?wait=30", path(story.id()))).await;
+        assert_eq!((answer.state(), began.elapsed()), ("completed", Duration::ZERO));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_ledger_that_goes_away_is_heard_of_again() {
     let app = TestApp::new();

@@ -143,6 +143,17 @@ fn output_of_just_the_limit_is_whole() {
 }
 
 #[test]
+fn a_quick_hoarder_is_found_out_after_its_end() {
+    let mut cell = Cell::start();
+    let limits = StageLimits { memory_kib: 16 * 1024, ..LIMITS };
+    for _ in 0..10 {
+        let report = cell.run(&["python3", "-Sc", "b'x' * (24 << 20)"], "", limits);
+        assert_eq!(report.stopped, Some(Stop::Memory), "{:?}", report.usage);
+        assert!(report.usage.memory_peak_kib > 16 * 1024, "{:?}", report.usage);
+    }
+}
+
+#[test]
 fn a_fork_bomb_is_contained_and_leaves_nothing() {
     let mut cell = Cell::start();
     let limits = StageLimits { wall_time_ms: 1_000, ..LIMITS };

@@ -58,7 +58,6 @@ fn check_files(files: Vec<DraftFile>, encoding: Encoding, faults: &mut Faults) -
     }
     if files.len() > FILES_MAX {
         faults.push(&at, format!("has {} files, more than {FILES_MAX}", files.len()));
-        return Vec::new();
     }
     if files.first().is_some_and(|entry| entry.content.is_empty()) {
         faults.push(&at.index(0).key("content"), EMPTY);

@@ -165,13 +165,13 @@ impl<'a> Watch<'a> {
         self.memory_peak_bytes = self.memory_peak_bytes.max(now.saturating_sub(before + kept));
     }
 
-    /// Where the control group cannot be read, the largest process that has ended stands for it.
     fn is_over_memory(&self) -> bool {
-        let used_kib = match self.before.memory_bytes {
-            Some(_) => self.memory_peak_bytes / 1024,
-            None => self.processes.rss_peak_kib,
-        };
-        used_kib > u64::from(self.limits.memory_kib)
+        self.memory_peak_kib() > u64::from(self.limits.memory_kib)
+    }
+
+    /// The control group between two looks may have had more than either saw; the largest process that has ended is the floor.
+    fn memory_peak_kib(&self) -> u64 {
+        self.processes.rss_peak_kib.max(self.memory_peak_bytes / 1024)
     }
 
     /// The control group also counts processes whose parents did not wait for them; what was reaped is the floor.
@@ -196,7 +196,7 @@ impl<'a> Watch<'a> {
             usage: Usage {
                 cpu_us: micros(cpu),
                 wall_us: micros(wall),
-                memory_peak_kib: self.processes.rss_peak_kib.max(self.memory_peak_bytes / 1024),
+                memory_peak_kib: self.memory_peak_kib(),
             },
             stdout: self.stdout.into_captured(),
             stderr: self.stderr.into_captured(),
