@@ -15,7 +15,7 @@ use crate::programs::python;
 /// How many clients there are at once.
 const CLIENTS: usize = 8;
 /// How long one client goes on before it gives up, over every fault and restart.
-const PATIENCE: Duration = Duration::from_secs(150);
+const PATIENCE: Duration = Duration::from_mins(10);
 /// How long a client waits after an answer that says later, or none.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long the server is asked to hold a poll, in seconds.

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 /// How often a condition is looked at while it is waited for.
 pub const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long the kernel may take to end a killed process.
-const END_PATIENCE: Duration = Duration::from_secs(10);
+const END_PATIENCE: Duration = Duration::from_mins(1);
 /// How much of a log is shown when something is wrong.
 const LOG_TAIL_BYTES: usize = 4 * 1024;
 

@@ -10,7 +10,7 @@ use crate::ports::free_address;
 use crate::process::{Process, Spec, wait_until};
 
 /// How long a service may take to be ready; an executor makes its first cells meanwhile.
-const READY_PATIENCE: Duration = Duration::from_mins(1);
+const READY_PATIENCE: Duration = Duration::from_mins(5);
 
 /// The services of a whole Runledger but executors, and the command that serves.
 pub const SINGLES: [(&str, &[&str]); 3] =

@@ -26,7 +26,7 @@ use crate::tokens::Secret;
 use crate::tools::Tools;
 
 /// How long a service may take to finish what it holds.
-const STOP_PATIENCE: Duration = Duration::from_mins(1);
+const STOP_PATIENCE: Duration = Duration::from_mins(5);
 
 /// What a world is made of.
 #[derive(Clone, Debug)]

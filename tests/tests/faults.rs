@@ -22,7 +22,7 @@ const ACK_WAIT_SECONDS: u32 = 3;
 /// When the fault comes, in percent of the submissions ended. It comes twice.
 const FAULTS_AT: [usize; 2] = [25, 60];
 /// How long an executor may take to remove what its former life left.
-const SWEEP_PATIENCE: Duration = Duration::from_mins(1);
+const SWEEP_PATIENCE: Duration = Duration::from_mins(5);
 
 fn world() -> WorldBuilder {
     WorldBuilder::default().edge().setting("EXECUTOR__ACK_WAIT_S", ACK_WAIT_SECONDS)

@@ -21,7 +21,7 @@ use crate::support::view::View;
 use crate::support::{mongo, postgres};
 
 /// How long anything may take here before the test has failed.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 fn run(ledger: &Ledger, projection: impl Projection + 'static) -> (Status, Shutdown) {
     let shutdown = Shutdown::new();

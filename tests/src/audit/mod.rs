@@ -17,7 +17,7 @@ use crate::process::wait_until;
 use crate::world::World;
 
 /// How long a view may be behind the ledger once the load is over.
-const CATCH_UP_PATIENCE: Duration = Duration::from_mins(1);
+const CATCH_UP_PATIENCE: Duration = Duration::from_mins(5);
 
 /// The ledger as it was when it was read, and what it folds to.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::ports::free_address;
 use crate::process::{Process, Spec, wait_until};
 use crate::tools::Tools;
 
-const READY_PATIENCE: Duration = Duration::from_secs(10);
+const READY_PATIENCE: Duration = Duration::from_mins(2);
 
 /// The edge.
 #[derive(Debug)]

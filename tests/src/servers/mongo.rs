@@ -13,7 +13,7 @@ use crate::process::{Process, Spec, wait_until};
 use crate::tools::Tools;
 
 /// A lone node elects itself within a second or two; after a kill it first replays its journal.
-const READY_PATIENCE: Duration = Duration::from_mins(1);
+const READY_PATIENCE: Duration = Duration::from_mins(5);
 /// How long one question may take.
 const ASK_PATIENCE: Duration = Duration::from_secs(2);
 /// One node, yet a replica set, because majority writes need one.

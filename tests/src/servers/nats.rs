@@ -10,7 +10,7 @@ use crate::ports::free_address;
 use crate::process::{Process, Spec, wait_until};
 use crate::tools::Tools;
 
-const READY_PATIENCE: Duration = Duration::from_secs(20);
+const READY_PATIENCE: Duration = Duration::from_mins(2);
 
 /// A private nats-server.
 #[derive(Debug)]

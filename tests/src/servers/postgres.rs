@@ -12,7 +12,7 @@ use crate::ports::free_port;
 use crate::process::{Process, Spec, wait_until};
 use crate::tools::Tools;
 
-const READY_PATIENCE: Duration = Duration::from_secs(30);
+const READY_PATIENCE: Duration = Duration::from_mins(2);
 /// The role that `initdb` makes.
 const SUPERUSER: &str = "postgres";
 

@@ -15,7 +15,7 @@ use super::view::View as _;
 use super::{mongo, postgres, variable};
 
 /// How long anything may take here before the test has failed.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Every server that the projector needs.
 pub(crate) struct World {
