@@ -170,7 +170,6 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Vec<u8>, attempts: u32) 
     }
 }
 
-/// Reads `Retry-After` in its form of seconds; our servers send no other.
 /// Makes the header of a token. One from a file may have a line end behind it.
 fn authorization(token: Option<SecretString>) -> Result<HeaderValue, Failure> {
     let usage = |text: &str| Failure::Usage(text.to_owned());
@@ -183,6 +182,7 @@ fn authorization(token: Option<SecretString>) -> Result<HeaderValue, Failure> {
     Ok(header)
 }
 
+/// Reads `Retry-After` in its form of seconds; our servers send no other.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))

@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use crate::metrics::{APPEND_SECONDS, APPENDS_DEFERRED};
 use crate::patience::Patience;
-use crate::run::outputs::{Placed, captured, place};
+use crate::run::outputs::{Placed, captured, cut, place};
 use crate::runner::Blobs;
 
 /// Why an event does not stand, and never will.
@@ -101,26 +101,24 @@ pub(super) async fn store<const N: usize>(
             Placed::Inline(output) => {
                 captured(Content::inline(output.bytes), output.total_bytes, output.truncated)
             }
-            Placed::Object(output) => {
-                let (content, whole) = put(blobs, output.bytes).await;
-                captured(content, output.total_bytes, output.truncated || !whole)
-            }
+            Placed::Object(output) => store_object(blobs, output).await,
         });
     }
     stored.map(|output| output.expect("every slot was filled"))
 }
 
-/// Returns where the bytes are now, and whether all of them.
-async fn put(blobs: &dyn Blobs, mut bytes: Vec<u8>) -> (Content, bool) {
+async fn store_object(blobs: &dyn Blobs, output: sandbox::protocol::Captured) -> events::Captured {
     let mut patience = Patience::new();
     let deadline = Instant::now() + ROOM_TIME_MAX;
     loop {
-        match blobs.put(ObjectBucket::Outputs, bytes.clone()).await {
-            Ok(object) => return (Content::Object(object), true),
+        match blobs.put(ObjectBucket::Outputs, output.bytes.clone()).await {
+            Ok(object) => {
+                return captured(Content::Object(object), output.total_bytes, output.truncated);
+            }
             Err(ObjectError::Full(_)) if Instant::now() >= deadline => {
                 error!("there is no room for an output, and it is cut");
-                bytes.truncate(ROOMLESS_BYTES);
-                return (Content::inline(bytes), false);
+                let kept = cut(output, ROOMLESS_BYTES);
+                return captured(Content::inline(kept.bytes), kept.total_bytes, kept.truncated);
             }
             Err(error) => {
                 counter!(APPENDS_DEFERRED).increment(1);

@@ -255,10 +255,10 @@ fn check_report(report: &StageReport, limits: &StageLimits) -> Result<(), CellEr
     };
     let usage = report.usage;
     let time = Duration::from_millis(u64::from(limits.wall_time_ms)) + GRACE;
-    let too_long = Duration::from_micros(usage.wall_us) > time
+    let too_much = Duration::from_micros(usage.wall_us) > time
         || Duration::from_micros(usage.cpu_us) > time * PROCESSORS_MAX
         || usage.memory_peak_kib > MEMORY_KIB_MAX;
-    if too_long || over(&report.stdout) || over(&report.stderr) {
+    if too_much || over(&report.stdout) || over(&report.stderr) {
         return Err(CellError::lie(Lie::OverLimit));
     }
     Ok(())

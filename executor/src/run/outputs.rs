@@ -37,6 +37,13 @@ pub fn captured(content: Content, total_bytes: u64, truncated: bool) -> Captured
     Captured { content, bytes_total: total_bytes, truncated }
 }
 
+/// Keeps so many bytes of an output at most.
+pub fn cut(mut output: protocol::Captured, bytes_max: usize) -> protocol::Captured {
+    output.truncated |= output.bytes.len() > bytes_max;
+    output.bytes.truncate(bytes_max);
+    at_character(output)
+}
+
 /// Cuts an output that was cut already at the last whole character, if it is text up to there.
 fn at_character(mut output: protocol::Captured) -> protocol::Captured {
     if output.truncated
@@ -73,6 +80,10 @@ mod tests {
         assert_eq!(cut(&"aé".as_bytes()[..2], true), b"a");
         assert_eq!(cut(&"aé".as_bytes()[..2], false), [b'a', 0xc3]);
         assert_eq!(cut(b"\xff\xc3", true), b"\xff\xc3");
+        let whole = protocol::Captured { bytes: "aé".into(), total_bytes: 3, truncated: false };
+        let short = super::cut(whole.clone(), 2);
+        assert_eq!((short.bytes, short.total_bytes, short.truncated), (b"a".to_vec(), 3, true));
+        assert_eq!(super::cut(whole.clone(), 3), whole);
     }
 
     fn output(length: usize) -> protocol::Captured {
