@@ -4,14 +4,14 @@ mod tally;
 mod tee;
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use self::tally::Tally;
-use crate::command::shown_run;
+use crate::command::{output_within, shown_run};
 use crate::failure::failure;
-use crate::install::nextest;
+use crate::install::cargo_tools::{DENY, NEXTEST};
 use crate::lock::Lock;
 use crate::paths::Layout;
 use crate::servers::{self, Part, Site};
@@ -21,15 +21,27 @@ use crate::{dev_env, environment, images, interrupt, paths, stack};
 /// What begins empty in every run. The engine keeps its images.
 const FRESH: &[&str] = &["nats", "postgres", "mongo"];
 
+/// How long the database of advisories may take to come.
+const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
+
 /// Runs the checks. With a filter only the tests that it names, and nothing before them.
 pub(crate) fn run(layout: &Layout, filter: &[String]) -> Result<()> {
     let begun = Instant::now();
     let _lock = Lock::take(layout)?;
     if filter.is_empty() {
+        DENY.ensure()?;
+    }
+    let nextest = NEXTEST.ensure();
+    if let Err(error) = &nextest {
+        interrupt::check()?;
+        note(format_args!("  no cargo-nextest ({error:#}); plain `cargo test` runs instead"));
+    }
+    let mut tools = begun.elapsed();
+    if filter.is_empty() {
         static_checks(layout)?;
     }
-    let tally = over_servers(layout, filter)?;
-    conclude(&tally, begun)
+    let tally = over_servers(layout, filter, &mut tools)?;
+    conclude(&tally, begun.elapsed().saturating_sub(tools), tools)
 }
 
 fn static_checks(layout: &Layout) -> Result<()> {
@@ -43,7 +55,33 @@ fn static_checks(layout: &Layout) -> Result<()> {
     check("formatting", &["fmt", "--all", "--check"], "run `cargo fmt --all`")?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     check("lints", &clippy, "mend what clippy names above")?;
-    check("documentation", &["doc", "--no-deps", "--workspace"], "mend what rustdoc names above")
+    let doc = ["doc", "--no-deps", "--workspace"];
+    check("documentation", &doc, "mend what rustdoc names above")?;
+    supply_chain(layout)
+}
+
+/// What we depend on, held against `deny.toml`.
+fn supply_chain(layout: &Layout) -> Result<()> {
+    let deny = |args: &[&str]| {
+        let mut deny = DENY.command()?;
+        deny.current_dir(&layout.root).args(args);
+        anyhow::Ok(deny)
+    };
+    let check = |which: &[&str]| {
+        let args = [["--locked", "check", "-D", "unmatched-skip"].as_slice(), which].concat();
+        let advice = "change the dependency, or deny.toml with a reason";
+        shown_run(&mut deny(&args)?).map_err(|error| failure(format!("{error:#}"), advice))
+    };
+    loud_step("licences, bans and sources", || check(&["licenses", "bans", "sources"]))?;
+    // The database of advisories is a repository of its own, which not every machine can reach.
+    if let Err(error) = output_within(&mut deny(&["fetch", "db"])?, DATABASE_PATIENCE) {
+        interrupt::check()?;
+        let cause = error.root_cause().to_string();
+        let last = cause.lines().last().unwrap_or_default().trim();
+        note(format_args!("  not checked: advisories, whose database cannot be fetched ({last})"));
+        return Ok(());
+    }
+    loud_step("advisories", || check(&["advisories"]))
 }
 
 fn cargo(layout: &Layout) -> Command {
@@ -53,14 +91,18 @@ fn cargo(layout: &Layout) -> Command {
 }
 
 /// Starts the servers, runs the tests, and stops the servers whatever came of it.
-fn over_servers(layout: &Layout, filter: &[String]) -> Result<Tally> {
+fn over_servers(layout: &Layout, filter: &[String], tools: &mut Duration) -> Result<Tally> {
     stack::stop(layout)?;
     for name in FRESH {
         for dir in [layout.data(name), layout.public_data(name)] {
             paths::remove_tree(&dir)?;
         }
     }
-    let tested = stack::plan(layout.clone()).and_then(|site| test(site, filter));
+    let begun = Instant::now();
+    let planned = stack::plan(layout.clone());
+    // Planning fetches the servers that are absent.
+    *tools += begun.elapsed();
+    let tested = planned.and_then(|site| test(site, filter));
     let interrupted = interrupt::take();
     let stopped = stack::stop(layout);
     let tally = tested?;
@@ -92,12 +134,9 @@ fn test(mut site: Site, filter: &[String]) -> Result<Tally> {
 }
 
 fn run_tests(site: &Site, filter: &[String]) -> Result<Tally> {
-    let runner = nextest::ensure()?;
-    let mut tests = if let Some(nextest) = &runner {
-        let mut tests = Command::new(nextest);
-        tests.args(["nextest", "run", "--no-fail-fast"]);
-        tests.current_dir(&site.layout.root);
-        tests
+    let mut tests = if let Ok(mut nextest) = NEXTEST.command() {
+        nextest.args(["run", "--no-fail-fast"]).current_dir(&site.layout.root);
+        nextest
     } else {
         let mut tests = cargo(&site.layout);
         tests.args(["test", "--no-fail-fast", "--bins", "--lib", "--tests"]);
@@ -115,9 +154,9 @@ fn names_package(filter: &[String]) -> bool {
     filter.iter().any(|word| word.starts_with("-p") || word.starts_with("--package"))
 }
 
-fn conclude(tally: &Tally, begun: Instant) -> Result<()> {
+fn conclude(tally: &Tally, took: Duration, tools: Duration) -> Result<()> {
     note("");
-    say(format_args!("cargo dev test took {}", seconds(begun.elapsed())));
+    say(format_args!("cargo dev test took {}, and {} for tools", seconds(took), seconds(tools)));
     tally.summaries().iter().for_each(say);
     say(tally);
     if !tally.is_good() {

