@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::routing::post;
+use axum::routing::{MethodRouter, post};
 use events::{State, SubmissionId, UserId};
 use platform::auth::{Caller, Verifier};
 use platform::http::TraceParent;
@@ -17,11 +17,17 @@ use serde::Serialize;
 
 use crate::app::{App, Origin, Standing};
 
+/// Returns every path with its handlers. The router is made from this list, and a test goes through it.
+pub fn table() -> [(&'static str, MethodRouter<App>); 2] {
+    [
+        ("/v1/submissions", post(submissions::create_submission)),
+        ("/v1/submissions/{id}/cancel", post(cancellations::cancel_submission)),
+    ]
+}
+
 /// Returns the routes.
 pub fn router() -> Router<App> {
-    Router::new()
-        .route("/v1/submissions", post(submissions::create_submission))
-        .route("/v1/submissions/{id}/cancel", post(cancellations::cancel_submission))
+    table().into_iter().fold(Router::new(), |routes, (path, handlers)| routes.route(path, handlers))
 }
 
 /// A caller, and whether it is one that may do anything to anybody's.

@@ -12,21 +12,27 @@ use ::events::{SubmissionId, UserId};
 use axum::Router;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use platform::auth::{Caller, Scope, Verifier};
 use platform::params::Path;
 use platform::problem::Problem;
 
 use crate::app::{App, Sight};
 
+/// Returns every path with its handlers. The router is made from this list, and a test goes through it.
+pub fn table() -> [(&'static str, MethodRouter<App>); 5] {
+    [
+        ("/v1/submissions", get(list::list_submissions)),
+        ("/v1/submissions/{id}", get(submissions::get_submission)),
+        ("/v1/submissions/{id}/events", get(events::list_events)),
+        ("/v1/languages", get(languages::list_languages)),
+        ("/v1/users/me/progress", get(progress::get_progress)),
+    ]
+}
+
 /// Returns the routes.
 pub fn router() -> Router<App> {
-    Router::new()
-        .route("/v1/submissions", get(list::list_submissions))
-        .route("/v1/submissions/{id}", get(submissions::get_submission))
-        .route("/v1/submissions/{id}/events", get(events::list_events))
-        .route("/v1/languages", get(languages::list_languages))
-        .route("/v1/users/me/progress", get(progress::get_progress))
+    table().into_iter().fold(Router::new(), |routes, (path, handlers)| routes.route(path, handlers))
 }
 
 /// The caller.
