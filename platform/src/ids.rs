@@ -66,11 +66,4 @@ mod tests {
         let distinct: std::collections::HashSet<&Uuid> = first.iter().collect();
         assert_eq!(distinct.len(), first.len());
     }
-
-    #[test]
-    fn random_ids_are_time_ordered() {
-        let (a, b) = (RandomIds.new_id(), RandomIds.new_id());
-        assert_eq!(a.get_version_num(), 7);
-        assert!(a < b);
-    }
 }

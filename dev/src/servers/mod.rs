@@ -148,15 +148,21 @@ fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::ports;
 
     #[test]
     fn every_part_has_a_name_of_its_own_by_which_it_is_found() {
-        for part in all() {
-            assert_eq!(named(part.name()).unwrap().name(), part.name());
+        let names: Vec<&str> = all().iter().map(|part| part.name()).collect();
+        let distinct: BTreeSet<&str> = names.iter().copied().collect();
+
+        assert_eq!(names.len(), distinct.len(), "two parts share a name: {names:?}");
+        for name in names {
+            assert_eq!(named(name).unwrap().name(), name);
         }
-        assert!(named("nobody").is_err());
+        assert!(named("absent").is_err());
     }
 
     #[test]

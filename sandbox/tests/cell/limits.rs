@@ -36,10 +36,17 @@ fn processor_time_is_that_of_all_processes_together() {
 #[test]
 fn a_sleeper_is_stopped_by_the_clock() {
     let limits = StageLimits { wall_time_ms: 200, ..LIMITS };
-    let report = run_then_recover(&["sleep", "100"], limits);
-    assert_eq!((report.stopped, report.exit), (Some(Stop::WallTime), Exit::Signal(9)));
-    assert!((200_000..20_000_000).contains(&report.usage.wall_us), "{:?}", report.usage);
-    assert!(report.usage.cpu_us < 50_000, "{:?}", report.usage);
+    // A busy machine may stop one of them late. A limit that is slow stops each of them late.
+    let quickest = (0..20)
+        .map(|_| {
+            let report = run_then_recover(&["sleep", "100"], limits);
+            assert_eq!((report.stopped, report.exit), (Some(Stop::WallTime), Exit::Signal(9)));
+            assert!(report.usage.wall_us >= 200_000, "{:?}", report.usage);
+            assert!(report.usage.cpu_us < 50_000, "{:?}", report.usage);
+            report.usage.wall_us
+        })
+        .find(|wall_us| *wall_us < 300_000);
+    assert!(quickest.is_some(), "twenty sleepers, and each ran for 100 ms more than its limit");
 }
 
 #[test]
