@@ -1,13 +1,16 @@
-//! The command line: what there is to say, and how it is said. Decides nothing.
+//! The command line: which commands and options there are. What a command takes stands beside what
+//! it does, in `command`.
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand};
-use secrecy::SecretString;
-
-use crate::command::{
-    CancelArgs, EventsArgs, LanguagesArgs, ShowArgs, SubmitArgs, TokenArgs, WatchArgs,
-};
+use crate::command::ServerArgs;
+use crate::command::cancel::CancelArgs;
+use crate::command::events::EventsArgs;
+use crate::command::languages::LanguagesArgs;
+use crate::command::show::ShowArgs;
+use crate::command::submit::SubmitArgs;
+use crate::command::token::TokenArgs;
+use crate::command::watch::WatchArgs;
 use crate::exit;
 
 /// Submits programs to Runledger, watches them, and reads the ledger's record of them.
@@ -20,23 +23,6 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Where the server is, and who asks.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Server")]
-pub(crate) struct ServerArgs {
-    /// The server's address
-    #[arg(long, global = true, env = "RUNLEDGER_URL", default_value = "http://127.0.0.1:8080")]
-    pub(crate) url: String,
-
-    /// The bearer token; better given by the environment, since other users see command lines
-    #[arg(long, global = true, env = "RUNLEDGER_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<SecretString>,
-
-    /// How often to try again when the server is not available
-    #[arg(long, global = true, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]
-    pub(crate) retries: u32,
 }
 
 /// What to do.
@@ -66,18 +52,6 @@ pub(crate) enum TokenCommand {
     Mint(TokenArgs),
 }
 
-/// A secret from a file or the environment.
-#[derive(Debug, Args)]
-pub(crate) struct SecretArgs {
-    /// A file with the secret; white space around it does not count
-    #[arg(long, value_name = "FILE")]
-    pub(crate) secret_file: Option<PathBuf>,
-
-    /// The secret itself; only from the environment
-    #[arg(long, env = "RUNLEDGER_HS256_SECRET", hide = true, hide_env_values = true)]
-    pub(crate) secret: Option<SecretString>,
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -99,25 +73,16 @@ mod tests {
     }
 
     #[test]
-    fn a_submission_takes_files_and_what_goes_with_them() {
-        let line = [
-            "submit",
-            "main.c",
-            "lib.c",
-            "--language",
-            "c",
-            "--case",
-            "1:2",
-            "--case",
-            "3:4",
-            "--args",
-            "-v",
-            "--limit",
-            "cpu_time_ms=1000",
-            "--watch",
-            "--json",
-        ];
-        assert!(matches!(parse(&line).unwrap().command, Command::Submit(_)));
+    fn each_word_leads_to_its_command() {
+        let command = |line: &[&str]| parse(line).unwrap().command;
+        assert!(matches!(command(&["submit", "main.c"]), Command::Submit(_)));
+        assert!(matches!(command(&["watch", "1"]), Command::Watch(_)));
+        assert!(matches!(command(&["show", "1"]), Command::Show(_)));
+        assert!(matches!(command(&["events", "1"]), Command::Events(_)));
+        assert!(matches!(command(&["cancel", "1"]), Command::Cancel(_)));
+        assert!(matches!(command(&["languages"]), Command::Languages(_)));
+        let mint = ["token", "mint", "--sub", "student-17", "--scope", "submit"];
+        assert!(matches!(command(&mint), Command::Token(TokenCommand::Mint(_))));
     }
 
     #[test]

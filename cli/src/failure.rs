@@ -2,9 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use crate::api::Problem;
+use client::ClientError;
+
 use crate::exit;
 
 /// Why a command stopped.
@@ -21,30 +21,9 @@ pub(crate) enum Failure {
         /// What the system says.
         source: io::Error,
     },
-    /// The server will not do it.
-    #[error("the server refused the request: {0}")]
-    Refused(Box<Problem>),
-    /// The server cannot do it now.
-    #[error("the server is not available: {problem} (tried {})", times(*attempts))]
-    Unavailable {
-        /// What it said last.
-        problem: Box<Problem>,
-        /// How often it was asked.
-        attempts: u32,
-    },
-    /// There is no answer.
-    #[error("cannot reach {url} (tried {})", times(*attempts))]
-    Unreachable {
-        /// Where it was looked for.
-        url: String,
-        /// How often.
-        attempts: u32,
-        /// What happened last.
-        source: reqwest::Error,
-    },
-    /// The answer is not what this program understands.
-    #[error("the server's answer is not understood")]
-    Answer(#[source] serde_json::Error),
+    /// The server was not asked, or gave no answer to use.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// A token could not be signed.
     #[error(transparent)]
     Token(#[from] platform::auth::MintError),
@@ -53,21 +32,24 @@ pub(crate) enum Failure {
     Output(#[from] io::Error),
 }
 
-fn times(attempts: u32) -> String {
-    if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") }
-}
-
 impl Failure {
     /// Returns the exit code of a command that stopped for this.
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
             Self::Usage(_) | Self::File { .. } | Self::Token(_) => exit::USAGE,
-            Self::Refused(_) => exit::REFUSED,
-            Self::Unavailable { .. } | Self::Unreachable { .. } | Self::Answer(_) => {
-                exit::UNAVAILABLE
-            }
+            Self::Client(error) => match error {
+                ClientError::Address { .. }
+                | ClientError::Token
+                | ClientError::Key
+                | ClientError::Unsendable(_) => exit::USAGE,
+                ClientError::Refused(_) => exit::REFUSED,
+                ClientError::Unavailable { .. }
+                | ClientError::Unreachable { .. }
+                | ClientError::Answer(_)
+                | ClientError::Setup(_) => exit::UNAVAILABLE,
+            },
             Self::Output(_) => exit::UNAVAILABLE,
-        })
+        }
     }
 
     /// Tells whether the reader of our output has gone away, which is no failure of ours.

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const TURN: Duration = Duration::from_millis(100);
 
 /// A line that tells what we wait for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
 }
@@ -18,16 +18,11 @@ impl Progress {
     /// Shows on standard error, if that is a terminal.
     pub(crate) fn on_stderr() -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::hidden();
+            return Self { bar: ProgressBar::hidden() };
         }
         let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         Self { bar: bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner())) }
-    }
-
-    /// Shows no spinner.
-    pub(crate) fn hidden() -> Self {
-        Self { bar: ProgressBar::hidden() }
     }
 
     /// Says what we wait for now.

@@ -1,16 +1,13 @@
 //! `runledger cancel`: asks for the end of a submission.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use reqwest::header::HeaderMap;
-use serde_json::{Value, json};
+use client::Submitted;
+use serde_json::Value;
 
-use super::{output, output_json, submission_path};
-use crate::api::Api;
+use super::{Server, output, output_json};
 use crate::failure::Failure;
-use crate::view::Standing;
 
 /// What `cancel` takes.
 #[derive(Debug, Args)]
@@ -27,28 +24,24 @@ pub(crate) struct CancelArgs {
     json: bool,
 }
 
-/// Asks for the end. What is cancelled already is as it was wished, so asking again is safe.
-pub(super) async fn run(api: &Api, args: &CancelArgs) -> Result<ExitCode, Failure> {
-    let body =
-        args.reason.as_ref().map(|reason| json!({ "reason": reason }).to_string().into_bytes());
-    let path = submission_path(&args.id, &["cancel"]);
-    let answer: Value = match api.post(&path, body, HeaderMap::new()).await {
-        Err(Failure::Refused(problem)) if problem.is_conflict() => {
+/// Asks for the end. A submission that is cancelled already is no failure, so asking again is safe.
+pub(crate) async fn run(server: &Server, args: &CancelArgs) -> Result<ExitCode, Failure> {
+    let answer = match server.client.cancel(&args.id, args.reason.as_deref()).await {
+        Err(refused) if refused.is_conflict() => {
             // An earlier try of this very command may have cancelled it, and its answer was lost.
-            let found = api.get(&submission_path(&args.id, &[]), &[], Duration::ZERO).await?;
-            let found: Value = found.json()?;
-            if found["state"] != "cancelled" {
-                return Err(Failure::Refused(problem));
+            let found = server.client.submission(&args.id).await?;
+            if found.read::<Value>()?["state"] != "cancelled" {
+                return Err(refused.into());
             }
             found
         }
-        answer => answer?.json()?,
+        answer => answer?,
     };
     if args.json {
-        output_json(&answer)?;
+        output_json(&answer.read()?)?;
     } else {
-        let standing = Standing::read(answer)?;
-        output(|style| format!("{} {}\n", style.state(&standing.state), standing.id))?;
+        let Submitted { id, state, .. } = answer.read()?;
+        output(|style| format!("{} {id}\n", style.state(&state)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,15 +1,12 @@
 //! `runledger events`: the ledger's record of a submission, with the hash of each event.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 
-use super::{output, submission_path};
-use crate::api::Api;
+use super::{Server, output};
 use crate::failure::Failure;
 use crate::render;
-use crate::view::StoredEvent;
 
 /// What `events` takes.
 #[derive(Debug, Args)]
@@ -24,9 +21,8 @@ pub(crate) struct EventsArgs {
 }
 
 /// Shows every event.
-pub(super) async fn run(api: &Api, args: &EventsArgs) -> Result<ExitCode, Failure> {
-    let answer = api.get(&submission_path(&args.id, &["events"]), &[], Duration::ZERO).await?;
-    let events: Vec<StoredEvent> = answer.json()?;
+pub(crate) async fn run(server: &Server, args: &EventsArgs) -> Result<ExitCode, Failure> {
+    let events = server.client.events(&args.id).await?;
     if args.json {
         let lines = events.iter().flat_map(|stored| [stored.event.get(), "\n"]);
         output(|_| lines.collect())?;

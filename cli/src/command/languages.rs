@@ -1,16 +1,13 @@
 //! `runledger languages`: what the server can run.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
+use client::{LanguageEntry, LanguageList};
 
-use super::{output, output_json};
-use crate::api::Api;
+use super::{Server, output, output_json};
 use crate::failure::Failure;
 use crate::render::{Align, Table};
-use crate::view::{KnownLanguage, Languages};
 
 /// What `languages` takes.
 #[derive(Debug, Args)]
@@ -21,24 +18,18 @@ pub(crate) struct LanguagesArgs {
 }
 
 /// Lists them.
-pub(super) async fn run(api: &Api, args: &LanguagesArgs) -> Result<ExitCode, Failure> {
-    let (answer, languages) = list(api).await?;
+pub(crate) async fn run(server: &Server, args: &LanguagesArgs) -> Result<ExitCode, Failure> {
+    let answer = server.client.languages().await?;
     if args.json {
-        output_json(&answer)?;
+        output_json(&answer.read()?)?;
     } else {
+        let LanguageList { languages } = answer.read()?;
         output(|_| table(&languages))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks for the languages.
-pub(super) async fn list(api: &Api) -> Result<(Value, Vec<KnownLanguage>), Failure> {
-    let answer: Value = api.get(&["v1", "languages"], &[], Duration::ZERO).await?.json()?;
-    let languages = Languages::read(&answer)?;
-    Ok((answer, languages.languages))
-}
-
-fn table(languages: &[KnownLanguage]) -> String {
+fn table(languages: &[LanguageEntry]) -> String {
     let columns = ["language", "name", "version", "extensions", "also known as"];
     let mut table = Table::new(columns.map(|column| (column, Align::Left)));
     for language in languages {

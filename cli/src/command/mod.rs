@@ -1,49 +1,62 @@
 //! The commands, a file each: what each takes and what it does.
 
-mod cancel;
-mod events;
-mod languages;
-mod show;
-mod submit;
-mod token;
-mod watch;
+pub(crate) mod cancel;
+pub(crate) mod events;
+pub(crate) mod languages;
+pub(crate) mod show;
+pub(crate) mod submit;
+pub(crate) mod token;
+pub(crate) mod watch;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::process::ExitCode;
 
+use clap::Args;
+use client::Client;
+use secrecy::SecretString;
 use serde_json::Value;
 
-pub(crate) use self::cancel::CancelArgs;
-pub(crate) use self::events::EventsArgs;
-pub(crate) use self::languages::LanguagesArgs;
-pub(crate) use self::show::ShowArgs;
-pub(crate) use self::submit::SubmitArgs;
-pub(crate) use self::token::TokenArgs;
-pub(crate) use self::watch::WatchArgs;
-use crate::api::Api;
-use crate::args::{Cli, Command, ServerArgs, TokenCommand};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::render::Style;
 
-/// The path of all submissions.
-const SUBMISSIONS: [&str; 2] = ["v1", "submissions"];
+/// Where the server is, and who asks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct ServerArgs {
+    /// The server's address
+    #[arg(long, global = true, env = "RUNLEDGER_URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
 
-/// Does what the command line says.
-pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    match cli.command {
-        Command::Submit(args) => submit::run(&api(cli.server)?, *args).await,
-        Command::Watch(args) => watch::run(&api(cli.server)?, &args).await,
-        Command::Show(args) => show::run(&api(cli.server)?, &args).await,
-        Command::Events(args) => events::run(&api(cli.server)?, &args).await,
-        Command::Cancel(args) => cancel::run(&api(cli.server)?, &args).await,
-        Command::Languages(args) => languages::run(&api(cli.server)?, &args).await,
-        Command::Token(TokenCommand::Mint(args)) => token::run(&args),
-    }
+    /// The bearer token; better given by the environment, since other users see command lines
+    #[arg(long, global = true, env = "RUNLEDGER_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<SecretString>,
+
+    /// How often to try again when the server is not available
+    #[arg(long, global = true, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]
+    pub(crate) retries: u32,
 }
 
-fn api(server: ServerArgs) -> Result<Api, Failure> {
-    Api::new(&server.url, server.token, server.retries, Progress::on_stderr())
+/// A server to ask, and what shows that we wait for it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    client: Client,
+    progress: Progress,
+}
+
+impl ServerArgs {
+    /// Prepares to ask the server; sends nothing yet.
+    pub(crate) fn open(self) -> Result<Server, Failure> {
+        let missing =
+            || Failure::Usage("no token: set RUNLEDGER_TOKEN, or give --token".to_owned());
+        let token = self.token.ok_or_else(missing)?;
+        let progress = Progress::on_stderr();
+        let notes = progress.clone();
+        let client =
+            Client::new(&self.url, Some(&token))?.retrying(self.retries, move |error, wait| {
+                notes.note(&format!("{error}; trying again in {} ms", wait.as_millis()));
+            });
+        Ok(Server { client, progress })
+    }
 }
 
 /// Writes the output of a command, colours only on a terminal.
@@ -58,9 +71,4 @@ fn output(render: impl FnOnce(Style) -> String) -> Result<(), Failure> {
 /// Writes JSON as the server gave it, only indented.
 fn output_json(value: &Value) -> Result<(), Failure> {
     output(|_| format!("{value:#}\n"))
-}
-
-/// The path of a submission, or of something of it.
-fn submission_path<'a>(id: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
-    SUBMISSIONS.iter().copied().chain([id]).chain(rest.iter().copied()).collect()
 }

@@ -1,17 +1,14 @@
 //! `runledger show`: a submission as it is now.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
+use client::{Answer, SubmissionView};
 
-use super::{output, output_json, submission_path};
-use crate::api::Api;
+use super::{Server, output, output_json};
 use crate::exit;
 use crate::failure::Failure;
 use crate::render;
-use crate::view::Submission;
 
 /// What `show` takes.
 #[derive(Debug, Args)]
@@ -25,18 +22,54 @@ pub(crate) struct ShowArgs {
 }
 
 /// Shows it; the exit code is that of its verdict.
-pub(super) async fn run(api: &Api, args: &ShowArgs) -> Result<ExitCode, Failure> {
-    let answer = api.get(&submission_path(&args.id, &[]), &[], Duration::ZERO).await?;
-    present(&answer.json()?, args.json)
+pub(crate) async fn run(server: &Server, args: &ShowArgs) -> Result<ExitCode, Failure> {
+    present(&server.client.submission(&args.id).await?, args.json)
 }
 
 /// Prints a submission and returns the exit code that goes with it.
-pub(super) fn present(answer: &Value, json: bool) -> Result<ExitCode, Failure> {
-    let submission = Submission::read(answer)?;
+pub(super) fn present(answer: &Answer, json: bool) -> Result<ExitCode, Failure> {
+    let body = answer.read()?;
+    let submission = SubmissionView::read(&body)?;
     if json {
-        output_json(answer)?;
+        output_json(&body)?;
     } else {
         output(|style| render::submission(&submission, style))?;
     }
-    Ok(exit::of(&submission))
+    Ok(ExitCode::from(exit_code(&submission.state, submission.verdict.as_deref())))
+}
+
+/// Returns the code that a submission's state stands for; one that has not ended is no failure.
+fn exit_code(state: &str, verdict: Option<&str>) -> u8 {
+    match (state, verdict) {
+        ("failed" | "cancelled", _) => exit::NO_VERDICT,
+        (_, None | Some("accepted" | "finished")) => exit::OK,
+        (_, Some(_)) => exit::VERDICT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{State, Verdict};
+
+    use super::*;
+
+    #[test]
+    fn every_verdict_has_its_code() {
+        for verdict in Verdict::ALL {
+            let good = matches!(verdict, Verdict::Accepted | Verdict::Finished);
+            let expected = if good { exit::OK } else { exit::VERDICT };
+            assert_eq!(exit_code("completed", Some(verdict.as_str())), expected, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn an_end_without_a_verdict_has_its_own_code_and_an_open_one_none() {
+        for state in State::ALL {
+            let expected = match state {
+                State::Failed | State::Cancelled => exit::NO_VERDICT,
+                State::Accepted | State::Running | State::Cancelling | State::Completed => exit::OK,
+            };
+            assert_eq!(exit_code(state.as_str(), None), expected, "{state:?}");
+        }
+    }
 }

@@ -4,21 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use client::{LanguageList, NamedChecker, NewCase, NewSubmission, Submitted};
 use platform::ids::{IdSource as _, RandomIds};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
 
-use super::{SUBMISSIONS, languages, output, output_json, show, watch};
-use crate::api::Api;
+use super::{Server, output, output_json, show, watch};
 use crate::failure::Failure;
-use crate::input::{CaseInput, Input, cases_in, parse_case, parse_input, read_file};
-use crate::request::{Checker, Draft, DraftCase, names_in_box, parse_checker, parse_limit};
-use crate::view::Standing;
+use crate::input::{
+    CaseInput, Input, cases_in, names_in_box, parse_case, parse_checker, parse_input, parse_limit,
+    read_file,
+};
 
 const LIMIT_HELP: &str = "A limit, as cpu_time_ms=2000; also wall_time_ms, memory_kib, stack_kib, output_bytes, \
                           file_size_kib and processes. May be repeated";
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What `submit` takes.
 #[derive(Debug, Args)]
@@ -56,7 +53,7 @@ pub(crate) struct SubmitArgs {
 
     /// How outputs are compared: lines, exact, tokens, floats, or floats:TOLERANCE
     #[arg(long, value_parser = parse_checker)]
-    checker: Option<Checker>,
+    checker: Option<NamedChecker>,
 
     /// Leave out the cases after the first that fails
     #[arg(long)]
@@ -76,39 +73,30 @@ pub(crate) struct SubmitArgs {
 }
 
 /// Submits, and shows where the submission stands, or how it ended.
-pub(super) async fn run(api: &Api, args: SubmitArgs) -> Result<ExitCode, Failure> {
-    let headers = idempotency(args.idempotency_key.as_deref())?;
+pub(crate) async fn run(server: &Server, mut args: SubmitArgs) -> Result<ExitCode, Failure> {
+    // Every submission has a key, so that a retry after a lost answer can never run it twice.
+    let key = args.idempotency_key.take().unwrap_or_else(|| RandomIds.new_id().to_string());
     let (watch, json) = (args.watch, args.json);
-    let body = draft(api, args).await?.to_json();
-    api.progress().waiting_for("submitting".to_owned());
-    let answer: Value = api.post(&SUBMISSIONS, Some(body), headers).await?.json()?;
-    let standing = Standing::read(answer.clone())?;
+    let submission = submission(server, args).await?;
+    server.progress.waiting_for("submitting".to_owned());
+    let answer = server.client.submit(&submission, Some(&key)).await?;
+    let Submitted { id, sequence, state } = answer.read()?;
     if watch {
-        // On standard error, so that whoever breaks off knows what to watch.
-        api.progress().note(&format!("{} {}", standing.state, standing.id));
-        let ended = watch::until_ended(api, &standing.id, standing.sequence).await?;
+        // On standard error, so that a person who breaks off knows what to watch.
+        server.progress.note(&format!("{state} {id}"));
+        let ended = watch::until_ended(server, &id, sequence).await?;
         return show::present(&ended, json);
     }
-    api.progress().end();
+    server.progress.end();
     if json {
-        output_json(&answer)?;
+        output_json(&answer.read()?)?;
     } else {
-        let Standing { id, sequence, state } = &standing;
-        output(|style| format!("{} {id} at sequence {sequence}\n", style.state(state)))?;
+        output(|style| format!("{} {id} at sequence {sequence}\n", style.state(&state)))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every submission has a key, so that a retry after a lost answer can never run it twice.
-fn idempotency(key: Option<&str>) -> Result<HeaderMap, Failure> {
-    let fresh = || RandomIds.new_id().to_string();
-    let key = key.map_or_else(fresh, str::to_owned);
-    let value = HeaderValue::from_str(&key)
-        .map_err(|_invalid| Failure::Usage("an idempotency key is visible ASCII".to_owned()))?;
-    Ok(HeaderMap::from_iter([(IDEMPOTENCY_KEY, value)]))
-}
-
-async fn draft(api: &Api, args: SubmitArgs) -> Result<Draft, Failure> {
+async fn submission(server: &Server, args: SubmitArgs) -> Result<NewSubmission, Failure> {
     let names = names_in_box(&args.files)?;
     let contents = args.files.iter().map(|path| read_file(path)).collect::<Result<Vec<_>, _>>()?;
     let mut cases = args.cases;
@@ -119,9 +107,9 @@ async fn draft(api: &Api, args: SubmitArgs) -> Result<Draft, Failure> {
     let cases = cases.iter().map(read_case).collect::<Result<Vec<_>, _>>()?;
     let language = match args.language {
         Some(language) => language,
-        None => guess(api, args.files.first().map(PathBuf::as_path)).await?,
+        None => guess(server, args.files.first().map(PathBuf::as_path)).await?,
     };
-    Ok(Draft {
+    Ok(NewSubmission {
         language,
         files: names.into_iter().zip(contents).collect(),
         stdin,
@@ -134,8 +122,8 @@ async fn draft(api: &Api, args: SubmitArgs) -> Result<Draft, Failure> {
     })
 }
 
-fn read_case(case: &CaseInput) -> Result<DraftCase, Failure> {
-    Ok(DraftCase {
+fn read_case(case: &CaseInput) -> Result<NewCase, Failure> {
+    Ok(NewCase {
         name: case.name.clone(),
         stdin: case.stdin.read()?,
         expected: case.expected.read()?,
@@ -143,14 +131,83 @@ fn read_case(case: &CaseInput) -> Result<DraftCase, Failure> {
 }
 
 /// Asks the server which language has the extension, so that a new language needs no new client.
-async fn guess(api: &Api, entry: Option<&Path>) -> Result<String, Failure> {
+async fn guess(server: &Server, entry: Option<&Path>) -> Result<String, Failure> {
     let entry = entry.unwrap_or_else(|| Path::new(""));
     let unknown =
         |why: &str| Failure::Usage(format!("{}: {why}; give --language", entry.display()));
     let extension = entry.extension().and_then(|extension| extension.to_str());
     let extension =
         extension.ok_or_else(|| unknown("it has no extension to guess the language from"))?;
-    let (_, languages) = languages::list(api).await?;
+    let LanguageList { languages } = server.client.languages().await?.read()?;
     let found = languages.into_iter().find(|language| language.has_extension(extension));
     found.map(|language| language.slug).ok_or_else(|| unknown("no language has this extension"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        submit: SubmitArgs,
+    }
+
+    fn parse(line: &[&str]) -> SubmitArgs {
+        Line::try_parse_from(["submit"].iter().chain(line)).unwrap().submit
+    }
+
+    #[test]
+    fn every_option_arrives_as_it_was_given() {
+        let line = [
+            "main.c",
+            "lib.c",
+            "--language",
+            "c",
+            "--case",
+            "1:2",
+            "--case",
+            "3:@4.out",
+            "--cases-dir",
+            "cases",
+            "--args",
+            "-v",
+            "--args",
+            "x",
+            "--compiler-option",
+            "-O3",
+            "--limit",
+            "cpu_time_ms=1000",
+            "--checker",
+            "floats:0.5",
+            "--stop-on-first-failure",
+            "--idempotency-key",
+            "mine",
+            "--watch",
+            "--json",
+        ];
+        let args = parse(&line);
+
+        assert_eq!(args.files, ["main.c", "lib.c"].map(PathBuf::from));
+        assert_eq!(args.language.as_deref(), Some("c"));
+        assert_eq!(args.cases, [parse_case("1:2").unwrap(), parse_case("3:@4.out").unwrap()]);
+        assert_eq!(args.cases_dir, Some(PathBuf::from("cases")));
+        assert_eq!(args.args, ["-v", "x"]);
+        assert_eq!(args.compiler_option, ["-O3"]);
+        assert_eq!(args.limit, [("cpu_time_ms".to_owned(), 1_000)]);
+        assert_eq!(args.checker, Some(parse_checker("floats:0.5").unwrap()));
+        assert_eq!(args.idempotency_key.as_deref(), Some("mine"));
+        assert!(args.stop_on_first_failure && args.watch && args.json);
+    }
+
+    #[test]
+    fn what_is_not_given_is_left_to_the_server() {
+        let args = parse(&["main.py", "--stdin", "-"]);
+
+        assert_eq!((args.language, args.stdin), (None, Some(Input::Stdin)));
+        assert!(args.cases.is_empty() && args.limit.is_empty() && args.checker.is_none());
+        assert!(!args.stop_on_first_failure && !args.watch && !args.json);
+    }
 }

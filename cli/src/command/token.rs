@@ -1,5 +1,6 @@
 //! `runledger token mint`: signs a token with the secret that the services check tokens by.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use platform::config::TokenSecret;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::output;
-use crate::args::SecretArgs;
 use crate::failure::Failure;
 use crate::input::read_file;
 
@@ -33,8 +33,20 @@ pub(crate) struct TokenArgs {
     secret: SecretArgs,
 }
 
+/// A secret from a file or the environment.
+#[derive(Debug, Args)]
+pub(crate) struct SecretArgs {
+    /// A file with the secret; white space around it does not count
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+
+    /// The secret itself; only from the environment
+    #[arg(long, env = "RUNLEDGER_HS256_SECRET", hide = true, hide_env_values = true)]
+    pub(crate) secret: Option<SecretString>,
+}
+
 /// Prints the token.
-pub(super) fn run(args: &TokenArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, Failure> {
     let secret = secret(&args.secret)?;
     let now = u64::try_from(SystemClock.now().timestamp()).unwrap_or(0);
     let claims = Claims {

@@ -1,18 +1,12 @@
 //! `runledger watch`: long-polls until a submission has ended, and shows it.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
+use client::{Answer, SubmissionView};
 
-use super::{show, submission_path};
-use crate::api::Api;
+use super::{Server, show};
 use crate::failure::Failure;
-use crate::view::Submission;
-
-/// How long the server is asked to hold a poll: as long as it does at most.
-const WAIT: Duration = Duration::from_secs(30);
 
 /// What `watch` takes.
 #[derive(Debug, Args)]
@@ -26,25 +20,21 @@ pub(crate) struct WatchArgs {
 }
 
 /// Waits, and shows the end; the exit code is that of the verdict.
-pub(super) async fn run(api: &Api, args: &WatchArgs) -> Result<ExitCode, Failure> {
-    show::present(&until_ended(api, &args.id, 0).await?, args.json)
+pub(crate) async fn run(server: &Server, args: &WatchArgs) -> Result<ExitCode, Failure> {
+    show::present(&until_ended(server, &args.id, 0).await?, args.json)
 }
 
-/// Polls from `sequence` on until the submission has ended. Each poll names the sequence that it has seen, so that a view
-/// that lags behind cannot make the state go back.
-pub(super) async fn until_ended(api: &Api, id: &str, sequence: u64) -> Result<Value, Failure> {
-    api.progress().waiting_for(id.to_owned());
-    let mut seen = sequence;
-    let ended = loop {
-        let query = [("wait", WAIT.as_secs().to_string()), ("min_seq", seen.to_string())];
-        let answer: Value = api.get(&submission_path(id, &[]), &query, WAIT).await?.json()?;
-        let submission = Submission::read(&answer)?;
-        if submission.has_ended() {
-            break answer;
-        }
-        api.progress().waiting_for(format!("{id} {}", submission.state));
-        seen = seen.max(submission.sequence);
+/// Waits until the submission has ended, and returns how. `sequence` is what the caller knows of it.
+pub(super) async fn until_ended(
+    server: &Server,
+    id: &str,
+    sequence: u64,
+) -> Result<Answer, Failure> {
+    server.progress.waiting_for(id.to_owned());
+    let seen = |submission: &SubmissionView| {
+        server.progress.waiting_for(format!("{id} {}", submission.state));
     };
-    api.progress().end();
+    let ended = server.client.ended(id, sequence, seen).await?;
+    server.progress.end();
     Ok(ended)
 }

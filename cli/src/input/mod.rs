@@ -2,11 +2,15 @@
 
 mod cases;
 mod escapes;
+mod names;
+mod options;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::cases::{CaseInput, cases_in, parse_case};
+pub(crate) use self::names::names_in_box;
+pub(crate) use self::options::{parse_checker, parse_limit};
 use crate::failure::Failure;
 
 /// The most that is read from one file: more than any server takes, so that a wrong file name cannot fill the memory.

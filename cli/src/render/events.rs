@@ -1,18 +1,17 @@
 //! The ledger's record as a table: what happened, when, by whom, and a line of what it says. Whether each event names the hash
 //! of the one before it is checked here, on the stored bytes.
 
+use client::{ClientError, EventView, StoredEvent};
 use events::Digest;
 use serde_json::Value;
 
 use super::{Align, Table, printable};
-use crate::failure::Failure;
-use crate::view::{CloudEvent, StoredEvent};
 
 /// How much of a hash is enough to tell events apart.
 const HASH_CHARS: usize = 12;
 
 /// Shows events in their order, and below them whether the chain holds.
-pub(crate) fn events(stored: &[StoredEvent]) -> Result<String, Failure> {
+pub(crate) fn events(stored: &[StoredEvent]) -> Result<String, ClientError> {
     let mut table = Table::new([
         ("sequence", Align::Right),
         ("time", Align::Left),
@@ -52,7 +51,7 @@ fn chain(broken: &[u64]) -> String {
 }
 
 /// The most telling members of each type. A type of a newer server is shown without.
-fn what(event: &CloudEvent) -> String {
+fn what(event: &EventView) -> String {
     let data = |pointer: &str| event.data.pointer(pointer);
     let parts: Vec<Option<String>> = match event.kind.as_str() {
         "submission.accepted" => {
@@ -186,7 +185,7 @@ mod tests {
     #[test]
     fn each_type_has_its_line() {
         let said = |kind: &str, data: Value| {
-            what(&CloudEvent {
+            what(&EventView {
                 kind: kind.to_owned(),
                 attempt: 1,
                 actor: String::new(),

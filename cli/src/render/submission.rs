@@ -1,10 +1,11 @@
 //! A submission: one line that says how it stands, its cases, and what was written.
 
+use client::{OutputView, SubmissionView, UsageView};
+
 use super::{Align, Style, Table, printable};
-use crate::view::{Output, Submission, Usage};
 
 /// Shows a submission.
-pub(crate) fn submission(submission: &Submission, style: Style) -> String {
+pub(crate) fn submission(submission: &SubmissionView, style: Style) -> String {
     let failure = submission
         .failure
         .as_ref()
@@ -15,7 +16,7 @@ pub(crate) fn submission(submission: &Submission, style: Style) -> String {
     parts.chain(outputs).collect()
 }
 
-fn headline(submission: &Submission, style: Style) -> String {
+fn headline(submission: &SubmissionView, style: Style) -> String {
     let word = match &submission.verdict {
         Some(verdict) => style.verdict(verdict),
         None => style.state(&submission.state),
@@ -39,7 +40,7 @@ fn headline(submission: &Submission, style: Style) -> String {
     format!("{}\n", parts.collect::<Vec<_>>().join(" · "))
 }
 
-fn usage(usage: &Usage) -> String {
+fn usage(usage: &UsageView) -> String {
     format!(
         "cpu {} · wall {} · memory {}",
         time(usage.cpu_ms),
@@ -64,7 +65,7 @@ fn memory(kib: u64) -> String {
     }
 }
 
-fn cases(submission: &Submission) -> String {
+fn cases(submission: &SubmissionView) -> String {
     let mut table = Table::new([
         ("case", Align::Right),
         ("name", Align::Left),
@@ -89,7 +90,7 @@ fn cases(submission: &Submission) -> String {
     table.render()
 }
 
-fn written(output: &Output, style: Style) -> String {
+fn written(output: &OutputView, style: Style) -> String {
     let (kept, total) = (output.bytes.len(), output.bytes_total);
     let extent = if output.truncated {
         format!("the first {kept} of {total} bytes")
@@ -104,13 +105,24 @@ fn written(output: &Output, style: Style) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::view::tests::answer;
 
-    fn shown(answer: &serde_json::Value) -> String {
-        submission(&Submission::read(answer).unwrap(), Style::for_terminal(false))
+    /// An answer as query-api gives it, as far as it is shown.
+    fn answer() -> Value {
+        json!({
+            "id": "0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b", "state": "completed", "verdict": "finished",
+            "language": { "slug": "python", "version": "3.11" }, "attempt": 1,
+            "exit_code": 0, "signal": null, "limit": null, "stdout": "hi\n", "stdout_bytes": 3,
+            "stdout_truncated": false, "stderr": "", "stderr_bytes": 0, "stderr_truncated": false,
+            "usage": { "cpu_ms": 9.5, "wall_ms": 12.25, "memory_kib": 9216 },
+            "cases": [], "score": null, "failure": null, "sequence": 3
+        })
+    }
+
+    fn shown(answer: &Value) -> String {
+        submission(&SubmissionView::read(answer).unwrap(), Style::for_terminal(false))
     }
 
     #[test]

@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// What each package imports of ours: what it is built on, and what only its tests add. A line that allows more than there is
 /// fails as much as one that is missing, so that this list is the map.
-const IMPORTS: [(&str, &[&str], &[&str]); 11] = [
+const IMPORTS: [(&str, &[&str], &[&str]); 12] = [
     ("events", &[], &[]),
     ("ledger", &["events"], &[]),
     ("sandbox", &[], &[]),
@@ -18,7 +18,8 @@ const IMPORTS: [(&str, &[&str], &[&str]); 11] = [
     ("executor", &["events", "ledger", "platform", "sandbox"], &[]),
     ("projector", &["events", "ledger", "platform"], &[]),
     ("query-api", &["events", "ledger", "platform", "sandbox"], &[]),
-    ("runledger", &["events", "platform"], &[]),
+    ("client", &[], &[]),
+    ("runledger", &["client", "events", "platform"], &[]),
     ("dev", &["platform"], &[]),
     ("blackbox", &["events", "platform"], &["sandbox"]),
 ];

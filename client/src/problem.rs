@@ -1,4 +1,5 @@
-//! The server's reasons: RFC 9457 problem documents, or whatever stands in their place.
+//! What a server says when it does not do what was asked: an RFC 9457 problem document, or what a
+//! proxy sends in its place.
 
 use std::fmt;
 
@@ -7,34 +8,27 @@ use serde::Deserialize;
 
 /// Why the server did not do what was asked.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Problem {
+pub struct ServerProblem {
     title: String,
-    status: u16,
+    pub(crate) status: u16,
     #[serde(default)]
     detail: Option<String>,
     #[serde(default)]
     request_id: Option<String>,
     #[serde(default)]
-    errors: Vec<Fault>,
-}
-
-impl Problem {
-    /// Tells whether the state of what was asked for stands against it.
-    pub(crate) fn is_conflict(&self) -> bool {
-        self.status == 409
-    }
+    errors: Vec<ProblemEntry>,
 }
 
 /// One fault of the request.
 #[derive(Debug, Deserialize)]
-struct Fault {
+struct ProblemEntry {
     pointer: String,
     detail: String,
 }
 
-impl Problem {
-    /// Reads the body of an answer; one that is no problem document, as a proxy's, is known by its status alone.
-    pub(super) fn read(status: StatusCode, body: &[u8]) -> Self {
+impl ServerProblem {
+    /// Reads the body of an answer. Of a body that is not a problem document only the status is kept.
+    pub(crate) fn read(status: StatusCode, body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_else(|_no_document| Self {
             title: status.canonical_reason().unwrap_or("no reason given").to_owned(),
             status: status.as_u16(),
@@ -45,13 +39,13 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ServerProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.title, self.status)?;
         if let Some(detail) = &self.detail {
             write!(f, ": {detail}")?;
         }
-        for Fault { pointer, detail } in &self.errors {
+        for ProblemEntry { pointer, detail } in &self.errors {
             let place = if pointer.is_empty() { "the whole body" } else { pointer };
             write!(f, "\n  {place}: {detail}")?;
         }
@@ -71,7 +65,7 @@ mod tests {
         let body = br#"{"type":"/problems/invalid","title":"The request breaks a rule","status":422,
             "detail":"two faults","instance":"/v1/submissions","request_id":"r1",
             "errors":[{"pointer":"/limits/cpu_time_ms","detail":"too much"},{"pointer":"","detail":"odd"}]}"#;
-        let shown = Problem::read(StatusCode::UNPROCESSABLE_ENTITY, body).to_string();
+        let shown = ServerProblem::read(StatusCode::UNPROCESSABLE_ENTITY, body).to_string();
         assert_eq!(
             shown,
             "The request breaks a rule (422): two faults\n  /limits/cpu_time_ms: too much\n  \
@@ -81,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_proxys_page_is_known_by_its_status() {
-        let shown = Problem::read(StatusCode::BAD_GATEWAY, b"<html>").to_string();
+        let shown = ServerProblem::read(StatusCode::BAD_GATEWAY, b"<html>").to_string();
         assert_eq!(shown, "Bad Gateway (502)");
     }
 }

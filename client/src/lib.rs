@@ -1,0 +1,20 @@
+//! The client of our HTTP API: what people's tools, the development tool and the tests ask a
+//! server by. Knows requests and answers, and nothing of command lines or of the server's inside.
+
+mod answer;
+mod client;
+mod error;
+mod problem;
+mod request;
+mod retry;
+mod views;
+
+pub use self::answer::{Answer, Submitted};
+pub use self::client::Client;
+pub use self::error::ClientError;
+pub use self::problem::ServerProblem;
+pub use self::request::{NamedChecker, NewCase, NewSubmission};
+pub use self::views::{
+    CaseView, EventView, FailureView, LanguageEntry, LanguageList, LanguageView, OutputView,
+    ScoreView, StoredEvent, SubmissionView, UsageView, has_ended,
+};
