@@ -1,32 +1,26 @@
-//! A client of the HTTP API, as a person would write one: it knows paths and JSON, and none of our types.
+//! A user of the HTTP API in a test: the client that everybody uses, and besides it requests that no
+//! well-behaved client sends. Reads JSON, and none of our types.
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use reqwest::header::{HeaderMap, HeaderName};
+use anyhow::{Context, Result, ensure};
+use client::Client;
+pub use client::Submitted;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use tokio::time::timeout;
 
-/// How long one answer may take, a long poll included.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(45);
-/// How many seconds a poll asks to be held.
-const WAIT_SECONDS: u32 = 10;
-/// How many polls a submission may take to end.
-const POLLS_MAX: usize = 12;
-/// The states after which nothing follows.
-const TERMINAL: [&str; 3] = ["completed", "failed", "cancelled"];
+/// How long a submission may take to end.
+const END_PATIENCE: Duration = Duration::from_mins(2);
 
-/// Somebody with a token, or with none.
+/// A user with a token, or with none.
 #[derive(Clone, Debug)]
-pub struct Client {
-    http: reqwest::Client,
-    base: String,
-    token: Option<String>,
-}
+pub struct TestClient(Client);
 
 /// An answer, whatever its status.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Reply {
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
@@ -35,59 +29,42 @@ pub struct Answer {
     pub json: Value,
 }
 
-/// A submission that was accepted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Submitted {
-    /// Its id.
-    pub id: String,
-    /// The sequence of its accepted event.
-    pub sequence: u64,
-}
-
-impl Client {
+impl TestClient {
     /// Makes a client of the server at `base`.
-    pub fn new(base: String, token: Option<String>) -> Result<Self> {
-        let http = reqwest::Client::builder().timeout(ANSWER_PATIENCE).build()?;
-        Ok(Self { http, base, token })
+    pub fn new(base: &str, token: Option<String>) -> Result<Self> {
+        Ok(Self(Client::new(base, token.map(Into::into).as_ref())?))
     }
 
     /// Returns the same client with another token.
-    #[must_use]
-    pub fn with_token(&self, token: Option<String>) -> Self {
-        Self { token, ..self.clone() }
+    pub fn with_token(&self, token: Option<String>) -> Result<Self> {
+        Ok(Self(self.0.with_token(token.map(Into::into).as_ref())?))
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request, good or bad, and reads the whole answer.
     pub async fn send(
         &self,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
         body: Option<Vec<u8>>,
-    ) -> Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        for (name, value) in headers {
-            request = request.header(HeaderName::from_bytes(name.as_bytes())?, *value);
-        }
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
-        }
-        let response = request.send().await.with_context(|| format!("ask {path}"))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.with_context(|| format!("read the answer of {path}"))?;
-        Ok(Answer { status, headers, json: serde_json::from_slice(&body).unwrap_or_default() })
+    ) -> Result<Reply> {
+        let header = |(name, value): &(&str, &str)| {
+            anyhow::Ok((HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?))
+        };
+        let headers = headers.iter().map(header).collect::<Result<HeaderMap>>()?;
+        let answer = self.0.send(method, path, headers, body).await;
+        let answer = answer.with_context(|| format!("ask {path}"))?;
+        let json = answer.read().unwrap_or_default();
+        Ok(Reply { status: answer.status, headers: answer.headers, json })
     }
 
     /// Asks for a resource.
-    pub async fn get(&self, path: &str) -> Result<Answer> {
+    pub async fn get(&self, path: &str) -> Result<Reply> {
         self.send(Method::GET, path, &[], None).await
     }
 
     /// Posts JSON.
-    pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
         self.send(Method::POST, path, &[], Some(serde_json::to_vec(body)?)).await
     }
 
@@ -97,7 +74,7 @@ impl Client {
     }
 
     /// Submits a program under a key, so that it can be repeated.
-    pub async fn submit_keyed(&self, body: &Value, key: &str) -> Result<Answer> {
+    pub async fn submit_keyed(&self, body: &Value, key: &str) -> Result<Reply> {
         let body = serde_json::to_vec(body)?;
         self.send(Method::POST, "/v1/submissions", &[("idempotency-key", key)], Some(body)).await
     }
@@ -110,15 +87,9 @@ impl Client {
 
     /// Polls until the submission has ended, and returns it.
     pub async fn ended(&self, submitted: &Submitted) -> Result<Value> {
-        let Submitted { id, sequence } = submitted;
-        let path = format!("/v1/submissions/{id}?min_seq={sequence}&wait={WAIT_SECONDS}");
-        for _ in 0..POLLS_MAX {
-            let view = self.get(&path).await?.ok()?;
-            if is_terminal(&view) {
-                return Ok(view);
-            }
-        }
-        bail!("submission {id} has not ended after {POLLS_MAX} polls of {WAIT_SECONDS} s")
+        let ended = self.0.ended(&submitted.id, submitted.sequence, |_| ());
+        let answer = timeout(END_PATIENCE, ended).await;
+        Ok(answer.with_context(|| format!("{} has not ended", submitted.id))??.read()?)
     }
 
     /// Submits a program and returns how it ended.
@@ -128,12 +99,7 @@ impl Client {
     }
 }
 
-/// Tells whether a submission's view says that it has ended.
-pub fn is_terminal(view: &Value) -> bool {
-    TERMINAL.iter().any(|state| view["state"] == *state)
-}
-
-impl Answer {
+impl Reply {
     /// Returns the body of a 200.
     pub fn ok(self) -> Result<Value> {
         ensure!(self.status == StatusCode::OK, "status {}: {}", self.status, self.json);
@@ -143,9 +109,7 @@ impl Answer {
     /// Returns what a 202 promises.
     pub fn submitted(&self) -> Result<Submitted> {
         ensure!(self.status == StatusCode::ACCEPTED, "status {}: {}", self.status, self.json);
-        let id = self.json["id"].as_str().context("the answer has no id")?.to_owned();
-        let sequence = self.json["sequence"].as_u64().context("the answer has no sequence")?;
-        Ok(Submitted { id, sequence })
+        Ok(serde_json::from_value(self.json.clone())?)
     }
 
     /// Returns a header's text.
@@ -159,7 +123,7 @@ impl Answer {
         ensure!(self.status.as_u16() == status, "expected {status}, got {shown}");
         ensure!(
             self.header("content-type") == Some("application/problem+json"),
-            "no problem: {shown}"
+            "not a problem document: {shown}"
         );
         ensure!(self.json["type"] == format!("/problems/{slug}"), "expected {slug}, got {shown}");
         ensure!(self.json["status"] == status, "the body says another status: {shown}");

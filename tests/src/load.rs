@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use client::has_ended;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::client::{Answer, Client, Submitted, is_terminal};
+use crate::client::{Reply, Submitted, TestClient};
 use crate::programs::python;
 
 /// How many clients there are at once.
@@ -63,12 +64,12 @@ impl Load {
     }
 
     /// Runs the whole load and returns what each client has seen.
-    pub async fn run(&self, user: &Client) -> Result<Vec<Seen>> {
+    pub async fn run(&self, user: &TestClient) -> Result<Vec<Seen>> {
         let clients = stream::iter(0..self.count).map(|number| self.one(user, number));
         clients.buffer_unordered(CLIENTS).try_collect().await
     }
 
-    async fn one(&self, user: &Client, number: usize) -> Result<Seen> {
+    async fn one(&self, user: &TestClient, number: usize) -> Result<Seen> {
         let deadline = Instant::now() + PATIENCE;
         let seen = async {
             let submitted = submit(user, number, deadline).await?;
@@ -85,7 +86,7 @@ impl Load {
     /// Polls until the end. What an answer says once, no later answer may take back (I8).
     async fn watch(
         &self,
-        user: &Client,
+        user: &TestClient,
         submitted: &Submitted,
         deadline: Instant,
     ) -> Result<Value> {
@@ -99,7 +100,7 @@ impl Load {
                     let now = rank_of(&view)?;
                     ensure!(now >= rank, "the state went back from rank {rank}: {view}");
                     rank = now;
-                    if is_terminal(&view) {
+                    if view["state"].as_str().is_some_and(has_ended) {
                         return Ok(view);
                     }
                     if self.remembers {
@@ -124,7 +125,7 @@ fn rank_of(view: &Value) -> Result<u8> {
 }
 
 /// Repeats the same request under the same key until it is accepted.
-async fn submit(user: &Client, number: usize, deadline: Instant) -> Result<Submitted> {
+async fn submit(user: &TestClient, number: usize, deadline: Instant) -> Result<Submitted> {
     let (body, key) = (program(number), format!("load {number}"));
     loop {
         match user.submit_keyed(&body, &key).await {
@@ -135,7 +136,7 @@ async fn submit(user: &Client, number: usize, deadline: Instant) -> Result<Submi
 }
 
 /// No answer, and 503, mean later; anything else that is no success is a failure.
-async fn may_be_repeated(answer: Result<Answer>, deadline: Instant) -> Result<()> {
+async fn may_be_repeated(answer: Result<Reply>, deadline: Instant) -> Result<()> {
     match answer {
         Ok(answer) if answer.status == 503 => {
             ensure!(

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::cells::Cells;
-use crate::client::Client;
+use crate::client::TestClient;
 use crate::process::{Process, Spec};
 use crate::servers::edge::Edge;
 use crate::servers::engine::Engine;
@@ -275,13 +275,13 @@ impl World {
     }
 
     /// Returns a client of the edge with the scope `submit`.
-    pub fn user(&self, sub: &str) -> Result<Client> {
+    pub fn user(&self, sub: &str) -> Result<TestClient> {
         self.client(sub, "submit")
     }
 
     /// Returns a client of the edge with these scopes.
-    pub fn client(&self, sub: &str, scope: &str) -> Result<Client> {
-        Client::new(self.edge()?.url(), Some(self.secret.token(sub, scope)?))
+    pub fn client(&self, sub: &str, scope: &str) -> Result<TestClient> {
+        TestClient::new(&self.edge()?.url(), Some(self.secret.token(sub, scope)?))
     }
 
     fn engine(&self) -> Result<&Engine> {

@@ -90,8 +90,11 @@ async fn a_changed_document_is_noticed() -> Result<()> {
 async fn a_promise_without_a_submission_and_a_submission_without_a_promise_are_noticed()
 -> Result<()> {
     play(async |world, submitted| {
-        let absent =
-            Submitted { id: "0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b".to_owned(), sequence: 9 };
+        let absent = Submitted {
+            id: "0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b".to_owned(),
+            sequence: 9,
+            state: "accepted".to_owned(),
+        };
         let with_another: Vec<Submitted> = submitted.iter().cloned().chain([absent]).collect();
         expect_finding(world, &with_another, "is not in the ledger").await?;
         expect_finding(world, &[], "nobody was promised").await

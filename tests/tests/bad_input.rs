@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use blackbox::audit::Audit;
-use blackbox::client::Client;
+use blackbox::client::TestClient;
 use blackbox::programs::{base64, python};
 use blackbox::tokens::{Secret, claims};
 use blackbox::wire::{post_everything, send_raw};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const SUBMISSIONS: &str = "/v1/submissions";
 
 /// Plays a scenario after which the ledger has to be as empty as before.
-async fn play(scenario: impl AsyncFnOnce(&Client, &World) -> Result<()>) -> Result<()> {
+async fn play(scenario: impl AsyncFnOnce(&TestClient, &World) -> Result<()>) -> Result<()> {
     WorldBuilder::default()
         .executors(0)
         .edge()
@@ -32,7 +32,7 @@ async fn play(scenario: impl AsyncFnOnce(&Client, &World) -> Result<()>) -> Resu
 }
 
 async fn refused(
-    user: &Client,
+    user: &TestClient,
     body: &Value,
     status: u16,
     slug: &str,
@@ -302,7 +302,7 @@ async fn a_caller_without_a_good_token_is_challenged() -> Result<()> {
             ("no subject", Some(world.secret().sign(&nobody)?)),
             ("too long", Some("x".repeat(9_000))),
         ] {
-            let caller = user.with_token(token);
+            let caller = user.with_token(token)?;
             for answer in [
                 caller.post(SUBMISSIONS, &python("print(1)")).await?,
                 caller.get(SUBMISSIONS).await?,
@@ -328,7 +328,7 @@ async fn a_caller_without_a_good_token_is_challenged() -> Result<()> {
 async fn a_token_in_any_other_place_is_no_token() -> Result<()> {
     play(async |user, world| {
         let token = world.secret().token("ada", "submit")?;
-        let nobody = user.with_token(None);
+        let nobody = user.with_token(None)?;
         let in_query = nobody.get(&format!("/v1/languages?access_token={token}")).await?;
         in_query.expect_problem(401, "unauthenticated")?;
         let cookie = format!("access_token={token}");

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
 use blackbox::audit::Audit;
-use blackbox::client::{Client, Submitted};
+use blackbox::client::{Submitted, TestClient};
 use blackbox::tools::Tools;
 use blackbox::world::{World, WorldBuilder};
 use events::Digest;
@@ -195,7 +195,7 @@ async fn languages_are_listed_and_a_minted_token_is_believed() -> Result<()> {
             "secret",
         ];
         let token = shell.run(&mint, 0).await?;
-        let eve = Client::new(world.edge()?.url(), Some(token.trim().to_owned()))?;
+        let eve = TestClient::new(&world.edge()?.url(), Some(token.trim().to_owned()))?;
         let submitted: Submitted = eve.submit(&blackbox::programs::python("print(1)")).await?;
         eve.ended(&submitted).await.map(drop)
     })

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use blackbox::audit::Audit;
-use blackbox::client::{Answer, Client, Submitted};
+use blackbox::client::{Reply, Submitted, TestClient};
 use blackbox::programs::{c, expect, python, text};
 use blackbox::world::{World, WorldBuilder};
 use futures::future::{join_all, try_join};
@@ -28,17 +28,17 @@ fn of(submitted: &Submitted) -> String {
     format!("{SUBMISSIONS}/{}", submitted.id)
 }
 
-async fn cancel(user: &Client, submitted: &Submitted) -> Result<Answer> {
+async fn cancel(user: &TestClient, submitted: &Submitted) -> Result<Reply> {
     user.post(&format!("{}/cancel", of(submitted)), &json!({ "reason": "enough" })).await
 }
 
 /// A program that has begun once this returns.
-async fn begun(user: &Client, source: &str) -> Result<Submitted> {
+async fn begun(user: &TestClient, source: &str) -> Result<Submitted> {
     has_begun(user, &python(source)).await
 }
 
 /// Submits, and returns once the program has begun.
-async fn has_begun(user: &Client, body: &Value) -> Result<Submitted> {
+async fn has_begun(user: &TestClient, body: &Value) -> Result<Submitted> {
     let submitted = user.submit(body).await?;
     for _ in 0..10 {
         let path = format!("{}?wait=5&min_seq={}", of(&submitted), submitted.sequence);
@@ -389,7 +389,7 @@ async fn what_has_ended_cannot_be_cancelled() -> Result<()> {
 }
 
 /// Returns the ids of every page of a list, page by page.
-async fn pages(user: &Client, query: &str) -> Result<Vec<Vec<String>>> {
+async fn pages(user: &TestClient, query: &str) -> Result<Vec<Vec<String>>> {
     let (mut pages, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = user.get(&format!("{SUBMISSIONS}?{query}{cursor}")).await?.ok()?;
@@ -589,7 +589,7 @@ async fn health_and_metrics_are_for_operators_and_not_at_the_edge() -> Result<()
                 ("executor", &["queue", "docker"]),
                 ("projector", &["db", "queue"]),
             ] {
-                let inside = Client::new(world.service(service)?.url(), None)?;
+                let inside = TestClient::new(&world.service(service)?.url(), None)?;
                 for check in ["live", "ready"].iter().chain(checks) {
                     let answer = inside.get(&format!("/health/{check}")).await?;
                     answer.ok().with_context(|| format!("{service} {check}"))?;

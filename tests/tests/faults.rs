@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use blackbox::audit::Audit;
-use blackbox::client::{Client, Submitted};
+use blackbox::client::{Submitted, TestClient};
 use blackbox::load::{Load, Seen};
 use blackbox::process::wait_until;
 use blackbox::programs::{expect, python};
@@ -57,7 +57,7 @@ async fn kill_during_a_load(part: &str, builder: WorldBuilder) -> Result<()> {
 }
 
 /// Checks everything that must hold once a load is over, and that the world still works.
-async fn settled(world: &World, user: &Client, seen: &[Seen]) -> Result<Audit> {
+async fn settled(world: &World, user: &TestClient, seen: &[Seen]) -> Result<Audit> {
     let next = user.submit(&python("print('next')")).await?;
     expect(&user.ended(&next).await?, &json!({ "verdict": "finished", "attempt": 1 }))?;
     let mut submitted = promises(seen);
@@ -271,13 +271,13 @@ async fn a_frozen_executor_that_comes_back_is_fenced_off() -> Result<()> {
 }
 
 /// A program whose attempt has begun once this returns.
-async fn begun(user: &Client, source: &str, attempt: u64) -> Result<Submitted> {
+async fn begun(user: &TestClient, source: &str, attempt: u64) -> Result<Submitted> {
     let submitted = user.submit(&python(source)).await?;
     running(user, &submitted, attempt).await?;
     Ok(submitted)
 }
 
-async fn running(user: &Client, submitted: &Submitted, attempt: u64) -> Result<()> {
+async fn running(user: &TestClient, submitted: &Submitted, attempt: u64) -> Result<()> {
     wait_until("the attempt has begun", Duration::from_mins(1), async || {
         let view = user.show(submitted).await?;
         ensure!(view["state"] == "running" && view["attempt"] == attempt, "{view}");

@@ -1,14 +1,14 @@
 //! What a program finds inside its cell: each test sends one in to look or to try, and reads its report (issue 2, accept 4).
 
 use anyhow::{Context, Result, ensure};
-use blackbox::client::Client;
+use blackbox::client::TestClient;
 use blackbox::programs::{expect, python, text};
 use blackbox::world::{World, WorldBuilder};
 use futures::future::try_join;
 use sandbox::protocol::{Captured, Exit, Response, StageReport, Usage, encode};
 use serde_json::{Value, json};
 
-async fn play(scenario: impl AsyncFnOnce(&Client, &mut World) -> Result<()>) -> Result<()> {
+async fn play(scenario: impl AsyncFnOnce(&TestClient, &mut World) -> Result<()>) -> Result<()> {
     WorldBuilder::default()
         .edge()
         .play(async |world| {
@@ -19,7 +19,7 @@ async fn play(scenario: impl AsyncFnOnce(&Client, &mut World) -> Result<()>) -> 
 }
 
 /// Runs a program that prints one JSON value, and returns it.
-async fn report(user: &Client, source: &str) -> Result<Value> {
+async fn report(user: &TestClient, source: &str) -> Result<Value> {
     let view = user.run(&python(source)).await?;
     reported(&view)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use blackbox::audit::Audit;
-use blackbox::client::{Answer, Client, Submitted};
+use blackbox::client::{Reply, Submitted, TestClient};
 use blackbox::process::wait_until;
 use blackbox::programs::{expect, python};
 use blackbox::world::{World, WorldBuilder};
@@ -12,7 +12,7 @@ use serde_json::json;
 
 const SUBMISSIONS: &str = "/v1/submissions";
 
-fn expect_later(answer: &Answer) -> Result<()> {
+fn expect_later(answer: &Reply) -> Result<()> {
     answer.expect_problem(503, "unavailable")?;
     let seconds: Option<u32> = answer.header("retry-after").and_then(|text| text.parse().ok());
     ensure!(
@@ -23,7 +23,7 @@ fn expect_later(answer: &Answer) -> Result<()> {
 }
 
 async fn unready(world: &World, service: &str) -> Result<()> {
-    let inside = Client::new(world.service(service)?.url(), None)?;
+    let inside = TestClient::new(&world.service(service)?.url(), None)?;
     wait_until("the service knows that it is not ready", Duration::from_secs(30), async || {
         let status = inside.get("/health/ready").await?.status;
         ensure!(status == 503, "/health/ready answers {status}");

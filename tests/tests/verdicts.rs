@@ -2,13 +2,13 @@
 //! once (issue 2, accept 1).
 
 use anyhow::{Context, Result, bail, ensure};
-use blackbox::client::Client;
+use blackbox::client::TestClient;
 use blackbox::programs::{base64, bytes, c, expect, python, text};
 use blackbox::world::WorldBuilder;
 use serde_json::{Value, json};
 
 /// Plays a scenario with one user, and then checks that the executor serves the next program at once.
-async fn play(scenario: impl AsyncFnOnce(&Client) -> Result<()>) -> Result<()> {
+async fn play(scenario: impl AsyncFnOnce(&TestClient) -> Result<()>) -> Result<()> {
     WorldBuilder::default()
         .edge()
         .play(async |world| {
@@ -19,7 +19,7 @@ async fn play(scenario: impl AsyncFnOnce(&Client) -> Result<()>) -> Result<()> {
         .await
 }
 
-async fn serves_the_next(user: &Client) -> Result<()> {
+async fn serves_the_next(user: &TestClient) -> Result<()> {
     let view = user.run(&python("print('next')")).await?;
     ensure!(view["verdict"] == "finished", "the next program: {view}");
     ensure!(text(&view, "stdout")? == "next\n", "the next program: {view}");

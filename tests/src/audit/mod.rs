@@ -58,7 +58,7 @@ impl Audit {
         let promised: BTreeSet<&str> =
             submitted.iter().map(|submitted| submitted.id.as_str()).collect();
         ensure!(promised.len() == submitted.len(), "two answers promise the same submission");
-        for Submitted { id, sequence } in submitted {
+        for Submitted { id, sequence, .. } in submitted {
             let submission = self.submission(id)?;
             ensure!(
                 submission.accepted_sequence == *sequence,

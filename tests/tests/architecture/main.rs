@@ -21,7 +21,7 @@ const IMPORTS: [(&str, &[&str], &[&str]); 12] = [
     ("client", &[], &[]),
     ("runledger", &["client", "events", "platform"], &[]),
     ("dev", &["platform"], &[]),
-    ("blackbox", &["events", "platform"], &["sandbox"]),
+    ("blackbox", &["client", "events", "platform"], &["sandbox"]),
 ];
 
 /// The homes of drivers. `dev` has `mongodb` to initiate the replica set.
