@@ -3,8 +3,9 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::paths::{self, Layout};
 use crate::servers::{Site, postgres};
@@ -37,11 +38,23 @@ pub(crate) fn write(site: &Site, token: &str) -> Result<()> {
     paths::write_whole(&site.layout.dev_env(), text.as_bytes(), 0o600)
 }
 
+/// Reads where the edge of a topology answers, and the token for it.
+pub(crate) fn read(path: &Path) -> Result<(String, String)> {
+    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let value = |key: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        found.map(str::to_owned).with_context(|| format!("{} has no {key}", path.display()))
+    };
+    Ok((value("RUNLEDGER_URL")?, value("RUNLEDGER_TOKEN")?))
+}
+
 /// Writes the file again, with the same token, when a part has another process.
 pub(crate) fn refresh(site: &Site) -> Result<()> {
-    let Ok(text) = fs::read_to_string(site.layout.dev_env()) else { return Ok(()) };
-    let token = text.lines().find_map(|line| line.strip_prefix("RUNLEDGER_TOKEN="));
-    token.map_or(Ok(()), |token| write(site, token))
+    match read(&site.layout.dev_env()) {
+        Ok((_, token)) => write(site, &token),
+        // Nothing was brought up here.
+        Err(_) => Ok(()),
+    }
 }
 
 /// Removes the file of a topology that is down.
@@ -71,7 +84,7 @@ fn stores(site: &Site) -> Result<Vec<(String, String)>> {
 
 /// What the tests are told about the servers that run for them.
 pub(crate) fn for_tests(site: &Site) -> Result<Vec<(String, String)>> {
-    let path = |path: &std::path::Path| path.display().to_string();
+    let path = |path: &Path| path.display().to_string();
     Ok(vec![
         ("RUNLEDGER_TEST_NATS_SERVER".to_owned(), path(&site.tools.nats_server)),
         ("RUNLEDGER_TEST_POSTGRES_URL".to_owned(), postgres::superuser_url(site)?),

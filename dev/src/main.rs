@@ -3,7 +3,6 @@
 
 mod bench;
 mod checks;
-mod client;
 mod command;
 mod dev_env;
 mod environment;
@@ -16,6 +15,7 @@ mod logs;
 mod paths;
 mod ports;
 mod process;
+mod runtime;
 mod secrets;
 mod servers;
 mod smoke;

@@ -154,16 +154,6 @@ pub(crate) fn stop(layout: &Layout) -> Result<()> {
     trouble.map_or(Ok(()), Err)
 }
 
-/// Whether any part runs.
-pub(crate) fn runs(layout: &Layout) -> Result<bool> {
-    for part in servers::all() {
-        if Record::alive(layout, part.name())?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Ends a single part in order.
 pub(crate) fn stop_one(layout: &Layout, part: &dyn Part) -> Result<String> {
     if Record::alive(layout, part.name())?.is_some() {

@@ -39,21 +39,6 @@ pub(crate) fn run(layout: &Layout, detach: bool) -> Result<()> {
     stack::stop(layout)
 }
 
-/// Does something on the topology, which is started if it does not run, and then stopped again.
-pub(crate) fn with<T>(layout: &Layout, work: impl FnOnce(&Site, &str) -> Result<T>) -> Result<T> {
-    let ran = stack::runs(layout)?;
-    let lock = Lock::take(layout)?;
-    let brought = bring_up(layout.clone());
-    drop(lock);
-    let done = brought.and_then(|(site, token)| work(&site, &token));
-    if !ran {
-        interrupt::take();
-        let _lock = Lock::take(layout)?;
-        stack::stop(layout)?;
-    }
-    done
-}
-
 fn bring_up(layout: Layout) -> Result<(Site, String)> {
     let site = stack::plan(layout)?;
     loud_step("build the services", || build(&site))?;
@@ -64,8 +49,9 @@ fn bring_up(layout: Layout) -> Result<(Site, String)> {
     stack::start(&site, &[servers::EDGE])?;
     let token = token::demo(&site.secret)?;
     dev_env::write(&site, &token)?;
-    let proof =
-        step("run a Python program through the edge", || smoke::submit(&site.edge_url()?, &token));
+    let proof = step("run a Python program through the edge", || {
+        smoke::prove(site.edge_url()?, token.clone(), || trouble(&site))
+    });
     proof.map_err(|error| {
         failure(
             format!("{error:#}"),
@@ -73,6 +59,14 @@ fn bring_up(layout: Layout) -> Result<(Site, String)> {
         )
     })?;
     Ok((site, token))
+}
+
+/// What a service says that is not well, if any is not.
+fn trouble(site: &Site) -> Option<String> {
+    servers::SERVICES.iter().find_map(|service| {
+        let error = service.check(site).err()?;
+        Some(format!("{}: {error:#}", service.name()))
+    })
 }
 
 fn build(site: &Site) -> Result<()> {

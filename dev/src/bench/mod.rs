@@ -1,23 +1,26 @@
-//! `cargo dev bench`: what a submission costs above the bare program, side by side in one run.
+//! `cargo dev bench`: what a submission costs above the bare program, side by side in one run. With
+//! `--against` the same is measured of another commit, and the rounds of both alternate.
 
 mod bare;
-mod load;
+mod burst;
 mod report;
+mod run;
 mod split;
+mod stack;
 
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use client::Client;
 
-use crate::client::Client;
-use crate::interrupt;
 use crate::paths::Layout;
-use crate::servers::Site;
 use crate::steps::loud_step;
-use crate::up;
+use crate::{interrupt, runtime};
 
-use report::Report;
+use burst::Load;
+use report::Figures;
+use stack::Stack;
 
 /// The program that is measured, bare and submitted.
 const PROGRAM: &str = "print('hello')\n";
@@ -25,7 +28,10 @@ const PROGRAM: &str = "print('hello')\n";
 /// Rounds that are run first and not counted.
 const WARM_UP_ROUNDS: usize = 5;
 
-/// How much is measured.
+/// How often two commits take turns in the throughput part.
+const TURNS: usize = 6;
+
+/// How much is measured, and of what.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Submissions one by one, each beside a bare start of the same program
@@ -40,37 +46,71 @@ pub(crate) struct Options {
     /// Rest before each single submission, in milliseconds, so that the used cell has been replaced and nothing else runs
     #[arg(long, default_value_t = 400)]
     rest_ms: u64,
+    /// Build and start another commit, too, and compare with it
+    #[arg(long, value_name = "REV")]
+    against: Option<String>,
 }
 
-/// Measures on the topology of `up`, which is started if it does not run, and then stopped again.
+/// A Runledger that is up, and what was measured of it.
+struct Side {
+    client: Client,
+    figures: Figures,
+}
+
+/// Measures release builds on topologies of their own, which are started, and stopped at the end.
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
-    up::with(layout, |site, token| measure(site, token, options))
+    let mut stacks = vec![Stack::here(layout, options.against.is_some())?];
+    if let Some(rev) = &options.against {
+        stacks.push(Stack::of_commit(layout, rev)?);
+    }
+    let measured = measure(&stacks, options);
+    // Each is stopped, also where one of them did not come up.
+    let stopped: Vec<Result<()>> = stacks.iter().map(Stack::down).collect();
+    measured?;
+    stopped.into_iter().collect()
 }
 
-fn measure(site: &Site, token: &str, options: &Options) -> Result<()> {
-    let client = Client::new(&site.edge_url()?, token)?;
-    let mut report = Report::default();
-    loud_step("one at a time", || idle(&client, options, &mut report))?;
-    report.load = Some(loud_step("all at once", || {
-        load::run(&client, options.clients, options.submissions)
-    })?);
-    report.print();
+fn measure(stacks: &[Stack], options: &Options) -> Result<()> {
+    let mut sides = Vec::new();
+    for stack in stacks {
+        sides.push(Side { client: stack.up()?, figures: Figures::of(&stack.name) });
+    }
+    loud_step("one at a time", || runtime::block_on(idle(&mut sides, options)))?;
+    loud_step("all at once", || runtime::block_on(loaded(&mut sides, options)))?;
+    let figures: Vec<Figures> = sides.into_iter().map(|side| side.figures).collect();
+    report::print(&figures, options.clients);
     Ok(())
 }
 
-/// Alternates bare starts and submissions, so that both see the same machine.
-fn idle(client: &Client, options: &Options, report: &mut Report) -> Result<()> {
+/// Alternates bare starts and submissions, so that all see the same machine.
+async fn idle(sides: &mut [Side], options: &Options) -> Result<()> {
     let program = bare::Program::new(PROGRAM)?;
     for round in 0..WARM_UP_ROUNDS + options.rounds {
-        interrupt::check()?;
-        interrupt::pause(Duration::from_millis(options.rest_ms));
-        let bare = program.run()?;
-        let run = client.submit(PROGRAM)?.finished()?;
-        let projected_at_us = client.projected(&run.id)?;
-        if round >= WARM_UP_ROUNDS {
-            report.splits.push(split::of(&run, projected_at_us, &client.events(&run.id)?)?);
-            report.bare.push(bare);
-            report.idle.push(run.total);
+        for side in &mut *sides {
+            interrupt::check()?;
+            tokio::time::sleep(Duration::from_millis(options.rest_ms)).await;
+            let bare = program.run()?;
+            let run = run::submit(&side.client).await?;
+            let projected_at_us = run::projected(&side.client, &run.id).await?;
+            if round >= WARM_UP_ROUNDS {
+                let events = side.client.events(&run.id).await?;
+                side.figures.bare.push(bare);
+                side.figures.idle.push(run.total);
+                // A commit whose events have another form has no split.
+                side.figures.splits.extend(split::of(&run, projected_at_us, &events));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Loads one side after the other, and takes turns, so that a machine that becomes slower or faster does so for both.
+async fn loaded(sides: &mut [Side], options: &Options) -> Result<()> {
+    let turns = if sides.len() == 1 { 1 } else { TURNS };
+    for _ in 0..turns {
+        for side in &mut *sides {
+            let submissions = options.submissions.div_ceil(turns);
+            side.figures.load.burst(&side.client, options.clients, submissions).await?;
         }
     }
     Ok(())

@@ -1,75 +1,109 @@
-//! The figures, as a person reads them.
+//! The figures, as a person reads them: of one commit, or of two with their ratio.
 
 use std::time::Duration;
 
-use super::load::Load;
+use super::Load;
 use super::split::{PARTS, Split};
 use crate::steps::say;
 
-/// The design's aim for an idle machine: at most this much above the bare program, at the median.
+/// The aim for an idle machine: at most this much above the bare program, at the median.
 const OVERHEAD_AIM_MS: f64 = 15.0;
 
-/// Everything that one run of the benchmark measured.
+/// The percentiles that are shown.
+const RANKS: [usize; 3] = [50, 95, 99];
+
+/// Everything that was measured of one commit.
 #[derive(Default)]
-pub(super) struct Report {
+pub(super) struct Figures {
+    pub(super) name: String,
     pub(super) bare: Vec<Duration>,
     pub(super) idle: Vec<Duration>,
     pub(super) splits: Vec<Split>,
-    pub(super) load: Option<Load>,
+    pub(super) load: Load,
 }
 
-impl Report {
-    /// Writes the report to standard output.
-    pub(super) fn print(&self) {
-        say(format_args!("\nhello world in Python, {} rounds, milliseconds", self.idle.len()));
-        say("                                 p50      p95      p99");
-        row("bare process", &self.bare);
-        row("submit to verdict, idle", &self.idle);
-        self.print_overhead();
-        self.print_splits();
-        if let Some(load) = &self.load {
-            print_load(load);
-        }
+impl Figures {
+    /// Nothing yet.
+    pub(super) fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
-    fn print_overhead(&self) {
-        let (bare, idle) = (millis(percentile(&self.bare, 50)), millis(percentile(&self.idle, 50)));
-        let above = idle - bare;
-        let met = if above <= OVERHEAD_AIM_MS { "met" } else { "not met" };
-        say(format_args!(
-            "above the bare process, p50: {above:.1} ms, {:.2} times as long (aim: at most {OVERHEAD_AIM_MS} ms, {met})",
-            idle / bare
-        ));
+    fn part(&self, part: usize) -> Vec<Duration> {
+        let times = self.splits.iter().filter_map(|split| split.get(part));
+        times.map(|us| Duration::from_micros((*us).try_into().unwrap_or(0))).collect()
     }
+}
 
-    fn print_splits(&self) {
-        say("\nwhere the time goes (idle)       p50      p95      p99");
+/// Writes the report to standard output.
+pub(super) fn print(sides: &[Figures], clients: usize) {
+    let rounds = sides.first().map_or(0, |side| side.idle.len());
+    say(format_args!("\nhello world in Python, {rounds} rounds, milliseconds"));
+    heading("");
+    rows("bare process", sides, |side| side.bare.clone());
+    rows("submit to verdict, idle", sides, |side| side.idle.clone());
+    for side in sides {
+        print_overhead(side);
+    }
+    heading("\nwhere the time goes (idle)");
+    if sides.iter().all(|side| !side.splits.is_empty()) {
         for (part, name) in PARTS.iter().enumerate() {
-            let times: Vec<_> = self.splits.iter().filter_map(|split| split.get(part)).collect();
-            let times: Vec<_> = times
-                .into_iter()
-                .map(|us| Duration::from_micros((*us).try_into().unwrap_or(0)))
-                .collect();
-            row(name, &times);
+            rows(name, sides, |side| side.part(part));
         }
+    } else {
+        say("  (one of the commits does not tell)");
     }
+    heading(&format!("\n{clients} clients at once"));
+    rows("submit to verdict", sides, |side| side.load.latencies.clone());
+    print_throughput(sides);
 }
 
-fn print_load(load: &Load) {
-    let rate = f64::from(u32::try_from(load.latencies.len()).unwrap_or(u32::MAX))
-        / load.took.as_secs_f64();
-    say(format_args!("\n{} clients at once                p50      p95      p99", load.clients));
-    row("submit to verdict", &load.latencies);
+fn print_overhead(side: &Figures) {
+    let (bare, idle) = (millis(percentile(&side.bare, 50)), millis(percentile(&side.idle, 50)));
+    let above = idle - bare;
+    let met = if above <= OVERHEAD_AIM_MS { "met" } else { "not met" };
     say(format_args!(
-        "throughput: {rate:.1} submissions/s ({} in {:.1} s)",
-        load.latencies.len(),
-        load.took.as_secs_f64()
+        "{}: above the bare process, p50: {above:.1} ms, {:.2} times as long (aim: at most {OVERHEAD_AIM_MS} ms, {met})",
+        side.name,
+        idle / bare
     ));
 }
 
-fn row(name: &str, times: &[Duration]) {
-    let [p50, p95, p99] = [50, 95, 99].map(|rank| millis(percentile(times, rank)));
-    say(format_args!("  {name:<26} {p50:>8.2} {p95:>8.2} {p99:>8.2}"));
+fn print_throughput(sides: &[Figures]) {
+    for side in sides {
+        let (count, took) = (side.load.latencies.len(), side.load.took.as_secs_f64());
+        let rate = side.load.rate();
+        say(format_args!(
+            "{}: throughput {rate:.1} submissions/s ({count} in {took:.1} s)",
+            side.name
+        ));
+    }
+    if let [here, other] = sides {
+        say(format_args!("ratio of throughputs: {:.3}", here.load.rate() / other.load.rate()));
+    }
+}
+
+fn heading(text: &str) {
+    say(format_args!("{text:<38} p50      p95      p99"));
+}
+
+/// Shows one figure of every commit, and of two their ratio: below 1 the first is the faster.
+fn rows(name: &str, sides: &[Figures], times: impl Fn(&Figures) -> Vec<Duration>) {
+    let all: Vec<[f64; 3]> = sides.iter().map(|side| percentiles(&times(side))).collect();
+    for (side, figures) in sides.iter().zip(&all) {
+        let place = if sides.len() == 1 { String::new() } else { format!(", {}", side.name) };
+        row(&format!("{name}{place}"), *figures);
+    }
+    if let [here, other] = &*all {
+        row(&format!("{name}, ratio"), std::array::from_fn(|rank| here[rank] / other[rank]));
+    }
+}
+
+fn row(name: &str, [p50, p95, p99]: [f64; 3]) {
+    say(format_args!("  {name:<36} {p50:>8.2} {p95:>8.2} {p99:>8.2}"));
+}
+
+fn percentiles(times: &[Duration]) -> [f64; 3] {
+    RANKS.map(|rank| millis(percentile(times, rank)))
 }
 
 fn millis(time: Duration) -> f64 {

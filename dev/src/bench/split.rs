@@ -1,10 +1,11 @@
 //! Where the time of one submission went: the client's clock, the stream's timestamps and the executor's own timings, put together.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use chrono::DateTime;
+use client::{EventView, StoredEvent};
 use serde_json::Value;
 
-use crate::client::{Record, Run};
+use super::run::Run;
 
 /// The parts, in the order in which a submission goes through them. Microseconds each. Files are prepared while the start
 /// is appended, so `prepare` lies beside `queue` and `append`; nobody waits for the view, so `project` lies beside `answer`.
@@ -15,11 +16,11 @@ pub(super) const PARTS: [&str; 8] =
 pub(super) type Split = [i64; PARTS.len()];
 
 /// Splits a run by what the ledger says of it.
-pub(super) fn of(run: &Run, projected_at_us: i64, events: &[Record]) -> Result<Split> {
-    let accepted = stored_at(events, "submission.accepted")?;
-    let started = stored_at(events, "execution.started")?;
-    let completed = stored_at(events, "execution.completed")?;
-    let timings = &find(events, "execution.completed")?.event["data"]["timings"];
+pub(super) fn of(run: &Run, projected_at_us: i64, events: &[StoredEvent]) -> Result<Split> {
+    let (accepted, _) = find(events, "submission.accepted")?;
+    let (started, _) = find(events, "execution.started")?;
+    let (completed, event) = find(events, "execution.completed")?;
+    let timings = &event.data["timings"];
     let (cell, prepare) = (timing(timings, "cell_us")?, timing(timings, "prepare_us")?);
     let run_us = timing(timings, "run_us")?;
     Ok([
@@ -34,18 +35,17 @@ pub(super) fn of(run: &Run, projected_at_us: i64, events: &[Record]) -> Result<S
     ])
 }
 
-fn find<'a>(events: &'a [Record], kind: &str) -> Result<&'a Record> {
-    events
-        .iter()
-        .find(|record| record.event["type"] == kind)
-        .with_context(|| format!("there is no {kind}"))
-}
-
-/// When the stream stored the event of this type, in microseconds since 1970.
-fn stored_at(events: &[Record], kind: &str) -> Result<i64> {
-    let text = &find(events, kind)?.stored_at;
-    let at = DateTime::parse_from_rfc3339(text).with_context(|| format!("read the time {text}"))?;
-    Ok(at.timestamp_micros())
+/// The event of this type, and when the stream stored it, in microseconds since 1970.
+fn find(events: &[StoredEvent], kind: &str) -> Result<(i64, EventView)> {
+    for stored in events {
+        let event = stored.read()?;
+        if event.kind == kind {
+            let at = DateTime::parse_from_rfc3339(&stored.stored_at);
+            let at = at.with_context(|| format!("read the time {}", stored.stored_at))?;
+            return Ok((at.timestamp_micros(), event));
+        }
+    }
+    bail!("there is no {kind}")
 }
 
 fn timing(timings: &Value, name: &str) -> Result<i64> {
@@ -59,11 +59,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::client::Submission;
 
-    fn record(kind: &str, millis: u32, data: &Value) -> Record {
+    fn record(kind: &str, millis: u32, data: &Value) -> StoredEvent {
         let stored_at = format!("2026-01-01T00:00:00.{millis:03}Z");
-        Record { stored_at, event: json!({ "type": kind, "data": data }) }
+        let event =
+            json!({ "type": kind, "attempt": 1, "actor": "", "previous": null, "data": data });
+        let stored = json!({ "sequence": 1, "stored_at": stored_at, "event": event });
+        serde_json::from_str(&stored.to_string()).unwrap()
     }
 
     #[test]
@@ -81,7 +83,6 @@ mod tests {
             accept: Duration::from_millis(2),
             total: Duration::from_millis(20),
             ended_at_us,
-            end: Submission::default(),
         };
         let parts = [2_000, 1_800, 200, 800, 10_000, 3_000, 4_000, 44_000];
         assert_eq!(of(&run, ended_at_us + 40_000, &events).unwrap(), parts);

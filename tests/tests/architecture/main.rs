@@ -20,7 +20,7 @@ const IMPORTS: [(&str, &[&str], &[&str]); 12] = [
     ("query-api", &["events", "ledger", "platform", "sandbox"], &[]),
     ("client", &[], &[]),
     ("runledger", &["client", "events", "platform"], &[]),
-    ("dev", &["platform"], &[]),
+    ("dev", &["client", "platform"], &[]),
     ("blackbox", &["client", "events", "platform"], &["sandbox"]),
 ];
 
