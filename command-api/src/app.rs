@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 use events::envelope::Writer;
 use events::event::CancellationRequested;
 use events::{
-    BootId, Command, Digest, LimitPolicy, Rejection, State, Submission, SubmissionId, UserId,
+    BootId, Digest, Event, LimitPolicy, Rejection, State, Submission, SubmissionId, UserId,
 };
 use ledger::{Accepting, Aggregate, ExecuteError, Ledger};
 use platform::auth::Verifier;
@@ -135,8 +135,8 @@ impl App {
             .filter(|found| found.submission().is_some_and(|known| may_cancel(&known.principal)))
             .ok_or(ApiError::NotFound)?;
         let request = CancellationRequested { by: actor(&origin.user), reason };
-        let command = Command::RequestCancellation(request);
-        match self.0.ledger.execute(&mut aggregate, command, &self.writer(origin)).await {
+        let requested = Event::CancellationRequested(request);
+        match self.0.ledger.execute(&mut aggregate, requested, &self.writer(origin)).await {
             Ok(_recorded) => metrics::cancellation_requested(),
             Err(ExecuteError::Rejected(Rejection::CancellationPending)) => {}
             Err(error) => return Err(error.into()),

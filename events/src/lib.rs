@@ -27,5 +27,5 @@ pub use ids::{BootId, EventId, SubmissionId};
 pub use limits::{LimitPolicy, Limits};
 pub use names::{ExecutorName, FileName, LanguageSlug, PoolName, UserId};
 pub use subject::{Family, Lane, Subject};
-pub use submission::{Command, Fold, Rejection, State, Submission};
+pub use submission::{Fold, Rejection, State, Submission};
 pub use verdict::{Exit, StopCause, Usage, Verdict};

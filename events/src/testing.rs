@@ -1,4 +1,4 @@
-//! Samples of every event and command, for tests of this crate and of those that build on it.
+//! Samples of every event, for tests of this crate and of those that build on it.
 
 use uuid::Uuid;
 

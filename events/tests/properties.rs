@@ -1,55 +1,41 @@
-//! Invariants over any order of commands and events.
+//! Invariants over any order of events.
 
 use events::submission::{self, decide};
 use events::testing as sample;
-use events::{Command, Digest, Envelope, Event, Fold, Recorded};
+use events::{Digest, Envelope, Event, Fold, Recorded};
 use proptest::prelude::*;
 
 fn attempts() -> std::ops::Range<u32> {
     0..4
 }
 
-fn commands() -> impl Strategy<Value = Command> {
-    prop_oneof![
-        Just(Command::Accept(Box::new(sample::accepted_with_cases(3)))),
-        attempts().prop_map(|attempt| Command::Start(sample::started(attempt))),
-        attempts().prop_map(|attempt| Command::RecordCompilation(sample::compiled(attempt))),
-        (attempts(), 0..4_u32, 0..3_u32).prop_map(
-            |(attempt, first, count)| Command::RecordResults(sample::judged(attempt, first, count))
-        ),
-        attempts().prop_map(|attempt| Command::DeclareLost(sample::lost(attempt))),
-        Just(Command::RequestCancellation(sample::cancellation_requested())),
-        Just(Command::Cancel(sample::cancelled())),
-        attempts().prop_map(|attempt| Command::Complete(Box::new(sample::completed(attempt)))),
-        attempts().prop_map(|attempt| Command::Complete(Box::new(sample::stopped(attempt)))),
-        attempts().prop_map(|attempts| Command::Fail(sample::failed(attempts))),
-    ]
-}
-
 /// Any event, legal or not, as a rogue writer would put it.
 fn events() -> impl Strategy<Value = Event> {
-    commands().prop_map(|command| match command {
-        Command::Accept(accepted) => Event::Accepted(accepted),
-        Command::Start(started) => Event::Started(started),
-        Command::RecordCompilation(compiled) => Event::Compiled(compiled),
-        Command::RecordResults(judged) => Event::Judged(judged),
-        Command::DeclareLost(lost) => Event::Lost(lost),
-        Command::RequestCancellation(request) => Event::CancellationRequested(request),
-        Command::Cancel(cancelled) => Event::Cancelled(cancelled),
-        Command::Complete(completed) => Event::Completed(completed),
-        Command::Fail(failed) => Event::Failed(failed),
-    })
+    prop_oneof![
+        Just(Event::Accepted(Box::new(sample::accepted_with_cases(3)))),
+        attempts().prop_map(|attempt| Event::Started(sample::started(attempt))),
+        attempts().prop_map(|attempt| Event::Compiled(sample::compiled(attempt))),
+        (attempts(), 0..4_u32, 0..3_u32).prop_map(|(attempt, first, count)| Event::Judged(
+            sample::judged(attempt, first, count)
+        )),
+        attempts().prop_map(|attempt| Event::Lost(sample::lost(attempt))),
+        Just(Event::CancellationRequested(sample::cancellation_requested())),
+        Just(Event::Cancelled(sample::cancelled())),
+        attempts().prop_map(|attempt| Event::Completed(Box::new(sample::completed(attempt)))),
+        attempts().prop_map(|attempt| Event::Completed(Box::new(sample::stopped(attempt)))),
+        attempts().prop_map(|attempts| Event::Failed(sample::failed(attempts))),
+    ]
 }
 
 fn fold(records: &[Recorded]) -> Fold {
     records.iter().fold(Fold::default(), submission::apply)
 }
 
-/// Runs commands as writers do, and returns what they made.
-fn obey(commands: Vec<Command>) -> Vec<Event> {
+/// Has writers want one event after another, and returns what they may append.
+fn write(wanted: Vec<Event>) -> Vec<Event> {
     let mut history = Vec::new();
-    for command in commands {
-        if let Ok(events) = decide(&fold(&sample::record(history.clone())), command) {
+    for event in wanted {
+        if let Ok(events) = decide(&fold(&sample::record(history.clone())), event) {
             history.extend(events);
         }
     }
@@ -58,13 +44,13 @@ fn obey(commands: Vec<Command>) -> Vec<Event> {
 
 proptest! {
     #[test]
-    fn what_is_decided_is_never_a_violation(commands in prop::collection::vec(commands(), 0..24)) {
-        prop_assert_eq!(fold(&sample::record(obey(commands))).violations, 0);
+    fn what_is_decided_is_never_a_violation(wanted in prop::collection::vec(events(), 0..24)) {
+        prop_assert_eq!(fold(&sample::record(write(wanted))).violations, 0);
     }
 
     #[test]
-    fn at_most_one_terminal_event_is_decided_and_it_is_the_last(commands in prop::collection::vec(commands(), 0..24)) {
-        let history = obey(commands);
+    fn at_most_one_terminal_event_is_decided_and_it_is_the_last(wanted in prop::collection::vec(events(), 0..24)) {
+        let history = write(wanted);
         let terminal = history.iter().position(Event::is_terminal);
         prop_assert!(terminal.is_none_or(|at| at + 1 == history.len()));
     }

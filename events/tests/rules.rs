@@ -1,8 +1,8 @@
-//! Every pair of state and command: what is decided, or why not. Given, when, then.
+//! Every pair of state and wanted event: what is decided, or why not. Given, when, then.
 
 use events::submission::{Attempt, decide};
 use events::testing as sample;
-use events::{Command, Event, Fold, Rejection, State, submission};
+use events::{Event, Fold, Rejection, State, submission};
 
 /// A history that leads to a state, and how the state is called here.
 fn given(events: impl IntoIterator<Item = Event>) -> Fold {
@@ -44,28 +44,28 @@ fn histories() -> Vec<(&'static str, Vec<Event>)> {
     ]
 }
 
-fn commands() -> Vec<(&'static str, Command)> {
+fn wanted() -> Vec<(&'static str, Event)> {
     vec![
-        ("accept", Command::Accept(Box::new(sample::accepted()))),
-        ("start 1", Command::Start(sample::started(1))),
-        ("start 2", Command::Start(sample::started(2))),
-        ("compiled 1", Command::RecordCompilation(sample::compiled(1))),
-        ("results 0.. of 1", Command::RecordResults(sample::judged(1, 0, 1))),
-        ("results 1.. of 1", Command::RecordResults(sample::judged(1, 1, 1))),
-        ("results 0.. of 2", Command::RecordResults(sample::judged(2, 0, 1))),
-        ("results past the end", Command::RecordResults(sample::judged(1, 0, 4))),
-        ("lost 1", Command::DeclareLost(sample::lost(1))),
-        ("request cancellation", Command::RequestCancellation(sample::cancellation_requested())),
-        ("cancel", Command::Cancel(sample::cancelled())),
-        ("complete 1", Command::Complete(Box::new(sample::completed(1)))),
-        ("complete 2", Command::Complete(Box::new(sample::completed(2)))),
-        ("fail after 0", Command::Fail(sample::failed(0))),
-        ("fail after 1", Command::Fail(sample::failed(1))),
-        ("fail after 2", Command::Fail(sample::failed(2))),
+        ("accept", Event::Accepted(Box::new(sample::accepted()))),
+        ("start 1", Event::Started(sample::started(1))),
+        ("start 2", Event::Started(sample::started(2))),
+        ("compiled 1", Event::Compiled(sample::compiled(1))),
+        ("results 0.. of 1", Event::Judged(sample::judged(1, 0, 1))),
+        ("results 1.. of 1", Event::Judged(sample::judged(1, 1, 1))),
+        ("results 0.. of 2", Event::Judged(sample::judged(2, 0, 1))),
+        ("results past the end", Event::Judged(sample::judged(1, 0, 4))),
+        ("lost 1", Event::Lost(sample::lost(1))),
+        ("request cancellation", Event::CancellationRequested(sample::cancellation_requested())),
+        ("cancel", Event::Cancelled(sample::cancelled())),
+        ("complete 1", Event::Completed(Box::new(sample::completed(1)))),
+        ("complete 2", Event::Completed(Box::new(sample::completed(2)))),
+        ("fail after 0", Event::Failed(sample::failed(0))),
+        ("fail after 1", Event::Failed(sample::failed(1))),
+        ("fail after 2", Event::Failed(sample::failed(2))),
     ]
 }
 
-/// What is legal, by hand, as the design says it: state, command, the events. Every other pair is a rejection.
+/// What is legal, by hand: state, wanted event, appended events. Every other pair is a rejection.
 const LEGAL: &[(&str, &str, &[&str])] = &[
     ("absent", "accept", &["submission.accepted"]),
     ("accepted", "start 1", &["execution.started"]),
@@ -98,15 +98,15 @@ const LEGAL: &[(&str, &str, &[&str])] = &[
 ];
 
 #[test]
-fn every_pair_of_state_and_command_is_decided_as_the_table_says() {
+fn every_pair_of_state_and_event_is_decided_as_the_table_says() {
     for (state, history) in histories() {
         let fold = given(history);
-        for (name, command) in commands() {
+        for (name, event) in wanted() {
             let legal = LEGAL
                 .iter()
                 .find(|(s, c, _)| (*s, *c) == (state, name))
                 .map(|(_, _, kinds)| *kinds);
-            let decided = decide(&fold, command);
+            let decided = decide(&fold, event);
             let kinds = decided
                 .as_ref()
                 .ok()
@@ -117,19 +117,19 @@ fn every_pair_of_state_and_command_is_decided_as_the_table_says() {
 }
 
 #[test]
-fn every_row_of_the_table_names_a_state_and_a_command() {
-    for (state, command, _) in LEGAL {
+fn every_row_of_the_table_names_a_state_and_an_event() {
+    for (state, event, _) in LEGAL {
         assert!(histories().iter().any(|(name, _)| name == state), "no state {state}");
-        assert!(commands().iter().any(|(name, _)| name == command), "no command {command}");
+        assert!(wanted().iter().any(|(name, _)| name == event), "no event {event}");
     }
 }
 
 #[test]
 fn rejections_say_what_is_the_case() {
-    let rejection = |events: Vec<Event>, command| decide(&given(events), command).unwrap_err();
+    let rejection = |events: Vec<Event>, event| decide(&given(events), event).unwrap_err();
     let running = vec![accepted(), started(1)];
-    let start = |attempt| Command::Start(sample::started(attempt));
-    let complete = |attempt| Command::Complete(Box::new(sample::completed(attempt)));
+    let start = |attempt| Event::Started(sample::started(attempt));
+    let complete = |attempt| Event::Completed(Box::new(sample::completed(attempt)));
     let done = [running.clone(), vec![Event::Completed(Box::new(sample::completed(1)))]].concat();
 
     assert_eq!(rejection(vec![], start(1)), Rejection::NotAccepted);
@@ -144,11 +144,11 @@ fn rejections_say_what_is_the_case() {
         Rejection::WrongAttempt { expected: 1, got: 2 }
     );
     assert_eq!(
-        rejection(running.clone(), Command::RecordResults(sample::judged(1, 2, 1))),
+        rejection(running.clone(), Event::Judged(sample::judged(1, 2, 1))),
         Rejection::ResultsOutOfOrder { expected: 0, got: 2 }
     );
     assert_eq!(
-        rejection(running.clone(), Command::RecordResults(sample::judged(1, 0, 4))),
+        rejection(running.clone(), Event::Judged(sample::judged(1, 0, 4))),
         Rejection::TooManyResults(3)
     );
     assert_eq!(rejection(done, start(2)), Rejection::AlreadyEnded(State::Completed));

@@ -1,10 +1,10 @@
-//! Commands into events: decide on the fold, append, fold what was appended (design §4.4).
+//! Putting an event into the ledger: decide on the fold, append, fold what was appended.
 
 use events::envelope::{Predecessor, Writer};
 use events::event::Accepted;
 use events::subject::Family;
 use events::submission::decide;
-use events::{Command, Envelope, Event, Recorded, Rejection, Subject, SubmissionId};
+use events::{Envelope, Event, Recorded, Rejection, Subject, SubmissionId};
 use tokio::time::Instant;
 
 use crate::Ledger;
@@ -14,7 +14,7 @@ use crate::metrics;
 use crate::read::ReadError;
 use crate::store::{Expected, Fault, Message, Publication};
 
-/// Why a command did not become events.
+/// Why an event was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
     /// The submission's state forbids it.
@@ -44,7 +44,7 @@ pub enum ExecuteError {
 #[derive(Debug, thiserror::Error)]
 #[error("the ledger did not answer in time")]
 pub struct Unavailable {
-    /// Whether the event may be stored all the same. Trying the same command again will tell.
+    /// Whether the event may be stored all the same. Trying the same event again will tell.
     pub maybe_stored: bool,
     /// The last fault met.
     #[source]
@@ -63,17 +63,17 @@ pub enum Accepting {
 impl Ledger {
     /// Decides and appends; on a conflict reads again and decides again. On `Ok` the aggregate holds the new state.
     ///
-    /// Of a list the first event decides: once it stands, the command is carried out, and what could not be added now
-    /// is added by whoever reads it next (a requested cancellation by the executor that gets the submission).
+    /// Of a cancellation and its request the request decides: once it stands, the cancellation that could not be added
+    /// now is added by the executor that gets the submission.
     pub async fn execute(
         &self,
         aggregate: &mut Aggregate,
-        command: Command,
+        event: Event,
         writer: &Writer,
     ) -> Result<Vec<Recorded>, ExecuteError> {
         let deadline = Instant::now() + self.deadline;
         loop {
-            let events = decide(&aggregate.fold, command.clone())?;
+            let events = decide(&aggregate.fold, event.clone())?;
             let appended = self.append_all(aggregate, events, writer, deadline).await?;
             if !appended.is_empty() {
                 return Ok(appended);

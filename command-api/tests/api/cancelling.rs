@@ -3,7 +3,7 @@
 use axum::http::{Request, StatusCode};
 use events::envelope::Writer;
 use events::event::{Isolation, Started};
-use events::{BootId, Command, Digest, Event, State};
+use events::{BootId, Digest, Event, State};
 use serde_json::json;
 
 use crate::support::{TestApp, bearer, hello, post};
@@ -29,7 +29,7 @@ async fn start(app: &TestApp, id: &str) {
         instance: boot_id,
         traceparent: None,
     };
-    app.ledger.execute(&mut aggregate, Command::Start(started), &writer).await.unwrap();
+    app.ledger.execute(&mut aggregate, Event::Started(started), &writer).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! The submission: its state, the commands it takes and the rules between them.
+//! The submission: its state, and the rules of what may happen to it.
 //!
-//! `decide` turns a command into events, `apply` folds an event into the state. Both ask [`rules`] what is legal,
-//! so that nothing can be decided that a fold would refuse.
+//! `decide` says whether an event may be written, `apply` folds a written event into the state. Both ask [`rules`]
+//! what is legal, so that nothing can be decided that a fold would refuse.
 
 mod apply;
 mod decide;
@@ -9,6 +9,6 @@ mod rules;
 mod state;
 
 pub use apply::apply;
-pub use decide::{Command, decide};
+pub use decide::decide;
 pub use rules::Rejection;
 pub use state::{Attempt, Fold, LostAttempt, Outcome, State, Submission};

@@ -3,7 +3,7 @@
 use super::state::{State, Submission};
 use crate::event::{CaseResult, Event};
 
-/// Why a command or an event is refused. Each is a state of affairs, not a fault.
+/// Why an event is refused. Each is a state of affairs, not a fault.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Rejection {
     /// There is no such submission.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use events::envelope::Writer;
-use events::{Command, Content, ObjectBucket, Rejection};
+use events::{Content, Event, ObjectBucket, Rejection};
 use ledger::{Aggregate, ExecuteError, Ledger, ObjectError, ReadError};
 use metrics::{counter, histogram};
 use tokio::time::Instant;
@@ -29,17 +29,17 @@ pub(super) enum AppendError {
     Unreadable(#[source] ReadError),
 }
 
-/// Appends what a command makes of a submission. Waits as long as the ledger is full or away.
+/// Appends an event of a submission. Waits as long as the ledger is full or away.
 pub(super) async fn append(
     ledger: &Ledger,
     aggregate: &mut Aggregate,
-    command: Command,
+    event: Event,
     writer: &Writer,
 ) -> Result<(), AppendError> {
-    let (began, name) = (Instant::now(), name(&command));
+    let (began, name) = (Instant::now(), name(&event));
     let mut patience = Patience::new();
     loop {
-        let error = match ledger.execute(aggregate, command.clone(), writer).await {
+        let error = match ledger.execute(aggregate, event.clone(), writer).await {
             Ok(_recorded) => {
                 histogram!(APPEND_SECONDS, "event" => name).record(began.elapsed());
                 return Ok(());
@@ -69,19 +69,9 @@ pub(super) async fn append(
     }
 }
 
-/// Names a command in metrics, by the event that it leads to.
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::Accept(_) => "accepted",
-        Command::Start(_) => "started",
-        Command::RecordCompilation(_) => "compiled",
-        Command::RecordResults(_) => "judged",
-        Command::DeclareLost(_) => "lost",
-        Command::RequestCancellation(_) => "cancellation_requested",
-        Command::Cancel(_) => "cancelled",
-        Command::Complete(_) => "completed",
-        Command::Fail(_) => "failed",
-    }
+/// Names an event in metrics: `started` of `execution.started`.
+fn name(event: &Event) -> &'static str {
+    event.kind().rsplit('.').next().expect("a split has at least one part")
 }
 
 /// How long an output waits for room in the object store. Admission closes before there is none, so only an operator can make some.

@@ -1,7 +1,7 @@
 //! Recording what is told while a submission runs: the compiler's words and groups of results, each an event of the
 //! attempt, in order. Stops at the first event that may not stand.
 
-use events::Command;
+use events::Event;
 use events::envelope::Writer;
 use events::event::{CaseResult, Compiled, Judged};
 use ledger::{Aggregate, Ledger};
@@ -54,7 +54,7 @@ impl Recorder<'_> {
             if let Some(results) = group {
                 let count = u32::try_from(results.len()).unwrap_or(u32::MAX);
                 let judged = Judged { attempt: self.attempt, first, results };
-                self.append(aggregate, Command::RecordResults(judged)).await?;
+                self.append(aggregate, Event::Judged(judged)).await?;
                 first += count;
             }
         }
@@ -69,10 +69,10 @@ impl Recorder<'_> {
         let (exit, usage) = (verdict::exit(report.exit), verdict::usage(report.usage));
         let [output] = store(self.blobs, [join(report.stdout, report.stderr)]).await;
         let compiled = Compiled { attempt: self.attempt, ok, exit, output, usage };
-        self.append(aggregate, Command::RecordCompilation(compiled)).await
+        self.append(aggregate, Event::Compiled(compiled)).await
     }
 
-    async fn append(&self, aggregate: &mut Aggregate, command: Command) -> Result<(), AppendError> {
-        append(self.ledger, aggregate, command, self.writer).await
+    async fn append(&self, aggregate: &mut Aggregate, event: Event) -> Result<(), AppendError> {
+        append(self.ledger, aggregate, event, self.writer).await
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use events::event::{
     Accepted, Case, Completed, Isolation, Lost, LostReason, Started, Suite, Timings,
 };
-use events::{Command, Rejection};
+use events::{Event, Rejection};
 use ledger::{Aggregate, ObjectError};
 use sandbox::protocol::{SourceFile, StageReport};
 use tokio::sync::mpsc;
@@ -117,7 +117,7 @@ impl Work<'_> {
         let asked_at = Instant::now();
         let mut bench = self.runner.bench(&plan.image).await?;
         let cell = asked_at.elapsed();
-        let started = Command::Start(self.started(number, bench.as_ref()));
+        let started = Event::Started(self.started(number, bench.as_ref()));
         // Reading and writing files is no run: it needs not wait until the start stands. Compiling does.
         let (begun, ready) = tokio::join!(
             self.append(aggregate, started),
@@ -248,13 +248,13 @@ impl Work<'_> {
     pub(super) async fn append(
         &self,
         aggregate: &mut Aggregate,
-        command: Command,
+        event: Event,
     ) -> Result<(), AppendError> {
-        append(self.ledger, aggregate, command, self.writer).await
+        append(self.ledger, aggregate, event, self.writer).await
     }
 
-    pub(super) fn lost(&self, attempt: u32, reason: LostReason) -> Command {
-        Command::DeclareLost(Lost { attempt, reason, observer: self.identity.name.clone() })
+    pub(super) fn lost(&self, attempt: u32, reason: LostReason) -> Event {
+        Event::Lost(Lost { attempt, reason, observer: self.identity.name.clone() })
     }
 }
 

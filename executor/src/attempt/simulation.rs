@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use events::envelope::Writer;
 use events::event::{CancellationRequested, Event};
-use events::{BootId, Command, ExecutorName, SubmissionId};
+use events::{BootId, ExecutorName, SubmissionId};
 use ledger::memory::{Checks, MemoryStore, Mishap};
 use ledger::{Acknowledge, Clock, Held as Answer, Job, Ledger, QueueError, Receipt, Stored};
 use platform::clock::{Clock as _, SystemClock};
@@ -223,9 +223,9 @@ impl World {
     async fn cancel(&self) {
         let mut aggregate = self.ledger.load(id()).await.expect("memory").expect("it is there");
         let request = CancellationRequested { by: "user".to_owned(), reason: None };
-        let command = Command::RequestCancellation(request);
+        let requested = Event::CancellationRequested(request);
         // Too late is an answer, too.
-        if self.ledger.execute(&mut aggregate, command, &user()).await.is_ok() {
+        if self.ledger.execute(&mut aggregate, requested, &user()).await.is_ok() {
             self.lives.iter().for_each(|life| life.attempts.held.ring(id()));
         }
     }

@@ -11,8 +11,8 @@ use events::event::{
     Started, Suite,
 };
 use events::{
-    BootId, Command, Content, Digest, ObjectBucket, ObjectRef, State, StopCause, Submission,
-    SubmissionId, Verdict,
+    BootId, Content, Digest, ObjectBucket, ObjectRef, State, StopCause, Submission, SubmissionId,
+    Verdict,
 };
 use ledger::memory::{MemoryStore, Mishap};
 use ledger::{Accepting, Aggregate, Clock, Held as Answer, Job, Ledger, Receipt, Stored};
@@ -138,24 +138,24 @@ impl Stage {
         }
     }
 
-    /// Another executor's command.
-    async fn other(&self, life: u128, command: Command) {
+    /// Another writer's event.
+    async fn other(&self, life: u128, event: Event) {
         let mut aggregate = self.aggregate().await;
-        self.ledger.execute(&mut aggregate, command, &writer("other", life)).await.unwrap();
+        self.ledger.execute(&mut aggregate, event, &writer("other", life)).await.unwrap();
     }
 
     async fn other_starts(&self, life: u128, attempt: u32) {
-        self.other(life, Command::Start(started(life, attempt))).await;
+        self.other(life, Event::Started(started(life, attempt))).await;
     }
 
     async fn lose(&self, attempt: u32, reason: LostReason) {
         let observer = "other".parse().unwrap();
-        self.other(7, Command::DeclareLost(Lost { attempt, reason, observer })).await;
+        self.other(7, Event::Lost(Lost { attempt, reason, observer })).await;
     }
 
     async fn request_cancellation(&self) {
         let request = CancellationRequested { by: "user:u".to_owned(), reason: None };
-        self.other(99, Command::RequestCancellation(request)).await;
+        self.other(99, Event::CancellationRequested(request)).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events::envelope::Writer;
 use events::event::{Accepted, Cancelled, Completed, Failed, FailureClass, LostReason};
-use events::{BootId, Command, SubmissionId, Verdict};
+use events::{BootId, Event, SubmissionId, Verdict};
 use ledger::{Aggregate, Held as Answer, Ledger};
 use metrics::{counter, histogram};
 use sandbox::languages::Catalog;
@@ -198,7 +198,7 @@ impl Work<'_> {
         aggregate: &mut Aggregate,
         completed: Completed,
     ) -> Result<(), AttemptError> {
-        match self.append(aggregate, Command::Complete(Box::new(completed))).await {
+        match self.append(aggregate, Event::Completed(Box::new(completed))).await {
             Err(AppendError::Refused(refused)) => {
                 error!(
                     error = &refused as &dyn std::error::Error,
@@ -213,7 +213,7 @@ impl Work<'_> {
 
     async fn cancel(&self, aggregate: &mut Aggregate) -> Result<(), AttemptError> {
         let by = self.writer.actor.clone();
-        self.append(aggregate, Command::Cancel(Cancelled { by })).await?;
+        self.append(aggregate, Event::Cancelled(Cancelled { by })).await?;
         counter!(SUBMISSIONS_CANCELLED).increment(1);
         Ok(())
     }
@@ -230,7 +230,7 @@ impl Work<'_> {
             FailureClass::AttemptsExhausted => "attempts_exhausted",
             FailureClass::Unrunnable => "unrunnable",
         };
-        self.append(aggregate, Command::Fail(Failed { class, reason, attempts })).await?;
+        self.append(aggregate, Event::Failed(Failed { class, reason, attempts })).await?;
         counter!(SUBMISSIONS_FAILED, "class" => label).increment(1);
         Ok(())
     }

@@ -11,8 +11,8 @@ use events::event::{
     Suite,
 };
 use events::{
-    BootId, Command, Content, Digest, Lane, LimitPolicy, State, StopCause, Submission,
-    SubmissionId, Verdict,
+    BootId, Content, Digest, Event, Lane, LimitPolicy, State, StopCause, Submission, SubmissionId,
+    Verdict,
 };
 use executor::cells::engine::Engine;
 use ledger::testing::{NatsServer, small_streams};
@@ -273,8 +273,8 @@ async fn a_cancelled_program_is_stopped_at_once() {
     world.running(id).await;
     let mut aggregate = world.ledger.load(id).await.unwrap().unwrap();
     let request = CancellationRequested { by: "user:test".to_owned(), reason: None };
-    let command = Command::RequestCancellation(request);
-    world.ledger.execute(&mut aggregate, command, &world.writer).await.unwrap();
+    let requested = Event::CancellationRequested(request);
+    world.ledger.execute(&mut aggregate, requested, &world.writer).await.unwrap();
     world.connection.presence().announce_cancellation(&aggregate.subject).await.unwrap();
     let settled = timeout(Duration::from_secs(30), world.settled(id)).await;
     assert_eq!(settled.expect("nobody waited for a heartbeat").state, State::Cancelled);

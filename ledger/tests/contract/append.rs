@@ -35,8 +35,8 @@ async fn given(checks: Checks) -> Given {
 
 impl Given {
     async fn start(&mut self) -> Result<Vec<events::Recorded>, ExecuteError> {
-        let command = start(1, self.executor.instance);
-        self.ledger.execute(&mut self.aggregate, command, &self.executor).await
+        let started = start(1, self.executor.instance);
+        self.ledger.execute(&mut self.aggregate, started, &self.executor).await
     }
 
     async fn stored(&self) -> Vec<&'static str> {
@@ -243,8 +243,8 @@ async fn given_twin(given: &Given) -> ledger::store::Publication {
     let probe = Arc::new(probe);
     let ledger = Ledger::new(Arc::clone(&probe) as _, Arc::new(start_of_time));
     let mut copy = given.aggregate.clone();
-    let command = start(1, given.executor.instance);
-    ledger.execute(&mut copy, command, &given.executor).await.unwrap();
+    let started = start(1, given.executor.instance);
+    ledger.execute(&mut copy, started, &given.executor).await.unwrap();
     let message = probe.get(1).await.unwrap().unwrap();
     ledger::store::Publication {
         subject: "ledger.elsewhere".to_owned(),

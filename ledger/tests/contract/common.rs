@@ -11,7 +11,7 @@ use events::event::{
     Origin, SourceFile, Started, Timings,
 };
 use events::{
-    BootId, Command, Digest, Exit, Lane, LimitPolicy, PoolName, Recorded, SubmissionId, Timestamp,
+    BootId, Digest, Event, Exit, Lane, LimitPolicy, PoolName, Recorded, SubmissionId, Timestamp,
     Usage, Verdict,
 };
 use ledger::testing::{NatsCluster, NatsServer, small_streams};
@@ -80,8 +80,8 @@ pub(crate) fn accepted() -> Accepted {
     }
 }
 
-pub(crate) fn start(attempt: u32, boot_id: BootId) -> Command {
-    Command::Start(Started {
+pub(crate) fn start(attempt: u32, boot_id: BootId) -> Event {
+    Event::Started(Started {
         attempt,
         executor: "box".parse().unwrap(),
         boot_id,
@@ -94,13 +94,13 @@ pub(crate) fn start(attempt: u32, boot_id: BootId) -> Command {
     })
 }
 
-pub(crate) fn lose(attempt: u32) -> Command {
+pub(crate) fn lose(attempt: u32) -> Event {
     let observer = "box".parse().unwrap();
-    Command::DeclareLost(Lost { attempt, reason: LostReason::CellDied, observer })
+    Event::Lost(Lost { attempt, reason: LostReason::CellDied, observer })
 }
 
-pub(crate) fn complete(attempt: u32) -> Command {
-    Command::Complete(Box::new(Completed {
+pub(crate) fn complete(attempt: u32) -> Event {
+    Event::Completed(Box::new(Completed {
         attempt,
         verdict: Verdict::Finished,
         exit: Some(Exit::Code(0)),
@@ -114,8 +114,8 @@ pub(crate) fn complete(attempt: u32) -> Command {
     }))
 }
 
-pub(crate) fn request_cancellation() -> Command {
-    Command::RequestCancellation(CancellationRequested { by: "user:ada".to_owned(), reason: None })
+pub(crate) fn request_cancellation() -> Event {
+    Event::CancellationRequested(CancellationRequested { by: "user:ada".to_owned(), reason: None })
 }
 
 /// Puts a submission into the ledger.

@@ -103,7 +103,7 @@ impl EventStore for LosesAnswers {
     }
 }
 
-/// Every first answer is lost: each command still leaves one event.
+/// Every first answer is lost: each event still stands once.
 pub(crate) async fn a_lost_answer_leaves_one_event(store: Arc<dyn EventStore>) {
     let lossy = LosesAnswers { store, seen: Mutex::default() };
     let ledger = Ledger::new(Arc::new(lossy), clock());

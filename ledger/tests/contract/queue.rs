@@ -72,8 +72,8 @@ async fn a_job_is_the_submission_as_it_was_accepted() {
     assert!(job.fresh());
     // It can be written to as it is.
     let executor = crate::common::writer("executor");
-    let command = crate::common::start(1, executor.instance);
-    given.ledger.execute(&mut job.aggregate, command, &executor).await.unwrap();
+    let started = crate::common::start(1, executor.instance);
+    given.ledger.execute(&mut job.aggregate, started, &executor).await.unwrap();
     job.receipt.ack().await.unwrap();
     given.settled(EMPTY).await;
 }

@@ -77,7 +77,7 @@ async fn a_full_stream_refuses_and_leaves_nothing_half_done() {
     assert!(matches!(refused, Err(ExecuteError::Full)), "{refused:?}");
     assert_eq!(ledger.history(aggregate.id()).await.unwrap().len(), 1);
 
-    // With more room the same command goes through: the refusal left nothing behind.
+    // With more room the same event goes through: the refusal left nothing behind.
     settings.ledger_bytes_max *= 2;
     connection.provision(&settings).await.unwrap();
     ledger.execute(&mut aggregate, start(1, executor.instance), &executor).await.unwrap();
@@ -109,8 +109,8 @@ async fn a_life_of_many_events_is_read_back_whole() {
     let (mut aggregate, executor) = (submit(&ledger).await, writer("executor"));
     let mut expected = vec!["submission.accepted"];
     for attempt in 1..=5 {
-        for command in [start(attempt, executor.instance), lose(attempt)] {
-            let recorded = ledger.execute(&mut aggregate, command, &executor).await.unwrap();
+        for event in [start(attempt, executor.instance), lose(attempt)] {
+            let recorded = ledger.execute(&mut aggregate, event, &executor).await.unwrap();
             expected.extend(kinds(&recorded));
         }
     }
@@ -135,8 +135,8 @@ async fn any_client_can_read_what_is_stored() {
     let mut executor = writer("executor");
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     executor.traceparent = Some(traceparent.to_owned());
-    let command = start(1, executor.instance);
-    let recorded = ledger.execute(&mut aggregate, command, &executor).await.unwrap();
+    let started = start(1, executor.instance);
+    let recorded = ledger.execute(&mut aggregate, started, &executor).await.unwrap();
 
     let client = async_nats::connect(server.url()).await.unwrap();
     let stream = async_nats::jetstream::new(client).get_stream("LEDGER").await.unwrap();

@@ -7,9 +7,7 @@ use events::event::{
     Accepted, CancellationRequested, Cancelled, Case, CaseResult, CasesSummary, Compiled,
     Completed, Failed, FailureClass, Isolation, Judged, Started, Suite, Timings,
 };
-use events::{
-    BootId, Captured, Command, Content, Digest, Exit, Lane, SubmissionId, Usage, Verdict,
-};
+use events::{BootId, Captured, Content, Digest, Event, Exit, Lane, SubmissionId, Usage, Verdict};
 use ledger::{Accepting, Aggregate, Ledger};
 
 /// Ids are drawn from here, so that no two stories share one.
@@ -42,13 +40,13 @@ impl Story {
         self.aggregate.submission().unwrap().sequence
     }
 
-    /// Carries a command out.
-    pub(crate) async fn then(&mut self, command: Command) {
-        self.ledger.execute(&mut self.aggregate, command, &writer()).await.unwrap();
+    /// Records an event.
+    pub(crate) async fn then(&mut self, event: Event) {
+        self.ledger.execute(&mut self.aggregate, event, &writer()).await.unwrap();
     }
 
     pub(crate) async fn start(&mut self) {
-        self.then(Command::Start(Started {
+        self.then(Event::Started(Started {
             attempt: 1,
             executor: "x1".parse().unwrap(),
             boot_id: BootId::new(uuid::Uuid::from_u128(9)),
@@ -65,15 +63,15 @@ impl Story {
     pub(crate) async fn compile(&mut self, output: Captured) {
         let exit = Exit::Code(0);
         let compiled = Compiled { attempt: 1, ok: true, exit, output, usage: usage() };
-        self.then(Command::RecordCompilation(compiled)).await;
+        self.then(Event::Compiled(compiled)).await;
     }
 
     pub(crate) async fn judge(&mut self, first: u32, results: Vec<CaseResult>) {
-        self.then(Command::RecordResults(Judged { attempt: 1, first, results })).await;
+        self.then(Event::Judged(Judged { attempt: 1, first, results })).await;
     }
 
     pub(crate) async fn complete(&mut self, completed: Completed) {
-        self.then(Command::Complete(Box::new(completed))).await;
+        self.then(Event::Completed(Box::new(completed))).await;
     }
 
     /// Runs it to a plain end.
@@ -85,16 +83,16 @@ impl Story {
     pub(crate) async fn fail(&mut self) {
         let class = FailureClass::Unrunnable;
         let failed = Failed { class, reason: "no such language".to_owned(), attempts: 1 };
-        self.then(Command::Fail(failed)).await;
+        self.then(Event::Failed(failed)).await;
     }
 
     pub(crate) async fn ask_to_cancel(&mut self) {
         let request = CancellationRequested { by: "user:ada".to_owned(), reason: None };
-        self.then(Command::RequestCancellation(request)).await;
+        self.then(Event::CancellationRequested(request)).await;
     }
 
     pub(crate) async fn cancel(&mut self) {
-        self.then(Command::Cancel(Cancelled { by: "executor:x1".to_owned() })).await;
+        self.then(Event::Cancelled(Cancelled { by: "executor:x1".to_owned() })).await;
     }
 }
 
