@@ -8,7 +8,8 @@ use events::{Digest, ExecutorName, Lane, PoolName};
 use platform::config::{HttpConfig, LogConfig, NatsConfig};
 use serde::Deserialize;
 
-use crate::cells::policy::Allowance;
+use crate::cells::container_flags::Allowance;
+use crate::cells::warm_cells::PoolSize;
 
 /// The embedded defaults.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
@@ -162,19 +163,6 @@ impl TryFrom<f64> for Processors {
         }
         Err(format!("expected a number from 0.01 to 64, found {share}"))
     }
-}
-
-/// How many cells there are, resolved for this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolSize {
-    /// Submissions at once.
-    pub busy_max: usize,
-    /// Warm cells of each image at least.
-    pub warm_min: usize,
-    /// Warm cells of each image at most.
-    pub warm_max: usize,
-    /// Cells that are made at the same time.
-    pub refillers: usize,
 }
 
 impl Config {

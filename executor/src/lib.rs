@@ -6,12 +6,12 @@
 pub mod attempt;
 pub mod cells;
 pub mod config;
-mod consume;
 pub mod machine;
 pub mod metrics;
-mod patience;
+pub mod objects;
+mod queue_consumer;
 pub mod run;
-pub mod runner;
 pub mod service;
 #[cfg(test)]
 mod testing;
+mod waits;

@@ -37,6 +37,15 @@ pub const APPEND_SECONDS: &str = "ledger_executor_append_seconds";
 /// Appends that had to be tried again because the ledger was full or away.
 pub const APPENDS_DEFERRED: &str = "ledger_executor_appends_deferred_total";
 
+/// Returns a count as the value of a gauge.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge of more than 2^52 may be off by one, and there is none"
+)]
+pub(crate) fn gauge_value(count: usize) -> f64 {
+    count as f64
+}
+
 /// Describes every metric, at the service's start.
 pub fn describe() {
     words::gauges(&[

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backon::Retryable;
 use events::{BootId, ExecutorName, Lane, PoolName, SubmissionId};
 use futures::future::join_all;
-use ledger::{Connection, Held as Answer, Presence};
+use ledger::{Connection, Held, Presence};
 use platform::clock::{Clock, SystemClock};
 use platform::http::health::{self, Checks};
 use platform::ids::{IdSource, RandomIds};
@@ -21,16 +22,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::attempt::{Attempts, Held, Identity, Settings};
+use crate::attempt::{
+    AttemptSettings, DeliveryHandler, ExecutorContext, HeldSubmissions, Identity, Peers,
+};
+use crate::cells::container_flags::Owner;
 use crate::cells::engine::Engine;
 use crate::cells::maker::DockerMaker;
-use crate::cells::policy::Owner;
-use crate::cells::pool::{Image, Pool};
+use crate::cells::pool::Pool;
 use crate::cells::reaper::{AGE_MIN, Census, Reaper};
+use crate::cells::warm_cells::Image;
 use crate::config::{Config, processors};
-use crate::consume::{Consumer, heed_cancellations, measure};
-use crate::patience::Patience;
-use crate::runner::Peers;
+use crate::queue_consumer::{QueueConsumer, heed_cancellations, measure_backlog};
+use crate::waits::until_back;
 
 /// How often orphans are looked for.
 const REAP_EVERY: Duration = Duration::from_mins(1);
@@ -153,20 +156,15 @@ impl Service {
 
     /// Waits for the engine, and returns its kernel.
     async fn wait_for_engine(&self) -> String {
-        let mut patience = Patience::new();
-        loop {
-            let kernel = async {
-                self.engine.negotiate().await?;
-                self.engine.kernel().await
-            };
-            match kernel.await {
-                Ok(kernel) => return kernel,
-                Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "the engine is not there yet");
-                    patience.wait().await;
-                }
-            }
-        }
+        let kernel = (async || {
+            self.engine.negotiate().await?;
+            self.engine.kernel().await
+        })
+        .retry(until_back())
+        .notify(|error, _wait| {
+            warn!(error = error as &dyn std::error::Error, "the engine is not there yet");
+        });
+        kernel.await.expect("there is no last try")
     }
 
     /// Starts what there is to start, in this order: whoever takes submissions must be answering for them already.
@@ -176,28 +174,28 @@ impl Service {
         hand_back: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
         let kernel = self.wait_for_engine().await;
-        let attempts = self.attempts(kernel, hand_back.clone());
-        let held = &attempts.held;
+        let deliveries = self.deliveries(kernel, hand_back.clone());
+        let held = &deliveries.held;
         let answering = answer_peers(self.connection.presence(), self.boot, held.clone()).await;
         self.spawn("presence", answering);
         self.spawn("reaper", self.reap());
         let cells = self.cells.get_or_init(|| self.fill_pool());
         let consumers = self.queues().into_iter().map(|(lane, pool)| {
             let (queue, presence) = (self.connection.queue(), self.connection.presence());
-            self.spawn("measure", measure(queue.clone(), lane, pool.clone()));
+            self.spawn("measure", measure_backlog(queue.clone(), lane, pool.clone()));
             let cancellations = heed_cancellations(presence, lane, pool.clone(), held.clone());
             self.spawn("cancellations", cancellations);
-            let consumer = Consumer {
+            let consumer = QueueConsumer {
                 queue,
                 lane,
                 images: self.images(&pool),
                 pool,
                 cells: cells.clone(),
-                attempts: attempts.clone(),
+                deliveries: deliveries.clone(),
                 jobs: jobs.clone(),
                 stop: self.shutdown.token(),
             };
-            self.shutdown.spawn_vital("consumer", consumer.run())
+            self.shutdown.spawn_vital("consumer", consumer.consume())
         });
         let consumers = consumers.collect();
         info!(executor.boot = %self.boot, "executor started");
@@ -236,12 +234,12 @@ impl Service {
         Pool::start(Arc::new(maker), images, config.cells.size(processors(), self.queues().len()))
     }
 
-    fn attempts(&self, kernel: String, hand_back: CancellationToken) -> Attempts {
+    fn deliveries(&self, kernel: String, hand_back: CancellationToken) -> DeliveryHandler {
         let executor = &self.config.executor;
         let name: ExecutorName = executor.name.clone();
-        Attempts {
+        let context = ExecutorContext {
             ledger: self.connection.ledger(Arc::new(|| SystemClock.now())),
-            blobs: Arc::new(self.connection.objects()),
+            objects: Arc::new(self.connection.objects()),
             peers: Arc::new(self.connection.presence()),
             catalog: self.catalog.clone(),
             identity: Identity {
@@ -250,13 +248,12 @@ impl Service {
                 kernel,
                 cpu_model: crate::machine::cpu_model(),
             },
-            settings: Settings {
+            settings: AttemptSettings {
                 attempts_max: executor.attempts_max.get(),
                 ack_wait: executor.ack_wait_s.get(),
             },
-            held: Held::default(),
-            hand_back,
-        }
+        };
+        DeliveryHandler { context, held: HeldSubmissions::default(), hand_back }
     }
 
     fn reaper(&self) -> Reaper {
@@ -316,7 +313,7 @@ impl Service {
 async fn docker_is_well(engine: &Engine, cells: &OnceLock<Pool>) -> Result<(), String> {
     engine.ping().await.map_err(|error| error.to_string())?;
     let pool = cells.get().ok_or_else(|| "no cells are made yet".to_owned())?;
-    pool.trouble().map_or(Ok(()), Err)
+    pool.failure().map_or(Ok(()), Err)
 }
 
 /// A life that nobody answers for is over.
@@ -328,9 +325,9 @@ impl Census for Answering {
     async fn is_dead(&self, boot: BootId) -> bool {
         // No submission has the nil id: any answer at all shows that the life goes on.
         let nothing = SubmissionId::new(uuid::Uuid::nil());
-        match Peers::ask(&self.0, boot, nothing).await {
-            Answer::Gone => true,
-            Answer::Yes | Answer::No | Answer::Silent => false,
+        match self.0.ask_holder(boot, nothing).await {
+            Held::Gone => true,
+            Held::Yes | Held::No | Held::Silent => false,
         }
     }
 }
@@ -339,18 +336,16 @@ impl Census for Answering {
 async fn answer_peers(
     presence: Presence,
     boot: BootId,
-    held: Held,
+    held: HeldSubmissions,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let mut patience = Patience::new();
-    loop {
+    let answering = (|| {
         let held = held.clone();
-        match presence.answer(boot, move |id| held.contains(id)).await {
-            Ok(answering) => return answering,
-            Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                warn!(error, "other executors are not answered yet");
-            }
-        }
-        patience.wait().await;
-    }
+        presence.answer(boot, move |id| held.contains(id))
+    })
+    .retry(until_back())
+    .notify(|error, _wait| {
+        let error: &dyn std::error::Error = error;
+        warn!(error, "cannot answer presence requests yet");
+    });
+    answering.await.expect("there is no last try")
 }

@@ -14,10 +14,11 @@ use sandbox::languages::Catalog;
 use sandbox::protocol::{Captured, Exit, Prepare, Prepared, Stage, StageReport, Stop, Usage};
 use tokio::sync::Notify;
 
+use crate::attempt::Peers;
 use crate::cells::cell::CellError;
-use crate::cells::lease::Provenance;
-use crate::cells::pool::PoolError;
-use crate::runner::{Bench, Blobs, Peers, Runner};
+use crate::cells::source::{CellSource, LeasedCell, Provenance};
+use crate::cells::warm_cells::NoCellError;
+use crate::objects::Blobs;
 
 /// A submission in a language of the catalogue, without cases.
 pub(crate) fn accepted(slug: &str) -> Accepted {
@@ -119,8 +120,8 @@ impl Script {
 }
 
 #[async_trait]
-impl Runner for Arc<Script> {
-    async fn bench(&self, image: &str) -> Result<Box<dyn Bench>, PoolError> {
+impl CellSource for Arc<Script> {
+    async fn take_cell(&mut self, image: &str) -> Result<Box<dyn LeasedCell>, NoCellError> {
         *self.taken.lock().unwrap() += 1;
         *self.in_use.lock().unwrap() += 1;
         let provenance = Provenance {
@@ -128,18 +129,18 @@ impl Runner for Arc<Script> {
             image_digest: "sha256:0".to_owned(),
             profile: Digest::of(b"profile"),
         };
-        Ok(Box::new(ScriptedBench { script: self.clone(), provenance }))
+        Ok(Box::new(ScriptedCell { script: self.clone(), provenance }))
     }
 }
 
 #[derive(Debug)]
-struct ScriptedBench {
+struct ScriptedCell {
     script: Arc<Script>,
     provenance: Provenance,
 }
 
 #[async_trait]
-impl Bench for ScriptedBench {
+impl LeasedCell for ScriptedCell {
     fn provenance(&self) -> &Provenance {
         &self.provenance
     }
@@ -155,12 +156,16 @@ impl Bench for ScriptedBench {
         Ok(Prepared { compile })
     }
 
-    async fn run(&mut self, _stage: Stage, _memory_bytes: u64) -> Result<StageReport, CellError> {
+    async fn run_program(
+        &mut self,
+        _stage: Stage,
+        _memory_bytes: u64,
+    ) -> Result<StageReport, CellError> {
         self.script.play().await
     }
 }
 
-impl Drop for ScriptedBench {
+impl Drop for ScriptedCell {
     fn drop(&mut self) {
         *self.script.in_use.lock().unwrap() -= 1;
     }
@@ -196,7 +201,7 @@ pub(crate) struct Chorus(pub(crate) Held);
 
 #[async_trait]
 impl Peers for Chorus {
-    async fn ask(&self, _boot: BootId, _id: SubmissionId) -> Held {
+    async fn ask_holder(&self, _boot: BootId, _id: SubmissionId) -> Held {
         self.0
     }
 }

@@ -1,19 +1,23 @@
-//! One submission from the queue to its end in the ledger (design §4.5): who may run it, heartbeats, fencing, results,
-//! and the one terminal event. Keeps out how cells work and how outputs are judged.
+//! One submission from the queue to its end in the ledger: who may run it, heartbeats, fencing, results, and the one
+//! terminal event. Keeps out how cells work and how outputs are judged.
 
-mod appending;
-mod held;
-pub mod next;
-mod recording;
-mod running;
-mod settle;
+mod append;
+mod context;
+mod delivery;
+mod held_submissions;
+mod lost;
+pub mod next_step;
+mod peers;
+mod running_attempt;
+mod submission_work;
 mod watching;
-mod work;
 
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub use held::Held;
-pub use settle::{Attempts, Identity, Settings};
+pub use context::{AttemptSettings, ExecutorContext, Identity};
+pub use delivery::DeliveryHandler;
+pub use held_submissions::HeldSubmissions;
+pub use peers::Peers;

@@ -11,7 +11,7 @@ use events::envelope::Writer;
 use events::event::{CancellationRequested, Event};
 use events::{BootId, ExecutorName, SubmissionId};
 use ledger::memory::{Checks, MemoryStore, Mishap};
-use ledger::{Acknowledge, Clock, Held as Answer, Job, Ledger, QueueError, Receipt, Stored};
+use ledger::{Acknowledge, Clock, Held, Job, Ledger, QueueError, Receipt, Stored};
 use platform::clock::{Clock as _, SystemClock};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -22,8 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{Attempts, Held, Identity, Settings};
-use crate::runner::Peers;
+use super::{AttemptSettings, DeliveryHandler, ExecutorContext, HeldSubmissions, Identity, Peers};
 use crate::testing::{Act, MemoryBlobs, Script, accepted_with_cases, fails, prints};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -31,15 +30,15 @@ const SEEDS: u64 = 64;
 
 /// Who is alive, and what they hold.
 #[derive(Debug, Default)]
-struct Population(Mutex<HashMap<BootId, Held>>);
+struct Population(Mutex<HashMap<BootId, HeldSubmissions>>);
 
 #[async_trait]
 impl Peers for Arc<Population> {
-    async fn ask(&self, boot: BootId, id: SubmissionId) -> Answer {
+    async fn ask_holder(&self, boot: BootId, id: SubmissionId) -> Held {
         match self.0.lock().unwrap().get(&boot) {
-            Some(held) if held.contains(id) => Answer::Yes,
-            Some(_) => Answer::No,
-            None => Answer::Gone,
+            Some(held) if held.contains(id) => Held::Yes,
+            Some(_) => Held::No,
+            None => Held::Gone,
         }
     }
 }
@@ -77,7 +76,7 @@ impl Acknowledge for Message {
 
 struct Life {
     boot: BootId,
-    attempts: Attempts,
+    deliveries: DeliveryHandler,
     tasks: Vec<AbortHandle>,
 }
 
@@ -134,20 +133,19 @@ impl World {
 
     fn bear(&mut self) {
         self.born += 1;
-        let (boot, held) = (BootId::new(Uuid::from_u128(self.born)), Held::default());
+        let (boot, held) = (BootId::new(Uuid::from_u128(self.born)), HeldSubmissions::default());
         self.population.0.lock().expect("unpoisoned").insert(boot, held.clone());
         let name: ExecutorName = format!("executor-{}", self.born).parse().expect("a token");
-        let attempts = Attempts {
+        let context = ExecutorContext {
             ledger: self.ledger.clone(),
-            blobs: Arc::new(MemoryBlobs::default()),
+            objects: Arc::new(MemoryBlobs::default()),
             peers: Arc::new(self.population.clone()),
             catalog: Arc::new(Catalog::builtin()),
             identity: Identity { name, boot, kernel: String::new(), cpu_model: String::new() },
-            settings: Settings { attempts_max: 3, ack_wait: ACK_WAIT },
-            held,
-            hand_back: CancellationToken::new(),
+            settings: AttemptSettings { attempts_max: 3, ack_wait: ACK_WAIT },
         };
-        self.lives.push(Life { boot, attempts, tasks: Vec::new() });
+        let deliveries = DeliveryHandler { context, held, hand_back: CancellationToken::new() };
+        self.lives.push(Life { boot, deliveries, tasks: Vec::new() });
     }
 
     /// `kill -9`: everything that this life does ends where it is.
@@ -163,7 +161,7 @@ impl World {
     fn retire(&mut self) {
         let retiring = self.random.random_range(0..self.lives.len());
         let life = self.lives.swap_remove(retiring);
-        life.attempts.hand_back.cancel();
+        life.deliveries.hand_back.cancel();
         self.bear();
     }
 
@@ -196,10 +194,11 @@ impl World {
         // Delivery counts can go back over a crash of the server.
         let delivered = if self.random.random_bool(0.2) { 1 } else { self.delivered };
         let job = Job::new(self.accepted.clone(), delivered, Receipt::new(self.message.clone()));
-        let script = self.script();
+        let mut script = self.script();
         let taker = self.random.random_range(0..self.lives.len());
-        let attempts = self.lives[taker].attempts.clone();
-        let task = self.tracker.spawn(async move { attempts.settle(job, &script).await });
+        let deliveries = self.lives[taker].deliveries.clone();
+        let task =
+            self.tracker.spawn(async move { deliveries.handle_delivery(job, &mut script).await });
         self.lives[taker].tasks.push(task.abort_handle());
     }
 
@@ -226,7 +225,7 @@ impl World {
         let requested = Event::CancellationRequested(request);
         // Too late is an answer, too.
         if self.ledger.execute(&mut aggregate, requested, &user()).await.is_ok() {
-            self.lives.iter().for_each(|life| life.attempts.held.ring(id()));
+            self.lives.iter().for_each(|life| life.deliveries.held.ring(id()));
         }
     }
 

@@ -15,15 +15,15 @@ use events::{
     Verdict,
 };
 use ledger::memory::{MemoryStore, Mishap};
-use ledger::{Accepting, Aggregate, Clock, Held as Answer, Job, Ledger, Receipt, Stored};
+use ledger::{Accepting, Aggregate, Clock, Held, Job, Ledger, Receipt, Stored};
 use platform::clock::{Clock as _, SystemClock};
 use sandbox::languages::Catalog;
 use sandbox::protocol::Stop;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Attempts, Held, Identity, Settings};
-use crate::runner::{Blobs, Peers};
+use super::{AttemptSettings, DeliveryHandler, ExecutorContext, HeldSubmissions, Identity, Peers};
+use crate::objects::Blobs;
 use crate::testing::{
     Act, Chorus, Memo, MemoryBlobs, Said, Script, accepted, accepted_with_cases, fails, prints,
     stopped,
@@ -52,14 +52,14 @@ fn writer(name: &str, life: u128) -> Writer {
 struct Stage {
     store: Arc<MemoryStore>,
     ledger: Ledger,
-    blobs: Arc<MemoryBlobs>,
-    attempts: Attempts,
+    objects: Arc<MemoryBlobs>,
+    deliveries: DeliveryHandler,
     accepted: Stored,
 }
 
 impl Stage {
     async fn with(accepted: Accepted) -> Self {
-        Self::with_peers(accepted, Arc::new(Chorus(Answer::Gone))).await
+        Self::with_peers(accepted, Arc::new(Chorus(Held::Gone))).await
     }
 
     async fn with_peers(accepted: Accepted, peers: Arc<dyn Peers>) -> Self {
@@ -69,10 +69,10 @@ impl Stage {
         let accepting = ledger.accept(id(), accepted, &writer("command-api", 99)).await.unwrap();
         assert!(matches!(accepting, Accepting::New(_)));
         let stored = ledger.history(id()).await.unwrap().remove(0);
-        let blobs = Arc::new(MemoryBlobs::default());
-        let attempts = Attempts {
+        let objects = Arc::new(MemoryBlobs::default());
+        let context = ExecutorContext {
             ledger: ledger.clone(),
-            blobs: blobs.clone(),
+            objects: objects.clone(),
             peers,
             catalog: Arc::new(Catalog::builtin()),
             identity: Identity {
@@ -81,11 +81,11 @@ impl Stage {
                 kernel: "6.1".to_owned(),
                 cpu_model: "test".to_owned(),
             },
-            settings: Settings { attempts_max: 3, ack_wait: ACK_WAIT },
-            held: Held::default(),
-            hand_back: CancellationToken::new(),
+            settings: AttemptSettings { attempts_max: 3, ack_wait: ACK_WAIT },
         };
-        Self { store, ledger, blobs, attempts, accepted: stored }
+        let (held, hand_back) = (HeldSubmissions::default(), CancellationToken::new());
+        let deliveries = DeliveryHandler { context, held, hand_back };
+        Self { store, ledger, objects, deliveries, accepted: stored }
     }
 
     fn job(&self, delivered: u64) -> (Job, Arc<Memo>) {
@@ -96,7 +96,7 @@ impl Stage {
     /// Delivers the submission and waits until it is settled.
     async fn deliver(&self, delivered: u64, script: &Arc<Script>) -> Vec<Said> {
         let (job, memo) = self.job(delivered);
-        self.attempts.settle(job, script).await;
+        self.deliveries.handle_delivery(job, &mut script.clone()).await;
         memo.said()
     }
 
@@ -105,9 +105,10 @@ impl Stage {
         &self,
         script: &Arc<Script>,
     ) -> (tokio::task::JoinHandle<()>, Arc<Memo>) {
-        let ((job, memo), attempts, script) = (self.job(1), self.attempts.clone(), script.clone());
+        let (job, memo) = self.job(1);
+        let (deliveries, mut script) = (self.deliveries.clone(), script.clone());
         let tracker = tokio_util::task::TaskTracker::new();
-        (tracker.spawn(async move { attempts.settle(job, &script).await }), memo)
+        (tracker.spawn(async move { deliveries.handle_delivery(job, &mut script).await }), memo)
     }
 
     async fn events(&self) -> Vec<Event> {
@@ -264,7 +265,7 @@ async fn a_suite_may_lie_in_the_object_store() {
     let object = ObjectRef::of(ObjectBucket::Tests, &json);
     let suite = Some(Suite::Object { object, count: 2 });
     let stage = Stage::with(Accepted { suite, ..accepted_with_cases("python", 2) }).await;
-    stage.blobs.put(ObjectBucket::Tests, json).await.unwrap();
+    stage.objects.put(ObjectBucket::Tests, json).await.unwrap();
     stage.deliver(1, &Script::new([])).await;
     assert_eq!(stage.completed().await.verdict, Verdict::Accepted);
 }
@@ -280,7 +281,7 @@ async fn an_outcome_that_no_message_can_hold_is_the_platform_s_failure() {
     let object = ObjectRef::of(ObjectBucket::Tests, &json);
     let suite = Some(Suite::Object { object, count: 1 });
     let stage = Stage::with(Accepted { suite, ..accepted_with_cases("python", 1) }).await;
-    stage.blobs.put(ObjectBucket::Tests, json).await.unwrap();
+    stage.objects.put(ObjectBucket::Tests, json).await.unwrap();
     assert_eq!(stage.deliver(1, &Script::new([])).await, [Said::Ack]);
     let Some(Event::Failed(failed)) = stage.events().await.pop() else { panic!("it did not fail") };
     assert_eq!((failed.class, failed.attempts), (FailureClass::Unrunnable, 1));
@@ -293,7 +294,7 @@ async fn large_outputs_go_to_the_object_store() {
     stage.deliver(1, &Script::new([ends(prints(&output))])).await;
     let completed = stage.completed().await;
     let Content::Object(object) = &completed.stdout.content else { panic!("it is inline") };
-    assert_eq!(stage.blobs.get(object).await.unwrap(), output);
+    assert_eq!(stage.objects.get(object).await.unwrap(), output);
     assert_eq!(completed.stdout.bytes_total, 100_000);
     assert_eq!(completed.stderr.content, Content::default());
 }
@@ -316,7 +317,7 @@ async fn the_end_is_acknowledged_again_and_nothing_is_run() {
 
 #[tokio::test]
 async fn a_lost_race_leaves_the_submission_to_the_winner() {
-    let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(Answer::Yes))).await;
+    let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(Held::Yes))).await;
     stage.other_starts(2, 1).await;
     let script = Script::new([]);
     assert_eq!(stage.deliver(1, &script).await, [Said::Nak(ACK_WAIT)]);
@@ -328,9 +329,9 @@ async fn a_lost_race_leaves_the_submission_to_the_winner() {
 async fn the_attempt_of_a_dead_executor_is_lost_and_the_next_one_runs() {
     // One that is silent for long enough is as good as dead: it may be stopped for ever.
     for (answer, reason) in [
-        (Answer::Gone, LostReason::ExecutorGone),
-        (Answer::Silent, LostReason::ExecutorGone),
-        (Answer::No, LostReason::NotHeld),
+        (Held::Gone, LostReason::ExecutorGone),
+        (Held::Silent, LostReason::ExecutorGone),
+        (Held::No, LostReason::NotHeld),
     ] {
         let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(answer))).await;
         stage.other_starts(2, 1).await;
@@ -416,7 +417,7 @@ async fn a_cancellation_stops_the_cell_at_once() {
     let (running, memo) = stage.deliver_in_background(&script);
     script.begun.notified().await;
     stage.request_cancellation().await;
-    stage.attempts.held.ring(id());
+    stage.deliveries.held.ring(id());
     running.await.unwrap();
     assert_eq!(memo.said(), [Said::Ack]);
     assert_eq!(stage.submission().await.state, State::Cancelled);
@@ -463,7 +464,7 @@ async fn a_cancellation_nobody_carried_out_is_carried_out() {
 
 #[tokio::test]
 async fn a_fenced_executor_reports_nothing() {
-    let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(Answer::Yes))).await;
+    let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(Held::Yes))).await;
     let script = Script::new([Act::EndAfter(Duration::from_millis(50), Box::new(prints(b"mine")))]);
     let (running, memo) = stage.deliver_in_background(&script);
     script.begun.notified().await;
@@ -496,7 +497,7 @@ async fn a_result_is_kept_while_the_ledger_is_full() {
 #[tokio::test(start_paused = true)]
 async fn an_output_that_finds_no_room_is_cut_and_the_verdict_stands() {
     let stage = Stage::with(accepted("python")).await;
-    stage.blobs.is_full.store(true, Ordering::SeqCst);
+    stage.objects.is_full.store(true, Ordering::SeqCst);
     let long = vec![b'x'; INLINE_BYTES_MAX + 1];
     let script = Script::new([Act::End(Box::new(prints(&long)))]);
     stage.deliver(1, &script).await;
@@ -529,14 +530,14 @@ async fn what_does_not_finish_in_time_is_handed_back() {
     let script = Script::new([Act::Hang]);
     let (running, memo) = stage.deliver_in_background(&script);
     script.begun.notified().await;
-    stage.attempts.hand_back.cancel();
+    stage.deliveries.hand_back.cancel();
     running.await.unwrap();
     assert_eq!(memo.said(), [Said::Nak(Duration::ZERO)]);
     assert_eq!(stage.kinds().await, ["accepted", "started", "lost"]);
     let lost = stage.submission().await.attempts[0].lost.unwrap();
     assert_eq!(lost.reason, LostReason::HandedBack);
     assert_eq!(*script.in_use.lock().unwrap(), 0);
-    assert!(!stage.attempts.held.contains(id()));
+    assert!(!stage.deliveries.held.contains(id()));
 }
 
 #[tokio::test]
@@ -553,7 +554,7 @@ async fn handing_back_does_not_use_attempts_up() {
 #[tokio::test]
 async fn a_submission_that_is_handed_around_for_ever_is_given_up() {
     let stage = Stage::with(accepted("python")).await;
-    for attempt in 1..=super::next::ATTEMPTS_EVER {
+    for attempt in 1..=super::next_step::ATTEMPTS_EVER {
         stage.other_starts(2, attempt).await;
         stage.lose(attempt, LostReason::HandedBack).await;
     }

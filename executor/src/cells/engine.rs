@@ -16,8 +16,8 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use events::BootId;
 use futures::{StreamExt, TryStreamExt};
 
+use super::container_flags::{LABEL_BOOT, LABEL_HOST};
 use super::pipes::{Chunk, Pipes};
-use super::policy::{LABEL_BOOT, LABEL_HOST};
 
 /// How long one call may take. A start under full load was seen to take half a second.
 const CALL_TIME_MAX: Duration = Duration::from_secs(30);

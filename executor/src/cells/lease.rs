@@ -1,112 +1,58 @@
 //! A cell in use: its requests, each under the memory limit that it needs, and its removal when the user is done with it.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 
-use events::Digest;
+use async_trait::async_trait;
 use metrics::gauge;
 use sandbox::protocol::{Prepare, Prepared, Stage, StageReport, Stop};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::cell::CellError;
-use super::pool::{Inner, Pool, PoolError, Warm};
+use super::maker::Maker;
+use super::remover::Remover;
+use super::source::{LeasedCell, Provenance};
+use super::warm_cells::WarmCell;
 use crate::metrics::CELLS_BUSY;
-
-/// A place to run, and a warm cell of each image that may be asked for. Dropping it gives all back.
-#[derive(Debug)]
-pub struct Reservation {
-    pub(super) pool: Pool,
-    pub(super) busy: OwnedSemaphorePermit,
-    pub(super) ready: BTreeMap<String, OwnedSemaphorePermit>,
-}
-
-impl Reservation {
-    /// Takes the cell of one image, at once unless it had died; cells of other images go back.
-    pub async fn take(mut self, image: &str) -> Result<Lease, PoolError> {
-        let permit = self.ready.remove(image);
-        // The permit stood for the cell that is about to leave the shelf.
-        permit.ok_or_else(|| PoolError::UnknownImage(image.to_owned()))?.forget();
-        self.ready.clear();
-        loop {
-            if let Some(warm) = self.pool.pop(image) {
-                return Ok(self.pool.lease(warm, image, self.busy));
-            }
-            self.pool.another(image).await?;
-        }
-    }
-}
-
-/// What a run happens in, for the record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Provenance {
-    /// The image's tag.
-    pub image: String,
-    /// The image's id.
-    pub image_digest: String,
-    /// The hash of what restricts the cell.
-    pub profile: Digest,
-}
 
 /// A cell in use. Dropping it, at any moment, ends and removes the cell in the background.
 #[derive(Debug)]
 pub struct Lease {
-    pool: Pool,
-    warm: Option<Warm>,
+    maker: Arc<dyn Maker>,
+    remover: Arc<Remover>,
+    warm: Option<WarmCell>,
     provenance: Provenance,
     /// The kernel has ended a stage in here for want of memory, which the engine never forgets.
     was_out_of_memory: bool,
     /// The submission's memory that the container's limit is set for, in bytes.
     memory_bytes: u64,
-    _busy: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Lease {
-    pub(super) fn new(pool: Pool, warm: Warm, image: String, busy: OwnedSemaphorePermit) -> Self {
-        let maker = &pool.inner().maker;
+    /// Makes a lease of a cell of the image with a tag, which takes one of the pool's places until it ends.
+    pub(super) fn new(
+        maker: Arc<dyn Maker>,
+        remover: Arc<Remover>,
+        warm: WarmCell,
+        tag: String,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         let provenance = Provenance {
-            image,
+            image: tag,
             image_digest: warm.made.image_id.clone(),
             profile: maker.profile(),
         };
         let memory_bytes = maker.allowance().memory_bytes;
-        pool.inner().in_use.fetch_add(1, Ordering::Relaxed);
         gauge!(CELLS_BUSY).increment(1.0);
         Self {
-            pool,
+            maker,
+            remover,
             warm: Some(warm),
             provenance,
             was_out_of_memory: false,
             memory_bytes,
-            _busy: busy,
+            _place: place,
         }
-    }
-
-    /// Returns what the run happens in.
-    pub fn provenance(&self) -> &Provenance {
-        &self.provenance
-    }
-
-    /// Has files written and compiled, with so much memory in bytes.
-    pub async fn prepare(
-        &mut self,
-        prepare: Prepare,
-        memory_bytes: u64,
-    ) -> Result<Prepared, CellError> {
-        self.limit_memory(memory_bytes).await?;
-        let answer = self.warm_mut().made.cell.prepare(prepare).await;
-        let prepared = self.explain(answer).await?;
-        let compiled = prepared.compile.as_ref();
-        self.was_out_of_memory |= compiled.is_some_and(|it| it.stopped == Some(Stop::Memory));
-        Ok(prepared)
-    }
-
-    /// Has a program run, with so much memory in bytes.
-    pub async fn run(&mut self, stage: Stage, memory_bytes: u64) -> Result<StageReport, CellError> {
-        self.limit_memory(memory_bytes).await?;
-        let answer = self.warm_mut().made.cell.run(stage).await;
-        let report = self.explain(answer).await?;
-        self.was_out_of_memory |= report.stopped == Some(Stop::Memory);
-        Ok(report)
     }
 
     /// Looks, without waiting, whether the cell still waits for a request.
@@ -119,9 +65,8 @@ impl Lease {
             return Ok(());
         }
         let id = self.warm_mut().made.id.clone();
-        let maker = &self.pool.inner().maker;
-        let limit = maker.allowance().container_bytes(bytes);
-        match maker.limit_memory(&id, limit).await {
+        let limit = self.maker.allowance().container_bytes(bytes);
+        match self.maker.limit_memory(&id, limit).await {
             Ok(()) => self.memory_bytes = bytes,
             // What a compiler left in /box may be more than the program may have. It cannot be pushed out, so the kernel
             // refuses; the cell's own program holds the limit all the same, and the old one was meant for this cell.
@@ -141,7 +86,7 @@ impl Lease {
             return Err(CellError::Died { oom_killed: false, stderr });
         }
         let id = self.warm_mut().made.id.clone();
-        let asked = self.pool.inner().maker.was_out_of_memory(&id).await;
+        let asked = self.maker.was_out_of_memory(&id).await;
         let oom_killed = asked.unwrap_or_else(|error| {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -152,17 +97,48 @@ impl Lease {
         Err(CellError::Died { oom_killed, stderr })
     }
 
-    fn warm_mut(&mut self) -> &mut Warm {
+    fn warm_mut(&mut self) -> &mut WarmCell {
         self.warm.as_mut().expect("the cell leaves the lease only with its end")
+    }
+}
+
+#[async_trait]
+impl LeasedCell for Lease {
+    fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    async fn prepare(
+        &mut self,
+        prepare: Prepare,
+        memory_bytes: u64,
+    ) -> Result<Prepared, CellError> {
+        self.limit_memory(memory_bytes).await?;
+        let answer = self.warm_mut().made.cell.prepare(prepare).await;
+        let prepared = self.explain(answer).await?;
+        let compiled = prepared.compile.as_ref();
+        self.was_out_of_memory |= compiled.is_some_and(|it| it.stopped == Some(Stop::Memory));
+        Ok(prepared)
+    }
+
+    async fn run_program(
+        &mut self,
+        stage: Stage,
+        memory_bytes: u64,
+    ) -> Result<StageReport, CellError> {
+        self.limit_memory(memory_bytes).await?;
+        let answer = self.warm_mut().made.cell.run(stage).await;
+        let report = self.explain(answer).await?;
+        self.was_out_of_memory |= report.stopped == Some(Stop::Memory);
+        Ok(report)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.pool.inner().in_use.fetch_sub(1, Ordering::Relaxed);
         gauge!(CELLS_BUSY).decrement(1.0);
-        if let Some(Warm { made, slot }) = self.warm.take() {
-            Inner::discard(self.pool.inner(), made.id, slot);
+        if let Some(warm) = self.warm.take() {
+            self.remover.remove_used(warm);
         }
     }
 }

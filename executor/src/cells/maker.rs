@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use events::Digest;
 
 use super::cell::{Cell, CellError};
+use super::container_flags::{self, Allowance, Owner, Place};
 use super::engine::{ContainerId, Engine, EngineError};
-use super::policy::{self, Allowance, Owner, Place};
 use super::slot::Slot;
 
 /// How long a started cell may take to its first word.
@@ -72,7 +72,7 @@ pub struct DockerMaker {
 impl DockerMaker {
     /// Makes a maker; asks nothing of the engine yet.
     pub fn new(engine: Engine, allowance: Allowance, owner: Owner) -> Self {
-        let profile = policy::profile_hash(&allowance);
+        let profile = container_flags::profile_hash(&allowance);
         Self { engine, allowance, owner, profile, serial: AtomicU64::new(0) }
     }
 
@@ -83,7 +83,7 @@ impl DockerMaker {
     }
 
     async fn hold(&self, image: &str) -> Result<ContainerId, EngineError> {
-        let spec = policy::holder_spec(&self.allowance, &self.owner, image);
+        let spec = container_flags::holder_spec(&self.allowance, &self.owner, image);
         let id = self.engine.create(&self.name("holder"), spec).await?;
         match self.engine.start(&id).await {
             Ok(()) => Ok(id),
@@ -122,7 +122,7 @@ impl Maker for DockerMaker {
             holder: holder.as_str().to_owned(),
             uid_base: slot.uid_base(self.owner.boot),
         };
-        let spec = policy::cell_spec(&self.allowance, &self.owner, &place);
+        let spec = container_flags::cell_spec(&self.allowance, &self.owner, &place);
         let id = self.engine.create(&self.name("cell"), spec).await?;
         match self.bring_up(&id).await {
             Ok(cell) => Ok(Made { id, image_id, cell }),

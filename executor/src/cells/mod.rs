@@ -2,13 +2,16 @@
 //! The only part of Runledger that knows Docker; keeps out submissions, events and verdicts.
 
 pub mod cell;
+pub mod container_flags;
 mod demand;
 pub mod engine;
 pub mod lease;
 pub mod maker;
 pub mod pipes;
-pub mod policy;
 pub mod pool;
 pub mod reaper;
-mod refill;
+mod refiller;
+mod remover;
 pub mod slot;
+pub mod source;
+pub mod warm_cells;

@@ -119,7 +119,7 @@ mod tests {
     }
 
     /// Attempts that can happen to a submission, and the messages that the stream keeps of it.
-    const ATTEMPTS: usize = crate::attempt::next::ATTEMPTS_EVER as usize;
+    const ATTEMPTS: usize = crate::attempt::next_step::ATTEMPTS_EVER as usize;
     const MESSAGES: usize = ledger::store::SUBJECT_MESSAGES_MAX as usize;
 
     proptest! {

@@ -1,11 +1,12 @@
 //! What is to be run, and what to make of what happened: plans, checkers, verdicts, groups of results, summaries.
-//! Pure, but for `perform`, which drives a cell by a plan. Keeps out the ledger and the queue.
+//! Pure, but for `program_run`, which drives a cell by a plan, and for `contents` and `outputs`, which fetch and store
+//! objects. Keeps out the ledger's events and the queue.
 
 pub mod checkers;
-pub(crate) mod contents;
+pub mod contents;
 pub mod grouping;
 pub mod outputs;
-pub mod perform;
 pub mod plan;
+pub mod program_run;
 pub mod tally;
 pub mod verdict;

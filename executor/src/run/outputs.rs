@@ -1,51 +1,94 @@
-//! Where a program's outputs go: into the event while they are small, else to the object store. Pure decisions; the
-//! caller stores.
+//! A program's outputs on their way into an event: cut where they must be, and stored beside the event where they do not
+//! fit into it. A verdict is worth more than its text: an output that finds no room is cut rather than waited for.
 
-use events::Captured;
+use std::time::Duration;
+
+use backon::Retryable;
 use events::content::{Content, INLINE_BYTES_MAX};
+use events::{Captured, ObjectBucket};
+use ledger::ObjectError;
+use metrics::counter;
 use sandbox::protocol;
+use tokio::time::Instant;
+use tracing::{error, warn};
 
-/// An output, and where it belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Placed {
-    /// Into the event.
-    Inline(protocol::Captured),
-    /// To the object store.
-    Object(protocol::Captured),
+use crate::metrics::APPENDS_DEFERRED;
+use crate::objects::Blobs;
+use crate::waits::until_back;
+
+/// How long an output waits for room in the object store. Admission closes before there is none, so only an operator can
+/// make some.
+const ROOM_TIME_MAX: Duration = Duration::from_secs(30);
+/// What is kept of an output that found no room, in bytes.
+const ROOMLESS_BYTES: usize = 4 * 1024;
+
+/// Puts outputs that share an event where they belong: into the event, or into the object store. Waits as long as the
+/// object store is away; what it has no room for is cut, and says so.
+pub(crate) async fn store_outputs<const N: usize>(
+    objects: &dyn Blobs,
+    outputs: [protocol::Captured; N],
+) -> [Captured; N] {
+    let outputs = outputs.map(cut_at_character);
+    let inline = fits_inline(outputs.each_ref().map(|output| output.bytes.len()));
+    let mut stored = Vec::with_capacity(N);
+    for (output, is_inline) in outputs.into_iter().zip(inline) {
+        stored.push(if is_inline { into_event(output) } else { store(objects, output).await });
+    }
+    stored.try_into().expect("each output was stored")
 }
 
-/// Places outputs that share one event: together they stay within what an event may hold inline. The longest leave first.
-pub fn place<const N: usize>(outputs: [protocol::Captured; N]) -> [Placed; N] {
-    let outputs = outputs.map(at_character);
-    let mut inline = outputs.each_ref().map(|output| output.bytes.len());
+async fn store(objects: &dyn Blobs, output: protocol::Captured) -> Captured {
+    let deadline = Instant::now() + ROOM_TIME_MAX;
+    let stored = (|| objects.put(ObjectBucket::Outputs, output.bytes.clone()))
+        .retry(until_back())
+        .when(|error| !matches!(error, ObjectError::Full(_)) || Instant::now() < deadline)
+        .notify(|error, _wait| {
+            counter!(APPENDS_DEFERRED).increment(1);
+            warn!(error = error as &dyn std::error::Error, "an output has to wait");
+        })
+        .await;
+    match stored {
+        Ok(object) => Captured {
+            content: Content::Object(object),
+            bytes_total: output.total_bytes,
+            truncated: output.truncated,
+        },
+        Err(full) => {
+            error!(
+                error = &full as &dyn std::error::Error,
+                "there is no room for an output, and it is cut"
+            );
+            into_event(cut(output, ROOMLESS_BYTES))
+        }
+    }
+}
+
+fn into_event(output: protocol::Captured) -> Captured {
+    let protocol::Captured { bytes, total_bytes, truncated } = output;
+    Captured { content: Content::inline(bytes), bytes_total: total_bytes, truncated }
+}
+
+/// Tells which outputs of these lengths stay in the event: together as much as an event may hold inline. The longest
+/// leave first.
+fn fits_inline<const N: usize>(lengths: [usize; N]) -> [bool; N] {
+    let mut inline = lengths;
     while inline.iter().sum::<usize>() > INLINE_BYTES_MAX {
         let longest = inline.iter_mut().max().expect("there is at least one");
         *longest = 0;
     }
-    let mut kept = inline.into_iter();
-    outputs.map(|output| {
-        if kept.next() == Some(output.bytes.len()) {
-            Placed::Inline(output)
-        } else {
-            Placed::Object(output)
-        }
-    })
-}
-
-/// Puts the facts of an output and its content, wherever that lies, together.
-pub fn captured(content: Content, total_bytes: u64, truncated: bool) -> Captured {
-    Captured { content, bytes_total: total_bytes, truncated }
+    std::array::from_fn(|index| inline[index] == lengths[index])
 }
 
 /// Keeps so many bytes of an output at most.
-pub fn cut(mut output: protocol::Captured, bytes_max: usize) -> protocol::Captured {
+fn cut(mut output: protocol::Captured, bytes_max: usize) -> protocol::Captured {
     output.truncated |= output.bytes.len() > bytes_max;
     output.bytes.truncate(bytes_max);
-    at_character(output)
+    cut_at_character(output)
 }
 
 /// Cuts an output that was cut already at the last whole character, if it is text up to there.
-fn at_character(mut output: protocol::Captured) -> protocol::Captured {
+fn cut_at_character(mut output: protocol::Captured) -> protocol::Captured {
+    // Half a character would make the whole output look like bytes, which are shown in base64.
     if output.truncated
         && let Err(error) = std::str::from_utf8(&output.bytes)
         && error.error_len().is_none()
@@ -56,7 +99,7 @@ fn at_character(mut output: protocol::Captured) -> protocol::Captured {
 }
 
 /// Joins what a compiler wrote to its two streams.
-pub fn join(stdout: protocol::Captured, stderr: protocol::Captured) -> protocol::Captured {
+pub(crate) fn join(stdout: protocol::Captured, stderr: protocol::Captured) -> protocol::Captured {
     let mut bytes = stdout.bytes;
     bytes.extend(stderr.bytes);
     protocol::Captured {
@@ -74,7 +117,8 @@ mod tests {
     fn text_is_cut_at_a_character_and_other_bytes_where_they_were() {
         let cut = |bytes: &[u8], truncated| {
             let total_bytes = 100;
-            at_character(protocol::Captured { bytes: bytes.to_vec(), total_bytes, truncated }).bytes
+            cut_at_character(protocol::Captured { bytes: bytes.to_vec(), total_bytes, truncated })
+                .bytes
         };
         assert_eq!(cut("aé".as_bytes(), true), "aé".as_bytes());
         assert_eq!(cut(&"aé".as_bytes()[..2], true), b"a");
@@ -94,22 +138,18 @@ mod tests {
         }
     }
 
-    fn placed(lengths: [usize; 2]) -> [bool; 2] {
-        place(lengths.map(output)).map(|placed| matches!(placed, Placed::Inline(_)))
-    }
-
     #[test]
     fn outputs_stay_inline_while_both_together_fit() {
-        assert_eq!(placed([0, 0]), [true, true]);
-        assert_eq!(placed([INLINE_BYTES_MAX, 0]), [true, true]);
-        assert_eq!(placed([INLINE_BYTES_MAX - 10, 10]), [true, true]);
+        assert_eq!(fits_inline([0, 0]), [true, true]);
+        assert_eq!(fits_inline([INLINE_BYTES_MAX, 0]), [true, true]);
+        assert_eq!(fits_inline([INLINE_BYTES_MAX - 10, 10]), [true, true]);
     }
 
     #[test]
     fn the_longer_one_leaves_first() {
-        assert_eq!(placed([INLINE_BYTES_MAX, 1]), [false, true]);
-        assert_eq!(placed([10, INLINE_BYTES_MAX]), [true, false]);
-        assert_eq!(placed([INLINE_BYTES_MAX + 1, INLINE_BYTES_MAX + 2]), [false, false]);
+        assert_eq!(fits_inline([INLINE_BYTES_MAX, 1]), [false, true]);
+        assert_eq!(fits_inline([10, INLINE_BYTES_MAX]), [true, false]);
+        assert_eq!(fits_inline([INLINE_BYTES_MAX + 1, INLINE_BYTES_MAX + 2]), [false, false]);
     }
 
     #[test]

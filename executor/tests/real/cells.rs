@@ -12,20 +12,21 @@ use executor::cells::cell::CellError;
 use executor::cells::engine::ContainerId;
 use executor::cells::lease::Lease;
 use executor::cells::maker::Maker;
-use executor::cells::pool::{Image, Pool};
+use executor::cells::pool::Pool;
 use executor::cells::reaper::{Census, Reaper};
 use executor::cells::slot::{Slot, Slots};
-use executor::config::PoolSize;
+use executor::cells::source::LeasedCell;
+use executor::cells::warm_cells::{Image, PoolSize};
 use platform::clock::{Clock, SystemClock};
 use sandbox::protocol::{Exit, Prepare, Stage, StageLimits, Stop};
 
 async fn take(pool: &Pool) -> Lease {
-    let reserved = pool.reserve(&[CORE.to_owned()]).await.unwrap();
-    reserved.take(CORE).await.unwrap()
+    let mut reserved = pool.reserve(&[CORE.to_owned()]).await.unwrap();
+    reserved.lease(CORE).await.unwrap()
 }
 
 async fn bash(lease: &mut Lease, script: &str) -> String {
-    let report = lease.run(stage(&["bash", "-c", script]), MEMORY).await.unwrap();
+    let report = lease.run_program(stage(&["bash", "-c", script]), MEMORY).await.unwrap();
     String::from_utf8_lossy(&report.stdout.bytes).trim_end().to_owned()
 }
 
@@ -48,7 +49,7 @@ async fn a_warm_cell_runs_a_program_and_nothing_is_left_when_the_pool_is_closed(
     lease.prepare(file("main.py", "print(input() * 2)"), MEMORY).await.unwrap();
     for word in ["ab", "cd"] {
         let program = Stage { stdin: word.as_bytes().to_vec(), ..stage(&["python3", "main.py"]) };
-        let report = lease.run(program, MEMORY).await.unwrap();
+        let report = lease.run_program(program, MEMORY).await.unwrap();
         assert_eq!(report.exit, Exit::Code(0), "{report:?}");
         assert_eq!(report.stdout.bytes, format!("{word}{word}\n").into_bytes());
     }
@@ -170,7 +171,8 @@ async fn the_container_s_memory_follows_the_stage() {
     let limit =
         "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null";
     for mib in [256, 512, 64, 256_u64] {
-        let report = lease.run(stage(&["bash", "-c", limit]), mib * 1024 * 1024).await.unwrap();
+        let report =
+            lease.run_program(stage(&["bash", "-c", limit]), mib * 1024 * 1024).await.unwrap();
         let bytes: u64 = String::from_utf8_lossy(&report.stdout.bytes).trim().parse().unwrap();
         assert_eq!(bytes, (mib + 32) * 1024 * 1024);
     }
@@ -189,7 +191,7 @@ async fn what_a_compiler_left_behind_does_not_cost_the_cell() {
     let report = lease.prepare(compile, 2 * MEMORY).await.unwrap().compile.unwrap();
     assert_eq!(report.exit, Exit::Code(0), "{report:?}");
     // Far less than lies in /box now.
-    let report = lease.run(stage(&["wc", "-c", "big"]), 16 << 20).await.unwrap();
+    let report = lease.run_program(stage(&["wc", "-c", "big"]), 16 << 20).await.unwrap();
     assert_eq!(report.stdout.bytes, b"100000000 big\n", "{report:?}");
     drop(lease);
     pool.close().await;
@@ -201,7 +203,7 @@ async fn a_program_that_takes_all_memory_is_stopped_and_the_cell_lives_on() {
     let pool = here.pool(1);
     let mut lease = take(&pool).await;
     let eat = "x = bytearray(1 << 20)\nwhile True: x = x + x";
-    let report = lease.run(stage(&["python3", "-c", eat]), MEMORY).await.unwrap();
+    let report = lease.run_program(stage(&["python3", "-c", eat]), MEMORY).await.unwrap();
     assert_eq!(report.stopped, Some(Stop::Memory), "{report:?}");
     assert_eq!(bash(&mut lease, "echo alive").await, "alive");
     drop(lease);
@@ -217,7 +219,8 @@ async fn a_cell_that_is_killed_under_a_program_is_reported_dead_and_replaced() {
         wait_until(async || busy_cell(&here).await.is_some()).await;
         here.engine.remove(&busy_cell(&here).await.unwrap()).await.unwrap();
     };
-    let (ended, ()) = tokio::join!(lease.run(stage(&["bash", "-c", "sleep 200"]), MEMORY), killing);
+    let (ended, ()) =
+        tokio::join!(lease.run_program(stage(&["bash", "-c", "sleep 200"]), MEMORY), killing);
     assert!(matches!(ended, Err(CellError::Died { oom_killed: false, .. })), "{ended:?}");
     drop(lease);
     let mut next = take(&pool).await;
@@ -255,11 +258,11 @@ async fn wait_until(condition: impl AsyncFn() -> bool) {
 async fn a_warm_cell_that_died_on_its_shelf_is_never_handed_out() {
     let here = Installation::new().await;
     let pool = here.pool(1);
-    let reserved = pool.reserve(&[CORE.to_owned()]).await.unwrap();
+    let mut reserved = pool.reserve(&[CORE.to_owned()]).await.unwrap();
     for container in here.engine.list(&here.owner.host).await.unwrap() {
         here.engine.remove(&container.id).await.unwrap();
     }
-    let mut lease = reserved.take(CORE).await.unwrap();
+    let mut lease = reserved.lease(CORE).await.unwrap();
     assert_eq!(bash(&mut lease, "echo alive").await, "alive");
     drop(lease);
     pool.close().await;
@@ -272,8 +275,8 @@ async fn a_missing_image_is_said_and_costs_nothing_else() {
     let size = PoolSize { busy_max: 1, warm_min: 1, warm_max: 1, refillers: 1 };
     let image = Image { name: CORE.to_owned(), tag: "runledger/nowhere:0".to_owned() };
     let pool = Pool::start(Arc::new(here.maker()), vec![image], size);
-    wait_until(async || pool.trouble().is_some()).await;
-    let trouble = pool.trouble().unwrap();
+    wait_until(async || pool.failure().is_some()).await;
+    let trouble = pool.failure().unwrap();
     assert!(trouble.contains("there is no image runledger/nowhere:0"), "{trouble}");
     pool.close().await;
     assert_eq!(here.containers().await, 0);
@@ -285,7 +288,7 @@ async fn a_lease_that_is_dropped_in_the_middle_of_a_run_ends_the_run() {
     let pool = here.pool(1);
     let mut lease = take(&pool).await;
     let endless = stage(&["sleep", "200"]);
-    let run = lease.run(endless, MEMORY);
+    let run = lease.run_program(endless, MEMORY);
     tokio::time::timeout(Duration::from_millis(300), run).await.expect_err("the program sleeps");
     drop(lease);
     let closing = tokio::time::timeout(Duration::from_secs(150), pool.close()).await;

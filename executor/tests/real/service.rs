@@ -22,7 +22,7 @@ use platform::ids::{IdSource, RandomIds};
 use sandbox::languages::Catalog;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command as Process};
+use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 /// A ledger, and the mark of an installation whose executors work on it.
@@ -55,7 +55,7 @@ impl World {
 
     async fn executor(&self, grace_s: u32, ack_wait_s: u32) -> Executor {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-        let process = Process::new(env!("CARGO_BIN_EXE_executor"))
+        let process = Command::new(env!("CARGO_BIN_EXE_executor"))
             .env("RUNLEDGER__HTTP__LISTEN", format!("127.0.0.1:{port}"))
             .env("RUNLEDGER__NATS__URL", self.nats.url())
             .env("RUNLEDGER__LOG__FORMAT", "text")

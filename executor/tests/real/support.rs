@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use events::{BootId, Limits};
+use executor::cells::container_flags::{Allowance, Owner};
 use executor::cells::engine::Engine;
 use executor::cells::maker::DockerMaker;
-use executor::cells::policy::{Allowance, Owner};
-use executor::cells::pool::{Image, Pool};
-use executor::config::PoolSize;
+use executor::cells::pool::Pool;
+use executor::cells::warm_cells::{Image, PoolSize};
 use platform::ids::{IdSource, RandomIds};
 use sandbox::protocol::{Prepare, SourceFile, Stage, StageLimits};
 

@@ -1,7 +1,9 @@
 //! The pool with cells that exist on paper only.
 
 use std::collections::HashSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use events::{BootId, Digest};
@@ -15,11 +17,12 @@ use tokio_util::io::ReaderStream;
 
 use super::*;
 use crate::cells::cell::{Cell, CellError};
-use crate::cells::engine::EngineError;
-use crate::cells::maker::MakeError;
+use crate::cells::container_flags::Allowance;
+use crate::cells::engine::{ContainerId, EngineError};
+use crate::cells::maker::{Made, MakeError};
 use crate::cells::pipes::{Chunk, Pipes};
-use crate::cells::policy::Allowance;
-use crate::cells::refill::LOOK_EVERY;
+use crate::cells::refiller::INSPECT_EVERY;
+use crate::cells::slot::Slot;
 
 const START: Duration = Duration::from_millis(100);
 
@@ -139,7 +142,7 @@ async fn reserve(pool: &Pool) -> Reservation {
 }
 
 async fn take(pool: &Pool) -> Lease {
-    reserve(pool).await.take("core").await.unwrap()
+    reserve(pool).await.lease("core").await.unwrap()
 }
 
 /// Long enough for anything that is under way, and too short for demand to change.
@@ -232,7 +235,7 @@ async fn dead_cells_are_noticed_while_nobody_asks() {
     let pool = pool(&paper, 4, 2, 2);
     settle().await;
     paper.kill_one();
-    tokio::time::sleep(LOOK_EVERY * 2).await;
+    tokio::time::sleep(INSPECT_EVERY * 2).await;
     assert_eq!((pool.warm("core"), paper.live()), (2, 2));
     assert_eq!(paper.made.load(Ordering::SeqCst), 3);
 }
@@ -267,14 +270,14 @@ async fn trouble_is_told_and_ends_by_itself() {
     paper.broken.store(true, Ordering::SeqCst);
     let pool = pool(&paper, 4, 2, 2);
     settle().await;
-    assert!(pool.trouble().unwrap().contains("there is no image core:test"));
+    assert!(pool.failure().unwrap().contains("there is no image core:test"));
     // It is tried now and then, and not in a loop.
     let waiting = reserve(&pool);
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(paper.live(), 0);
     paper.broken.store(false, Ordering::SeqCst);
     drop(waiting.await);
-    assert_eq!(pool.trouble(), None);
+    assert_eq!(pool.failure(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,7 +288,7 @@ async fn closing_leaves_nothing_and_ends_all_waits() {
     let lease = take(&pool).await;
     let other = pool.clone();
     let images = ["nothing".to_owned()];
-    assert!(matches!(pool.reserve(&images).await, Err(PoolError::UnknownImage(_))));
+    assert!(matches!(pool.reserve(&images).await, Err(NoCellError::UnknownImage(_))));
     let ending = async {
         tokio::task::yield_now().await;
         drop(lease);
@@ -293,7 +296,7 @@ async fn closing_leaves_nothing_and_ends_all_waits() {
     tokio::join!(pool.close(), ending);
     assert_eq!((paper.live(), paper.holders.lock().unwrap().len()), (0, 0));
     let refused = other.reserve(&["core".to_owned()]).await;
-    assert!(matches!(refused, Err(PoolError::Closed)));
+    assert!(matches!(refused, Err(NoCellError::Closed)));
 }
 
 fn stage() -> Stage {
@@ -314,7 +317,7 @@ async fn run(
     paper: &Paper,
     says: Option<StageReport>,
 ) -> Result<StageReport, CellError> {
-    tokio::join!(lease.run(stage(), 1), paper.say(says)).0
+    tokio::join!(lease.run_program(stage(), 1), paper.say(says)).0
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,18 +11,18 @@ use crate::metrics::SUBMISSIONS_HELD;
 
 /// What this life holds; clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Held(Arc<Mutex<HashMap<SubmissionId, Arc<Notify>>>>);
+pub struct HeldSubmissions(Arc<Mutex<HashMap<SubmissionId, Arc<Notify>>>>);
 
 /// The right to work on a submission, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Claim {
-    held: Held,
+    held: HeldSubmissions,
     id: SubmissionId,
     /// Rings when somebody has news of the submission.
     pub(super) bell: Arc<Notify>,
 }
 
-impl Held {
+impl HeldSubmissions {
     /// Claims a submission; nothing if it is held already.
     pub(super) fn claim(&self, id: SubmissionId) -> Option<Claim> {
         let bell = Arc::new(Notify::new());
@@ -41,7 +41,7 @@ impl Held {
         self.lock().contains_key(&id)
     }
 
-    /// Has whoever works on a submission look at it now.
+    /// Makes the work on a submission, if there is any here, look at the ledger now.
     pub fn ring(&self, id: SubmissionId) {
         if let Some(bell) = self.lock().get(&id) {
             bell.notify_one();
@@ -50,12 +50,6 @@ impl Held {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SubmissionId, Arc<Notify>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Claim {
-    pub(super) fn id(&self) -> SubmissionId {
-        self.id
     }
 }
 
@@ -72,7 +66,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_submission_is_held_once_and_until_the_claim_is_dropped() {
-        let (held, id) = (Held::default(), SubmissionId::new(uuid::Uuid::from_u128(1)));
+        let (held, id) = (HeldSubmissions::default(), SubmissionId::new(uuid::Uuid::from_u128(1)));
         let claim = held.claim(id).unwrap();
         assert!(held.contains(id) && held.claim(id).is_none());
         drop(claim);
@@ -81,7 +75,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_bell_that_rang_early_is_heard_late() {
-        let (held, id) = (Held::default(), SubmissionId::new(uuid::Uuid::from_u128(1)));
+        let (held, id) = (HeldSubmissions::default(), SubmissionId::new(uuid::Uuid::from_u128(1)));
         held.ring(id);
         let claim = held.claim(id).unwrap();
         held.ring(id);

@@ -1,4 +1,4 @@
-//! What to do next about a submission, given its fold: the rules of design §4.5, step 2. Pure.
+//! What to do next about a submission, given its fold. Pure.
 
 use events::event::LostReason;
 use events::{BootId, State, Submission};
@@ -8,7 +8,7 @@ pub const ATTEMPTS_EVER: u32 = 8;
 
 /// The next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextStep {
     /// It is over: say so to the queue.
     Acknowledge,
     /// Somebody asked for its end: carry it out.
@@ -29,19 +29,19 @@ pub enum Next {
 }
 
 /// Decides the next step of `me`, who has been given the submission by the queue and works on nothing of it yet.
-pub fn next(submission: &Submission, me: BootId, attempts_max: u32) -> Next {
+pub fn next_step(submission: &Submission, me: BootId, attempts_max: u32) -> NextStep {
     match submission.state {
-        State::Completed | State::Failed | State::Cancelled => return Next::Acknowledge,
+        State::Completed | State::Failed | State::Cancelled => return NextStep::Acknowledge,
         // Whoever runs it meets the cancellation at his next append, and stops.
-        State::Cancelling => return Next::Cancel,
+        State::Cancelling => return NextStep::Cancel,
         State::Accepted | State::Running => {}
     }
     if let Some(running) = submission.running_attempt() {
         let attempt = running.number;
         return if running.boot_id == me {
-            Next::Reclaim(attempt)
+            NextStep::Reclaim(attempt)
         } else {
-            Next::Ask { attempt, boot: running.boot_id }
+            NextStep::Ask { attempt, boot: running.boot_id }
         };
     }
     let spent = submission.attempts.iter().filter(|attempt| {
@@ -51,7 +51,7 @@ pub fn next(submission: &Submission, me: BootId, attempts_max: u32) -> Next {
     let spent = u32::try_from(spent.count()).unwrap_or(u32::MAX);
     let number = submission.next_attempt();
     if spent >= attempts_max || number > ATTEMPTS_EVER {
-        return Next::GiveUp(number - 1);
+        return NextStep::GiveUp(number - 1);
     }
-    Next::Start(number)
+    NextStep::Start(number)
 }

@@ -1,0 +1,64 @@
+//! Putting one event into the ledger, however long that takes: a result is kept until it stands. Decides nothing about
+//! submissions.
+
+use backon::RetryableWithContext;
+use events::Event;
+use events::envelope::Writer;
+use ledger::{Aggregate, ExecuteError, Ledger, ReadError};
+use metrics::{counter, histogram};
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::metrics::{APPEND_SECONDS, APPENDS_DEFERRED};
+use crate::waits::until_back;
+
+/// Appends an event of a submission. Waits as long as the ledger is full or away, so an error is for good.
+pub(super) async fn append<'a>(
+    ledger: &Ledger,
+    aggregate: &'a mut Aggregate,
+    event: &Event,
+    writer: &Writer,
+) -> Result<(), ExecuteError> {
+    let (began, label) = (Instant::now(), label(event));
+    let try_once = |aggregate: &'a mut Aggregate| async move {
+        let appended = ledger.execute(aggregate, event.clone(), writer).await;
+        (aggregate, appended)
+    };
+    let (_aggregate, appended) = try_once
+        .retry(until_back())
+        .context(aggregate)
+        .when(may_come_back)
+        .notify(|error, _wait| {
+            counter!(APPENDS_DEFERRED).increment(1);
+            let error: &dyn std::error::Error = error;
+            warn!(error, event = label, "append deferred");
+        })
+        .await;
+    appended?;
+    histogram!(APPEND_SECONDS, "event" => label).record(began.elapsed());
+    Ok(())
+}
+
+/// Tells whether the same append may succeed later.
+fn may_come_back(error: &ExecuteError) -> bool {
+    match error {
+        ExecuteError::Full
+        | ExecuteError::Unavailable(_)
+        | ExecuteError::Read(ReadError::Unavailable(_)) => true,
+        ExecuteError::Rejected(_)
+        | ExecuteError::SubjectFull
+        | ExecuteError::TooLarge
+        | ExecuteError::Refused(_)
+        | ExecuteError::Read(
+            ReadError::Form { .. }
+            | ReadError::Subject { .. }
+            | ReadError::WrongSubject { .. }
+            | ReadError::NotAccepted { .. },
+        ) => false,
+    }
+}
+
+/// Names an event in metrics: `started` of `execution.started`.
+fn label(event: &Event) -> &'static str {
+    event.kind().rsplit('.').next().expect("a split has at least one part")
+}

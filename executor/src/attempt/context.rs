@@ -1,0 +1,58 @@
+//! What all submissions of this executor are worked on with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::envelope::Writer;
+use events::{BootId, ExecutorName};
+use ledger::Ledger;
+use sandbox::languages::Catalog;
+
+use super::peers::Peers;
+use crate::objects::Blobs;
+
+/// Where events and objects go, who else there is, and who we are.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
+pub struct ExecutorContext {
+    pub ledger: Ledger,
+    pub objects: Arc<dyn Blobs>,
+    pub peers: Arc<dyn Peers>,
+    pub catalog: Arc<Catalog>,
+    pub identity: Identity,
+    pub settings: AttemptSettings,
+}
+
+/// Who this executor is, in events.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its name.
+    pub name: ExecutorName,
+    /// Made anew at each start, so that a restarted executor does not take an attempt of its predecessor for its own.
+    pub boot: BootId,
+    /// The release of the kernel that cells run on.
+    pub kernel: String,
+    /// The processor's model.
+    pub cpu_model: String,
+}
+
+/// What bounds an attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptSettings {
+    /// Attempts that a submission gets.
+    pub attempts_max: u32,
+    /// How long the queue waits for a sign of life.
+    pub ack_wait: Duration,
+}
+
+impl Identity {
+    /// Returns what this executor's events carry, as part of the trace that the submission was accepted in.
+    pub(super) fn writer(&self, traceparent: Option<String>) -> Writer {
+        Writer {
+            source: format!("/executor/{}", self.name),
+            actor: format!("executor:{}", self.name),
+            instance: self.boot,
+            traceparent,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A submission as the queue delivers it: claimed, kept alive while it is worked on, and answered for at its end.
+
+use ledger::{Job, Receipt};
+use tokio_util::sync::CancellationToken;
+use tracing::{instrument, warn};
+
+use super::context::ExecutorContext;
+use super::held_submissions::HeldSubmissions;
+use super::submission_work::{Answer, SubmissionWork};
+use super::watching::keep_alive;
+use crate::cells::source::CellSource;
+
+/// Works on what the queue delivers; clones share what they hold.
+#[derive(Clone, Debug)]
+pub struct DeliveryHandler {
+    /// What every submission is worked on with.
+    pub context: ExecutorContext,
+    /// What is being worked on now.
+    pub held: HeldSubmissions,
+    /// When this is cancelled, what has not ended yet is handed back.
+    pub hand_back: CancellationToken,
+}
+
+impl DeliveryHandler {
+    /// Brings one delivered submission to its end, and answers the queue.
+    #[instrument(name = "submission", skip_all, fields(submission.id = %job.aggregate.id(), delivered = job.delivered))]
+    pub async fn handle_delivery(&self, job: Job, cells: &mut dyn CellSource) {
+        // Redelivered while this executor still works on it: the first delivery will be answered for.
+        let Some(claim) = self.held.claim(job.aggregate.id()) else { return };
+        let writer = self.context.identity.writer(job.recorded.envelope.traceparent.clone());
+        let (receipt, is_first) = (job.receipt.clone(), job.fresh());
+        let mut work = SubmissionWork {
+            context: &self.context,
+            writer: &writer,
+            claim: &claim,
+            cells,
+            aggregate: job.aggregate,
+        };
+        let working = async {
+            let answer = tokio::select! {
+                answer = work.bring_to_end(is_first) => Some(answer),
+                () = self.hand_back.cancelled() => None,
+            };
+            match answer {
+                Some(answer) => answer,
+                None => work.hand_back().await,
+            }
+        };
+        let answer = tokio::select! {
+            answer = working => answer,
+            never = keep_alive(&receipt, self.context.settings.ack_wait) => match never {},
+        };
+        acknowledge_or_retry(&receipt, answer).await;
+    }
+}
+
+/// Answers the queue, only after what the answer says stands in the ledger. An answer that is lost leads to a redelivery,
+/// which finds nothing to do.
+async fn acknowledge_or_retry(receipt: &Receipt, answer: Answer) {
+    let answered = match answer {
+        Answer::Acknowledge => receipt.ack().await,
+        Answer::RetryAfter(delay) => receipt.nak(delay).await,
+    };
+    if let Err(error) = answered {
+        warn!(error = &error as &dyn std::error::Error, "the queue was not answered");
+    }
+}

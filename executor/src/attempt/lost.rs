@@ -1,0 +1,38 @@
+//! Whether the attempt of another executor is lost. The event itself is appended by `RunningAttempt::declare_lost`.
+
+use std::time::Duration;
+
+use events::event::LostReason;
+use events::{BootId, SubmissionId};
+use ledger::Held;
+use tokio::time::sleep;
+
+use super::peers::Peers;
+
+/// When an executor that does not answer is asked again.
+const SILENT_DELAY: Duration = Duration::from_secs(2);
+/// How often an executor is asked that does not answer. It has missed its heartbeats already, so after all this time it
+/// counts as gone. If it was only stopped, its next append finds the place taken, and it reports nothing.
+const SILENT_ASKS_MAX: u32 = 15;
+
+/// Asks the executor that began an attempt whether it still holds the submission. Returns why the attempt is lost, or
+/// nothing if the executor still works on it.
+pub(super) async fn reason_if_lost(
+    peers: &dyn Peers,
+    boot: BootId,
+    id: SubmissionId,
+) -> Option<LostReason> {
+    for _ in 1..SILENT_ASKS_MAX {
+        match peers.ask_holder(boot, id).await {
+            Held::Silent => sleep(SILENT_DELAY).await,
+            Held::Yes => return None,
+            Held::No => return Some(LostReason::NotHeld),
+            Held::Gone => return Some(LostReason::ExecutorGone),
+        }
+    }
+    match peers.ask_holder(boot, id).await {
+        Held::Yes => None,
+        Held::No => Some(LostReason::NotHeld),
+        Held::Gone | Held::Silent => Some(LostReason::ExecutorGone),
+    }
+}

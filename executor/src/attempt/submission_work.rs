@@ -1,0 +1,202 @@
+//! The work on one submission: step after step, each decided by what stands in the ledger, until the submission's end
+//! stands there or another executor has the submission.
+
+use std::time::{Duration, Instant};
+
+use events::Event;
+use events::envelope::Writer;
+use events::event::{Cancelled, Completed, FailureClass, LostReason};
+use ledger::Aggregate;
+use metrics::counter;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::{error, info};
+
+use super::append::append;
+use super::context::ExecutorContext;
+use super::held_submissions::Claim;
+use super::lost::reason_if_lost;
+use super::next_step::{NextStep, next_step};
+use super::running_attempt::{AttemptError, RunningAttempt};
+use super::watching::{Watched, until_taken_away};
+use crate::cells::source::CellSource;
+use crate::metrics::SUBMISSIONS_CANCELLED;
+use crate::run::plan::Plan;
+use crate::run::program_run::ProgramRun;
+
+/// Steps in one delivery. Each is an append or a question, so more means that another part undoes what this one does.
+const STEPS_MAX: u32 = 64;
+/// When a submission is tried again that could not be read: by then the ledger may answer.
+const UNREAD_DELAY: Duration = Duration::from_secs(2);
+/// When a submission is tried again that met a fault which only an operator can mend.
+const FAULT_DELAY: Duration = Duration::from_mins(1);
+/// How long handing a submission back may take.
+const HAND_BACK_TIME_MAX: Duration = Duration::from_secs(5);
+/// Results that may wait to be recorded before the run waits for them.
+const PROGRESS_MAX: usize = 64;
+
+/// What the queue is told of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The submission has ended.
+    Acknowledge,
+    /// Another executor has it, or no executor can go on with it now: deliver it again after a while.
+    RetryAfter(Duration),
+}
+
+/// The work on one submission.
+#[derive(Debug)]
+pub(super) struct SubmissionWork<'a> {
+    pub(super) context: &'a ExecutorContext,
+    pub(super) writer: &'a Writer,
+    pub(super) claim: &'a Claim,
+    pub(super) cells: &'a mut dyn CellSource,
+    pub(super) aggregate: Aggregate,
+}
+
+impl SubmissionWork<'_> {
+    /// Takes step after step until there is nothing left to do here.
+    pub(super) async fn bring_to_end(&mut self, is_first_delivery: bool) -> Answer {
+        let (context, id) = (self.context, self.aggregate.id());
+        // The delivered event tells nothing of what came after it. At the first delivery most likely nothing did, and a
+        // read before the first append would cost every submission a round trip.
+        let mut is_stale = !is_first_delivery;
+        for _ in 0..STEPS_MAX {
+            if is_stale && let Err(answer) = self.reload().await {
+                return answer;
+            }
+            let Some(submission) = self.aggregate.submission() else {
+                error!("a delivered submission was never accepted");
+                return Answer::RetryAfter(FAULT_DELAY);
+            };
+            let step = next_step(submission, context.identity.boot, context.settings.attempts_max);
+            let taken = match step {
+                NextStep::Acknowledge => return Answer::Acknowledge,
+                NextStep::Cancel => self.cancel().await,
+                NextStep::GiveUp(attempts) => {
+                    let reason = format!("{attempts} attempts were lost");
+                    self.attempt(attempts).fail(FailureClass::AttemptsExhausted, reason).await
+                }
+                NextStep::Reclaim(number) => {
+                    self.attempt(number).declare_lost(LostReason::NotHeld).await
+                }
+                NextStep::Ask { attempt, boot } => {
+                    match reason_if_lost(context.peers.as_ref(), boot, id).await {
+                        Some(reason) => self.attempt(attempt).declare_lost(reason).await,
+                        None => return Answer::RetryAfter(context.settings.ack_wait),
+                    }
+                }
+                NextStep::Start(number) => {
+                    let began = Instant::now();
+                    let ended = Box::pin(self.run_attempt(number)).await;
+                    self.attempt(number).record_end(ended, began).await
+                }
+            };
+            match taken {
+                Ok(()) => is_stale = false,
+                Err(AttemptError::TakenAway(rejection)) => {
+                    let rejection = rejection.map(|rejection| rejection.to_string());
+                    info!(rejection, "the submission was taken away");
+                    is_stale = true;
+                }
+                Err(fault) => {
+                    let error: &dyn std::error::Error = &fault;
+                    error!(error, "the submission cannot be brought to its end");
+                    return Answer::RetryAfter(FAULT_DELAY);
+                }
+            }
+        }
+        error!("the submission does not come to an end");
+        Answer::RetryAfter(FAULT_DELAY)
+    }
+
+    /// Makes an attempt from its first event to the outcome, which is not in the ledger yet.
+    async fn run_attempt(&mut self, number: u32) -> Result<Completed, AttemptError> {
+        let (context, claim) = (self.context, self.claim);
+        let objects = context.objects.as_ref();
+        let Some(accepted) = self.aggregate.accepted.clone() else {
+            return Err(AttemptError::TakenAway(None));
+        };
+        // Before a cell is taken: what cannot be run must not cost one.
+        let plan = Plan::of(&accepted, &context.catalog)?;
+        let asked_at = Instant::now();
+        let cell = self.cells.take_cell(&plan.image).await?;
+        let cell_time = asked_at.elapsed();
+        let provenance = cell.provenance().clone();
+        let subject = self.aggregate.subject.clone();
+        let mut attempt = self.attempt(number);
+        // Files may be written before `started` is stored, which takes as long as a sync of the ledger's disks.
+        // Compiling may not: of two executors that race for the attempt only one may run the submission's code.
+        let (started, laid_out) = tokio::join!(
+            attempt.append_started(&provenance),
+            ProgramRun::lay_out(&plan, cell, objects, &accepted),
+        );
+        started?;
+        let run = laid_out?;
+        let cases = run.cases();
+        let (progress, told) = mpsc::channel(PROGRESS_MAX);
+        let running = async {
+            // A recorder that may not go on stops the run. A run that is over, well or not, lets the recorder finish.
+            let (outcome, results) = tokio::try_join!(
+                async { Ok(run.compile_and_run(progress).await) },
+                attempt.record_progress(told, cases),
+            )?;
+            Ok(attempt.store_outcome(outcome?, results, cell_time).await)
+        };
+        let watched = Watched { subject: &subject, attempt: number, boot: context.identity.boot };
+        let ack_wait = context.settings.ack_wait;
+        tokio::select! {
+            completed = running => completed,
+            () = until_taken_away(&context.ledger, watched, &claim.bell, ack_wait) => {
+                Err(AttemptError::TakenAway(None))
+            }
+        }
+    }
+
+    fn attempt(&mut self, number: u32) -> RunningAttempt<'_> {
+        let (context, writer) = (self.context, self.writer);
+        RunningAttempt { context, writer, aggregate: &mut self.aggregate, number }
+    }
+
+    /// Carries a requested cancellation out.
+    async fn cancel(&mut self) -> Result<(), AttemptError> {
+        let cancelled = Event::Cancelled(Cancelled { by: self.writer.actor.clone() });
+        append(&self.context.ledger, &mut self.aggregate, &cancelled, self.writer).await?;
+        counter!(SUBMISSIONS_CANCELLED).increment(1);
+        Ok(())
+    }
+
+    /// Gives the submission back: its attempt, if one runs here, is lost, and the queue may deliver it at once.
+    pub(super) async fn hand_back(&mut self) -> Answer {
+        let handing_back = async {
+            // The append that was cut off may be stored or not.
+            self.reload().await.ok()?;
+            let running = self.aggregate.submission()?.running_attempt()?;
+            let is_ours = running.boot_id == self.context.identity.boot;
+            let number = is_ours.then_some(running.number)?;
+            self.attempt(number).declare_lost(LostReason::HandedBack).await.ok()
+        };
+        // If this fails, the next executor sees that the executor of this boot id is gone, and takes over.
+        let handed_back = timeout(HAND_BACK_TIME_MAX, handing_back).await;
+        info!(lost = matches!(handed_back, Ok(Some(()))), "the submission is handed back");
+        Answer::RetryAfter(Duration::ZERO)
+    }
+
+    async fn reload(&mut self) -> Result<(), Answer> {
+        match self.context.ledger.load_at(&self.aggregate.subject).await {
+            Ok(Some(found)) => {
+                self.aggregate = found;
+                Ok(())
+            }
+            Ok(None) => {
+                error!("a delivered submission is not in the ledger");
+                Err(Answer::RetryAfter(FAULT_DELAY))
+            }
+            Err(unreadable) => {
+                let error: &dyn std::error::Error = &unreadable;
+                error!(error, "the submission cannot be read");
+                Err(Answer::RetryAfter(UNREAD_DELAY))
+            }
+        }
+    }
+}

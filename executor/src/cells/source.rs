@@ -1,0 +1,47 @@
+//! The seam between a submission and its cells: what the rest of the executor may do with a cell. The real cells are
+//! containers; tests have cells that follow a script.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use events::Digest;
+use sandbox::protocol::{Prepare, Prepared, Stage, StageReport};
+
+use super::cell::CellError;
+use super::warm_cells::NoCellError;
+
+/// Gives one submission its cells: one at once, another one if that is lost.
+#[async_trait]
+pub trait CellSource: fmt::Debug + Send {
+    /// Waits for a cell of an image.
+    async fn take_cell(&mut self, image: &str) -> Result<Box<dyn LeasedCell>, NoCellError>;
+}
+
+/// A cell that one submission has to itself. Dropping it ends whatever runs in it.
+#[async_trait]
+pub trait LeasedCell: fmt::Debug + Send {
+    /// Returns what the run happens in.
+    fn provenance(&self) -> &Provenance;
+
+    /// Has files written and compiled, with so much memory in bytes.
+    async fn prepare(&mut self, prepare: Prepare, memory_bytes: u64)
+    -> Result<Prepared, CellError>;
+
+    /// Has a program run, with so much memory in bytes.
+    async fn run_program(
+        &mut self,
+        stage: Stage,
+        memory_bytes: u64,
+    ) -> Result<StageReport, CellError>;
+}
+
+/// What a run happens in, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The image's tag.
+    pub image: String,
+    /// The image's id.
+    pub image_digest: String,
+    /// The hash of what restricts the cell.
+    pub profile: Digest,
+}

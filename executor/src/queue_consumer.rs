@@ -1,0 +1,139 @@
+//! Taking submissions from the queue: as many as there are free cells, and not one ahead of that.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, Retryable};
+use events::{Lane, PoolName};
+use futures::StreamExt;
+use ledger::{Presence, Queue, QueueError, Worker};
+use metrics::{gauge, histogram};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use crate::attempt::{DeliveryHandler, HeldSubmissions};
+use crate::cells::pool::Pool;
+use crate::cells::warm_cells::NoCellError;
+use crate::metrics::{CELL_WAIT_SECONDS, QUEUE_BACKLOG, gauge_value};
+use crate::waits::until_back;
+
+/// How long one request to the queue waits.
+const FETCH_TIME: Duration = Duration::from_secs(30);
+/// How often the queue is measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+
+/// Takes the submissions of one lane and pool.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueConsumer {
+    pub(crate) queue: Queue,
+    pub(crate) lane: Lane,
+    pub(crate) pool: PoolName,
+    pub(crate) cells: Pool,
+    /// The images that the pool's languages need.
+    pub(crate) images: Vec<String>,
+    pub(crate) deliveries: DeliveryHandler,
+    /// Submissions that are being worked on.
+    pub(crate) jobs: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl QueueConsumer {
+    /// Takes submissions until the stop. Returns before it only if the queue has something that this version cannot read.
+    pub(crate) async fn consume(self) {
+        let Some(mut worker) = self.stop.clone().run_until_cancelled(self.join()).await else {
+            return;
+        };
+        let taking = self.take_submissions(&mut worker);
+        if let Some(unreadable) = self.stop.clone().run_until_cancelled(taking).await {
+            error!(
+                error = &unreadable as &dyn std::error::Error,
+                "the queue cannot be read: upgrade this executor"
+            );
+        }
+        worker.close().await;
+    }
+
+    async fn join(&self) -> Worker {
+        let ack_wait = self.deliveries.context.settings.ack_wait;
+        let joined = (|| self.queue.consumer(self.lane, &self.pool, ack_wait))
+            .retry(until_back())
+            .notify(|error, _wait| {
+                warn!(error = error as &dyn std::error::Error, "the queue is not there yet");
+            });
+        joined.await.expect("there is no last try")
+    }
+
+    /// Each turn: a free cell first, then a submission for it.
+    async fn take_submissions(&self, worker: &mut Worker) -> QueueError {
+        let mut waits = until_back().build();
+        loop {
+            let asked_at = Instant::now();
+            let mut reserved = match self.cells.reserve(&self.images).await {
+                Ok(reserved) => reserved,
+                // The executor stops, and ends this loop when it has nothing left to take back.
+                Err(NoCellError::Closed | NoCellError::UnknownImage(_)) => {
+                    std::future::pending().await
+                }
+            };
+            let waited = asked_at.elapsed();
+            match worker.fetch(1, FETCH_TIME).await {
+                Ok(jobs) => {
+                    waits = until_back().build();
+                    if let Some(job) = jobs.into_iter().next() {
+                        histogram!(CELL_WAIT_SECONDS).record(waited);
+                        let deliveries = self.deliveries.clone();
+                        self.jobs.spawn(async move {
+                            deliveries.handle_delivery(job, &mut reserved).await;
+                        });
+                    }
+                }
+                Err(QueueError::Unavailable(fault)) => {
+                    warn!(
+                        error = fault.as_ref() as &dyn std::error::Error,
+                        "the queue does not answer"
+                    );
+                    // The cell may serve another lane meanwhile.
+                    drop(reserved);
+                    sleep(waits.next().expect("there is no last wait")).await;
+                }
+                Err(unreadable @ QueueError::Unreadable(_)) => return unreadable,
+            }
+        }
+    }
+}
+
+/// Makes the work on a submission look at the ledger when a client wants it stopped. Returns when the connection is
+/// closed.
+pub(crate) async fn heed_cancellations(
+    presence: Presence,
+    lane: Lane,
+    pool: PoolName,
+    held: HeldSubmissions,
+) {
+    let heard =
+        (|| presence.cancellations(lane, &pool)).retry(until_back()).notify(|error, _wait| {
+            warn!(error = error as &dyn std::error::Error, "cancellations are not heard yet");
+        });
+    let ids = heard.await.expect("there is no last try");
+    ids.for_each(async |id| held.ring(id)).await;
+}
+
+/// Measures how much waits.
+pub(crate) async fn measure_backlog(queue: Queue, lane: Lane, pool: PoolName) {
+    loop {
+        match queue.backlog(lane, &pool).await {
+            Ok(Some(backlog)) => {
+                let labels = [("lane", lane.as_str().to_owned()), ("pool", pool.to_string())];
+                let waiting = usize::try_from(backlog.waiting).unwrap_or(usize::MAX);
+                gauge!(QUEUE_BACKLOG, &labels).set(gauge_value(waiting));
+            }
+            // No executor has ever asked for this lane and pool.
+            Ok(None) => {}
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "the queue was not measured");
+            }
+        }
+        sleep(MEASURE_EVERY).await;
+    }
+}

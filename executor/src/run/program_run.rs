@@ -1,0 +1,328 @@
+//! Driving a cell through a submission: files, compiler, one run or every case. Results are told as they come and the
+//! outcome is returned as data; what becomes of them is the caller's affair. Keeps out the ledger.
+
+use std::time::{Duration, Instant};
+
+use events::event::{Accepted, Case, CaseResult, CasesSummary};
+use events::{Digest, Exit, StopCause, Usage, Verdict};
+use ledger::ObjectError;
+use sandbox::protocol::{self, Captured, Prepare, Prepared, StageLimits, StageReport, Stop};
+use tokio::sync::mpsc;
+
+use super::checkers::Comparison;
+use super::contents::{ContentError, Material, fetch, fetch_material};
+use super::plan::{Plan, files_bytes, memory_bytes};
+use super::tally::Tally;
+use super::verdict;
+use crate::cells::cell::CellError;
+use crate::cells::source::LeasedCell;
+use crate::objects::Blobs;
+
+/// Comparing more than this may take milliseconds, and goes to a thread of its own.
+const COMPARE_INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// A submission on its way through a cell.
+#[derive(Debug)]
+pub struct ProgramRun<'a> {
+    plan: &'a Plan,
+    cell: Box<dyn LeasedCell>,
+    objects: &'a dyn Blobs,
+    material: Material,
+    stops_on_first_failure: bool,
+    /// Spent on preparing so far.
+    prepare_time: Duration,
+}
+
+/// What is told before the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunProgress {
+    /// The compiler has ended.
+    Compiled(Box<StageReport>),
+    /// A case is judged.
+    Judged {
+        /// Its result.
+        result: Box<CaseResult>,
+        /// Whether more results follow.
+        more: bool,
+    },
+}
+
+/// How a submission ended, and where the time went.
+#[derive(Clone, Debug)]
+pub struct RunOutcome {
+    /// The judgement.
+    pub verdict: Verdict,
+    /// How the program ended; absent when none ran.
+    pub exit: Option<Exit>,
+    /// The limit that stopped it.
+    pub stopped_by: Option<StopCause>,
+    /// What all runs used.
+    pub usage: Usage,
+    /// Standard output to show.
+    pub stdout: Captured,
+    /// Standard error to show.
+    pub stderr: Captured,
+    /// All cases in short.
+    pub cases: Option<CasesSummary>,
+    /// Writing files and compiling.
+    pub prepare_time: Duration,
+    /// All runs together.
+    pub run_time: Duration,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The cell was lost.
+    #[error(transparent)]
+    Cell(#[from] CellError),
+    /// Some of the submission's content could not be fetched.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The receiver of results is gone.
+    #[error("results are not received any more")]
+    NotReceived,
+}
+
+impl From<ObjectError> for RunError {
+    fn from(error: ObjectError) -> Self {
+        Self::Content(error.into())
+    }
+}
+
+impl<'a> ProgramRun<'a> {
+    /// Fetches everything that a submission is made of, and writes its files into the cell unless a compiler is to
+    /// follow. No program of the submission runs yet.
+    pub async fn lay_out(
+        plan: &'a Plan,
+        cell: Box<dyn LeasedCell>,
+        objects: &'a dyn Blobs,
+        accepted: &Accepted,
+    ) -> Result<Self, RunError> {
+        let began = Instant::now();
+        let mut run = Self {
+            plan,
+            cell,
+            objects,
+            material: fetch_material(objects, accepted).await?,
+            stops_on_first_failure: accepted.stop_on_first_failure,
+            prepare_time: Duration::ZERO,
+        };
+        if plan.compile.is_none() {
+            run.prepare().await?;
+        }
+        run.prepare_time = began.elapsed();
+        Ok(run)
+    }
+
+    /// Returns how many cases will be judged at most.
+    pub fn cases(&self) -> usize {
+        self.material.cases.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Compiles and runs. The cell is given up before this returns.
+    pub async fn compile_and_run(
+        mut self,
+        progress: mpsc::Sender<RunProgress>,
+    ) -> Result<RunOutcome, RunError> {
+        if self.plan.compile.is_some() {
+            let began = Instant::now();
+            let report = self.prepare().await?;
+            self.prepare_time += began.elapsed();
+            if let Some(report) = report {
+                let failed = (!verdict::compiled_well(&report)).then(|| report.clone());
+                tell(&progress, RunProgress::Compiled(Box::new(report))).await?;
+                if let Some(failed) = failed {
+                    return Ok(self.not_compiled(&failed));
+                }
+            }
+        }
+        let began = Instant::now();
+        let outcome = if let Some(cases) = self.material.cases.take() {
+            self.run_cases(&cases, &progress).await?
+        } else {
+            let stage = self.plan.stage(std::mem::take(&mut self.material.stdin));
+            let (limits, memory) = (stage.limits, memory_bytes(&stage));
+            let ran = self.cell.run_program(stage, memory).await;
+            let (report, _cell_is_dead) = unless_out_of_memory(ran, limits, began)?;
+            let verdict = verdict::of_end(&report).unwrap_or(Verdict::Finished);
+            RunOutcome { usage: verdict::usage(report.usage), ..self.outcome(report, verdict) }
+        };
+        Ok(RunOutcome { run_time: began.elapsed(), ..outcome })
+    }
+
+    /// Has files written, and compiled if the plan says so. A compiler that took its cell down with it has not compiled.
+    async fn prepare(&mut self) -> Result<Option<StageReport>, CellError> {
+        let files = std::mem::take(&mut self.material.files);
+        let compile = self.plan.compile.clone();
+        let limits = compile.as_ref().map(|compile| compile.limits);
+        let usual = compile
+            .as_ref()
+            .map_or_else(|| memory_bytes(&self.plan.stage(Vec::new())), memory_bytes);
+        let memory = usual + files_bytes(&files);
+        let began = Instant::now();
+        let prepared = self.cell.prepare(Prepare { files, compile }, memory).await;
+        match (prepared, limits) {
+            (Ok(Prepared { compile }), _) => Ok(compile),
+            (Err(CellError::Died { oom_killed: true, stderr: _ }), Some(limits)) => {
+                Ok(Some(out_of_memory(limits, began)))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Runs every case, and judges the outputs.
+    async fn run_cases(
+        &mut self,
+        cases: &[Case],
+        progress: &mpsc::Sender<RunProgress>,
+    ) -> Result<RunOutcome, RunError> {
+        let total = u32::try_from(cases.len()).unwrap_or(u32::MAX);
+        let mut tally = Tally::new(total, points_max(cases));
+        let mut shown = None;
+        for (number, case) in (0..total).zip(cases) {
+            let stage = self.plan.stage(fetch(self.objects, &case.stdin).await?);
+            let (limits, memory, began) = (stage.limits, memory_bytes(&stage), Instant::now());
+            let ran = self.cell.run_program(stage, memory).await;
+            let (report, cell_is_dead) = unless_out_of_memory(ran, limits, began)?;
+            let result = judge(self.plan.comparison, self.objects, (number, case), &report).await?;
+            if tally.count(result.clone()) {
+                shown = Some(report);
+            }
+            let over = cell_is_dead
+                || number + 1 == total
+                || (self.stops_on_first_failure && tally.has_failed());
+            let judged = RunProgress::Judged { result: Box::new(result), more: !over };
+            tell(progress, judged).await?;
+            if over {
+                break;
+            }
+        }
+        let outcome = self.outcome(shown.unwrap_or_else(nothing_ran), tally.verdict());
+        Ok(RunOutcome { usage: tally.usage(), cases: Some(tally.summary()), ..outcome })
+    }
+
+    /// What a run shows; the caller adds usage, cases and the time.
+    fn outcome(&self, report: StageReport, verdict: Verdict) -> RunOutcome {
+        RunOutcome {
+            verdict,
+            exit: Some(verdict::exit(report.exit)),
+            stopped_by: report.stopped.map(verdict::stop_cause),
+            usage: Usage::default(),
+            stdout: report.stdout,
+            stderr: report.stderr,
+            cases: None,
+            prepare_time: self.prepare_time,
+            run_time: Duration::ZERO,
+        }
+    }
+
+    /// The end of a submission whose compiler left nothing to run. What the compiler wrote is told already.
+    fn not_compiled(&self, report: &StageReport) -> RunOutcome {
+        let cases = self.material.cases.as_deref().map(|cases| {
+            let total = u32::try_from(cases.len()).unwrap_or(u32::MAX);
+            Tally::new(total, points_max(cases)).summary()
+        });
+        RunOutcome {
+            verdict: Verdict::CompileError,
+            exit: None,
+            stopped_by: report.stopped.map(verdict::stop_cause),
+            usage: Usage::default(),
+            stdout: Captured::default(),
+            stderr: Captured::default(),
+            cases,
+            prepare_time: self.prepare_time,
+            run_time: Duration::ZERO,
+        }
+    }
+}
+
+async fn judge(
+    comparison: Comparison,
+    objects: &dyn Blobs,
+    (number, case): (u32, &Case),
+    report: &StageReport,
+) -> Result<CaseResult, ObjectError> {
+    let verdict = match verdict::of_end(report) {
+        Some(verdict) => verdict,
+        None if is_right(comparison, objects, case, report).await? => Verdict::Accepted,
+        None => Verdict::WrongAnswer,
+    };
+    Ok(CaseResult {
+        case: number,
+        name: case.name.clone(),
+        verdict,
+        exit: verdict::exit(report.exit),
+        usage: verdict::usage(report.usage),
+        output_sha256: Digest::of(&report.stdout.bytes),
+        points: if verdict == Verdict::Accepted { case.points } else { 0 },
+    })
+}
+
+async fn is_right(
+    comparison: Comparison,
+    objects: &dyn Blobs,
+    case: &Case,
+    report: &StageReport,
+) -> Result<bool, ObjectError> {
+    let expected = fetch(objects, &case.expected).await?;
+    if expected.len() + report.stdout.bytes.len() <= COMPARE_INLINE_BYTES_MAX {
+        return Ok(comparison.accepts(&expected, &report.stdout.bytes));
+    }
+    let output = report.stdout.bytes.clone();
+    let compared = tokio::task::spawn_blocking(move || comparison.accepts(&expected, &output));
+    Ok(compared.await.expect("a comparison does not panic"))
+}
+
+async fn tell(progress: &mpsc::Sender<RunProgress>, told: RunProgress) -> Result<(), RunError> {
+    progress.send(told).await.map_err(|_closed| RunError::NotReceived)
+}
+
+fn points_max(cases: &[Case]) -> u64 {
+    cases.iter().map(|case| u64::from(case.points)).sum()
+}
+
+/// Turns the end of a cell into the end of its program where that is what it was: a cell that the kernel ended for want
+/// of memory was brought down by the program, so this is the program's fault and no loss. Tells whether the cell is dead.
+fn unless_out_of_memory(
+    ran: Result<StageReport, CellError>,
+    limits: StageLimits,
+    began: Instant,
+) -> Result<(StageReport, bool), CellError> {
+    match ran {
+        Ok(report) => Ok((report, false)),
+        Err(CellError::Died { oom_killed: true, stderr: _ }) => {
+            Ok((out_of_memory(limits, began), true))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// SIGKILL, which the kernel sends when memory runs out.
+const KILLED: i32 = 9;
+
+fn out_of_memory(limits: StageLimits, began: Instant) -> StageReport {
+    let wall_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    StageReport {
+        exit: protocol::Exit::Signal(KILLED),
+        stopped: Some(Stop::Memory),
+        usage: protocol::Usage {
+            cpu_us: 0,
+            wall_us,
+            memory_peak_kib: u64::from(limits.memory_kib),
+        },
+        stdout: Captured::default(),
+        stderr: Captured::default(),
+    }
+}
+
+/// A suite without cases is passed by doing nothing.
+fn nothing_ran() -> StageReport {
+    StageReport {
+        exit: protocol::Exit::Code(0),
+        stopped: None,
+        usage: protocol::Usage::default(),
+        stdout: Captured::default(),
+        stderr: Captured::default(),
+    }
+}

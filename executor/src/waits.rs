@@ -1,0 +1,23 @@
+//! How long to wait before something is tried again that comes back by itself. There is no last try: giving up would
+//! lose a submission or leave an executor idle for ever.
+
+use std::time::Duration;
+
+use backon::ExponentialBuilder;
+
+/// Returns the waits for a part that is away, such as NATS or the object store.
+pub(crate) fn until_back() -> ExponentialBuilder {
+    doubling(Duration::from_millis(100))
+}
+
+/// Returns the waits for an engine that failed to make or to remove a container.
+pub(crate) fn until_engine_works() -> ExponentialBuilder {
+    doubling(Duration::from_millis(250))
+}
+
+fn doubling(first: Duration) -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(first)
+        .with_max_delay(Duration::from_secs(10))
+        .without_max_times()
+}
