@@ -87,7 +87,11 @@ impl Maker for Paper {
         tokio::time::sleep(START).await;
         self.at_once.fetch_sub(1, Ordering::SeqCst);
         if self.broken.load(Ordering::SeqCst) {
-            return Err(EngineError::NoImage { tag: tag.to_owned() }.into());
+            let source = bollard::errors::Error::DockerResponseServerError {
+                status_code: 500,
+                message: format!("{tag}: no space left on device"),
+            };
+            return Err(EngineError::Call { call: "start a container", source }.into());
         }
         let number = self.made.fetch_add(1, Ordering::SeqCst);
         if slot.holder.is_none() {
@@ -270,7 +274,7 @@ async fn trouble_is_told_and_ends_by_itself() {
     paper.broken.store(true, Ordering::SeqCst);
     let pool = pool(&paper, 4, 2, 2);
     settle().await;
-    assert!(pool.failure().unwrap().contains("there is no image core:test"));
+    assert!(pool.failure().unwrap().contains("core:test: no space left on device"));
     // It is tried now and then, and not in a loop.
     let waiting = reserve(&pool);
     tokio::time::sleep(Duration::from_mins(1)).await;
@@ -278,6 +282,40 @@ async fn trouble_is_told_and_ends_by_itself() {
     paper.broken.store(false, Ordering::SeqCst);
     drop(waiting.await);
     assert_eq!(pool.failure(), None);
+}
+
+/// What was logged, as text.
+#[derive(Clone, Debug, Default)]
+struct LogText(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for LogText {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_why_cells_cannot_be_made_once_and_with_every_cause() {
+    let log = LogText::default();
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    let _logging = tracing::subscriber::set_default(lines.finish());
+    let paper = Paper::new();
+    paper.broken.store(true, Ordering::SeqCst);
+    let pool = pool(&paper, 4, 2, 2);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("cannot be made")).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    for cause in ["the engine failed to start a container", "no space left on device"] {
+        assert!(lines[0].contains(cause), "{text}");
+        assert!(pool.failure().unwrap().contains(cause));
+    }
 }
 
 #[tokio::test(start_paused = true)]
