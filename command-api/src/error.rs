@@ -127,7 +127,7 @@ fn of_read(error: &ReadError) -> Problem {
 
 /// 409 for a submission that is over.
 pub(crate) fn already_ended(state: State) -> Problem {
-    Problem::new(Slug::AlreadyEnded, format!("the submission has ended: {}", state.as_str()))
+    Problem::new(Slug::AlreadyEnded, format!("the submission has ended: {state}"))
 }
 
 fn full() -> Problem {

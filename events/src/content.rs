@@ -1,6 +1,7 @@
 //! Bytes inside events: inline as text or base64, or by reference to an object store.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::digest::Digest;
 
@@ -8,31 +9,32 @@ use crate::digest::Digest;
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Where an object lies. Objects are named by the SHA-256 of their content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+///
+/// A bucket's word is also its name on the server.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum ObjectBucket {
     /// Files and standard input of submissions.
-    #[serde(rename = "SOURCES")]
     Sources,
     /// Outputs of programs.
-    #[serde(rename = "OUTPUTS")]
     Outputs,
     /// Test suites, each one JSON array of cases.
-    #[serde(rename = "TESTS")]
     Tests,
-}
-
-impl ObjectBucket {
-    /// Every bucket.
-    pub const ALL: [Self; 3] = [Self::Sources, Self::Outputs, Self::Tests];
-
-    /// Returns the bucket's name on the server.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sources => "SOURCES",
-            Self::Outputs => "OUTPUTS",
-            Self::Tests => "TESTS",
-        }
-    }
 }
 
 /// A reference to an object by what it contains.
@@ -55,8 +57,9 @@ impl ObjectRef {
 }
 
 /// Bytes, in the form that reads best: `{"text": …}`, `{"base64": …}` or `{"object": …}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[strum(serialize_all = "snake_case")]
 pub enum Content {
     /// UTF-8 without NUL (PostgreSQL has no NUL in text).
     Text(String),

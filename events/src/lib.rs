@@ -15,9 +15,13 @@ pub mod submission;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod verdict;
+mod words;
 
 /// An instant, always in UTC.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+/// The list of an enum's variants: `State::ALL`.
+pub use strum::VariantArray;
 
 pub use content::{Captured, Content, ObjectBucket, ObjectRef};
 pub use digest::Digest;

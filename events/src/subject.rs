@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::ids::SubmissionId;
 use crate::names::PoolName;
@@ -18,8 +19,24 @@ pub const CHECKPOINTS_STREAM: &str = "CHECKPOINTS";
 pub const CHECKPOINTS_SUBJECT: &str = "checkpoint.ledger";
 
 /// What a submission wants: only to run, or to be judged by cases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Lane {
     /// Run once and show the output.
     Run,
@@ -27,36 +44,14 @@ pub enum Lane {
     Submit,
 }
 
-impl Lane {
-    /// Every lane.
-    pub const ALL: [Self; 2] = [Self::Run, Self::Submit];
-
-    /// Returns the token in subjects.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Run => "run",
-            Self::Submit => "submit",
-        }
-    }
-}
-
 /// The two families of subjects that a submission owns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Family {
     /// One event, `submission.accepted`: this is the queue.
     Submission,
     /// Everything after it.
     Outcome,
-}
-
-impl Family {
-    /// Returns the token in subjects.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Submission => "submission",
-            Self::Outcome => "outcome",
-        }
-    }
 }
 
 /// A literal subject, `ledger.<family>.<lane>.<pool>.<id>`.
@@ -81,19 +76,19 @@ impl Subject {
 
     /// The filter of an executor: every submission of one lane and pool.
     pub fn queue_filter(lane: Lane, pool: &PoolName) -> String {
-        format!("ledger.{}.{}.{pool}.*", Family::Submission.as_str(), lane.as_str())
+        format!("ledger.{}.{lane}.{pool}.*", Family::Submission)
     }
 
     /// The filter that finds a submission's subject of `family` when lane and pool are not known.
     pub fn lookup_filter(family: Family, id: SubmissionId) -> String {
-        format!("ledger.{}.*.*.{id}", family.as_str())
+        format!("ledger.{family}.*.*.{id}")
     }
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { family, lane, pool, id } = self;
-        write!(f, "ledger.{}.{}.{pool}.{id}", family.as_str(), lane.as_str())
+        write!(f, "ledger.{family}.{lane}.{pool}.{id}")
     }
 }
 
@@ -116,16 +111,8 @@ fn parse(text: &str) -> Option<Subject> {
     if next()? != "ledger" {
         return None;
     }
-    let family = match next()? {
-        "submission" => Family::Submission,
-        "outcome" => Family::Outcome,
-        _other => return None,
-    };
-    let lane = match next()? {
-        "run" => Lane::Run,
-        "submit" => Lane::Submit,
-        _other => return None,
-    };
+    let family = next()?.parse().ok()?;
+    let lane = next()?.parse().ok()?;
     let pool = next()?.parse().ok()?;
     let id = next()?;
     let subject = Subject { family, lane, pool, id: id.parse().ok()? };

@@ -1,10 +1,14 @@
 //! How a run ended: verdict, exit, what stopped it and what it used.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 /// The judgement of a run or of a case. Infrastructure failures are never verdicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Verdict {
     /// Every case's output is right.
     Accepted,
@@ -24,37 +28,12 @@ pub enum Verdict {
     Finished,
 }
 
-impl Verdict {
-    /// Every verdict.
-    pub const ALL: [Self; 8] = [
-        Self::Accepted,
-        Self::WrongAnswer,
-        Self::CompileError,
-        Self::RuntimeError,
-        Self::TimeLimit,
-        Self::MemoryLimit,
-        Self::OutputLimit,
-        Self::Finished,
-    ];
-
-    /// Returns the stored name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::WrongAnswer => "wrong_answer",
-            Self::CompileError => "compile_error",
-            Self::RuntimeError => "runtime_error",
-            Self::TimeLimit => "time_limit",
-            Self::MemoryLimit => "memory_limit",
-            Self::OutputLimit => "output_limit",
-            Self::Finished => "finished",
-        }
-    }
-}
-
 /// How the main process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Exit {
     /// It returned this exit code.
     Code(i32),
@@ -63,8 +42,11 @@ pub enum Exit {
 }
 
 /// The limit that made the cell stop a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum StopCause {
     /// `cpu_time_ms`.
     CpuTime,

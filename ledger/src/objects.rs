@@ -21,13 +21,13 @@ const TRIES: u32 = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
     /// There is no such object.
-    #[error("there is no object {} in {}", .0.sha256, .0.bucket.name())]
+    #[error("there is no object {} in {}", .0.sha256, .0.bucket)]
     Absent(ObjectRef),
     /// What lies there is not what the name says.
-    #[error("object {} in {} does not have its content", .0.sha256, .0.bucket.name())]
+    #[error("object {} in {} does not have its content", .0.sha256, .0.bucket)]
     Corrupt(ObjectRef),
     /// The bucket has no room.
-    #[error("the bucket {} is full", .0.name())]
+    #[error("the bucket {0} is full")]
     Full(ObjectBucket),
     /// No answer in time.
     #[error("the object store does not answer")]
@@ -92,13 +92,13 @@ impl Objects {
 
     /// Returns how full a bucket is.
     pub async fn usage(&self, bucket: ObjectBucket) -> Result<Usage, ObjectError> {
-        let stream = self.context.get_stream(format!("OBJ_{}", bucket.name())).await;
+        let stream = self.context.get_stream(format!("OBJ_{bucket}")).await;
         let stream = stream.map_err(|error| ObjectError::Unavailable(error.into()))?;
         Ok(crate::jetstream::usage(stream.cached_info()))
     }
 
     async fn bucket(&self, bucket: ObjectBucket) -> Result<ObjectStore, ObjectError> {
-        let found = self.context.get_object_store(bucket.name()).await;
+        let found = self.context.get_object_store(bucket.as_str()).await;
         found.map_err(|error| ObjectError::Unavailable(error.into()))
     }
 

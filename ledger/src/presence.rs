@@ -134,7 +134,7 @@ fn holds_subject(boot_id: BootId) -> String {
 }
 
 fn cancel_subject(lane: Lane, pool: &PoolName) -> String {
-    format!("runledger.cancel.{}.{pool}", lane.as_str())
+    format!("runledger.cancel.{lane}.{pool}")
 }
 
 fn submission_id(payload: &[u8]) -> Option<SubmissionId> {

@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_verdict_has_its_code() {
-        for verdict in Verdict::ALL {
+        for &verdict in Verdict::ALL {
             let good = matches!(verdict, Verdict::Accepted | Verdict::Finished);
             let expected = if good { exit::OK } else { exit::VERDICT };
             assert_eq!(exit_code("completed", Some(verdict.as_str())), expected, "{verdict:?}");
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn an_end_without_a_verdict_has_its_own_code_and_an_open_one_none() {
-        for state in State::ALL {
+        for &state in State::ALL {
             let expected = match state {
                 State::Failed | State::Cancelled => exit::NO_VERDICT,
                 State::Accepted | State::Running | State::Cancelling | State::Completed => exit::OK,

@@ -1,6 +1,7 @@
 //! `submission.accepted`: everything that decides what will run.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use crate::content::{Content, ObjectRef};
 use crate::digest::Digest;
@@ -63,8 +64,9 @@ pub struct SourceFile {
 }
 
 /// The cases of a submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[strum(serialize_all = "snake_case")]
 pub enum Suite {
     /// In the event itself.
     Inline {
@@ -116,8 +118,11 @@ pub struct Case {
 }
 
 /// How an output is compared with the expected one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames,
+)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[strum(serialize_all = "snake_case")]
 pub enum Checker {
     /// Line by line, white space at the ends of lines and of the output does not count.
     #[default]
@@ -134,8 +139,11 @@ pub enum Checker {
 }
 
 /// The API that a submission came through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Origin {
     /// `/v1`.
     Native,

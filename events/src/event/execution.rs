@@ -1,6 +1,7 @@
 //! What an executor says while an attempt runs.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::content::Captured;
 use crate::digest::Digest;
@@ -33,8 +34,11 @@ pub struct Started {
 }
 
 /// How a cell is shared between submissions (design §5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Isolation {
     /// One submission, then the container is destroyed.
     SingleUse,
@@ -102,8 +106,11 @@ pub struct Lost {
 }
 
 /// Why an attempt is held to be lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum LostReason {
     /// The executor that started it does not answer any more.
     ExecutorGone,

@@ -5,6 +5,7 @@ mod execution;
 mod settled;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 pub use accepted::{Accepted, Case, Checker, LanguageRef, Origin, SourceFile, Suite};
 pub use execution::{CaseResult, Compiled, Isolation, Judged, Lost, LostReason, Started};
@@ -13,65 +14,54 @@ pub use settled::{
 };
 
 /// Everything that can happen to a submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type", content = "data")]
 pub enum Event {
     /// A client's submission is in the ledger, and so in the queue.
     #[serde(rename = "submission.accepted")]
+    #[strum(serialize = "submission.accepted")]
     Accepted(Box<Accepted>),
     /// An executor has begun an attempt.
     #[serde(rename = "execution.started")]
+    #[strum(serialize = "execution.started")]
     Started(Started),
     /// The compiler has spoken.
     #[serde(rename = "execution.compiled")]
+    #[strum(serialize = "execution.compiled")]
     Compiled(Compiled),
     /// Some cases are judged, more are to come.
     #[serde(rename = "execution.judged")]
+    #[strum(serialize = "execution.judged")]
     Judged(Judged),
     /// An attempt was lost with its executor or its cell.
     #[serde(rename = "execution.lost")]
+    #[strum(serialize = "execution.lost")]
     Lost(Lost),
     /// Somebody wants it stopped.
     #[serde(rename = "cancellation.requested")]
+    #[strum(serialize = "cancellation.requested")]
     CancellationRequested(CancellationRequested),
     /// It ran, and this is the verdict. Terminal.
     #[serde(rename = "execution.completed")]
+    #[strum(serialize = "execution.completed")]
     Completed(Box<Completed>),
     /// The platform could not run it. Terminal.
     #[serde(rename = "execution.failed")]
+    #[strum(serialize = "execution.failed")]
     Failed(Failed),
     /// It was stopped on request. Terminal.
     #[serde(rename = "submission.cancelled")]
+    #[strum(serialize = "submission.cancelled")]
     Cancelled(Cancelled),
 }
 
 impl Event {
     /// Every stored type.
-    pub const KINDS: [&'static str; 9] = [
-        "submission.accepted",
-        "execution.started",
-        "execution.compiled",
-        "execution.judged",
-        "execution.lost",
-        "cancellation.requested",
-        "execution.completed",
-        "execution.failed",
-        "submission.cancelled",
-    ];
+    pub const KINDS: &'static [&'static str] = Self::VARIANTS;
 
     /// Returns the stored type.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Accepted(_) => "submission.accepted",
-            Self::Started(_) => "execution.started",
-            Self::Compiled(_) => "execution.compiled",
-            Self::Judged(_) => "execution.judged",
-            Self::Lost(_) => "execution.lost",
-            Self::CancellationRequested(_) => "cancellation.requested",
-            Self::Completed(_) => "execution.completed",
-            Self::Failed(_) => "execution.failed",
-            Self::Cancelled(_) => "submission.cancelled",
-        }
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 
     /// Returns the number of the newest stored form of this event's type. Older forms are upcast when read.

@@ -1,6 +1,7 @@
 //! How a submission ends, and the wish to end it.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::execution::CaseResult;
 use crate::content::Captured;
@@ -102,8 +103,11 @@ pub struct Failed {
 }
 
 /// The kinds of platform faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FailureClass {
     /// As many attempts as allowed were lost.
     AttemptsExhausted,

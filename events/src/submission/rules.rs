@@ -13,7 +13,7 @@ pub enum Rejection {
     #[error("the submission is accepted already")]
     AlreadyAccepted,
     /// It is over.
-    #[error("the submission has ended: {}", .0.as_str())]
+    #[error("the submission has ended: {0}")]
     AlreadyEnded(State),
     /// Somebody asked to cancel it: only the cancellation can follow.
     #[error("a cancellation was requested")]

@@ -1,6 +1,7 @@
 //! What is known of a submission after folding its events.
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::Timestamp;
 use crate::digest::Digest;
@@ -21,8 +22,21 @@ pub struct Fold {
 }
 
 /// The state that clients see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
     /// In the queue.
     Accepted,
@@ -39,28 +53,6 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
-    pub const ALL: [Self; 6] = [
-        Self::Accepted,
-        Self::Running,
-        Self::Cancelling,
-        Self::Completed,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// Returns the stored name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Running => "running",
-            Self::Cancelling => "cancelling",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
     /// Tells whether nothing legal follows.
     pub const fn is_terminal(self) -> bool {
         match self {
@@ -154,8 +146,9 @@ pub struct LostAttempt {
 }
 
 /// How a submission ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// With a verdict. Its `results` stand in [`Submission::results`], and are empty here.
     Completed(Box<Completed>),

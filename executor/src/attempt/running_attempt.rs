@@ -250,26 +250,16 @@ impl RunningAttempt<'_> {
     ) -> Result<(), AttemptError> {
         let last = self.aggregate.submission().and_then(|submission| submission.attempts.last());
         let attempts = last.map_or(0, |attempt| attempt.number);
-        let label = match class {
-            FailureClass::AttemptsExhausted => "attempts_exhausted",
-            FailureClass::Unrunnable => "unrunnable",
-        };
         self.append(&Event::Failed(Failed { class, reason, attempts })).await?;
-        counter!(SUBMISSIONS_FAILED, "class" => label).increment(1);
+        counter!(SUBMISSIONS_FAILED, "class" => class.as_str()).increment(1);
         Ok(())
     }
 
     /// Declares the attempt lost. If the executor that began it still runs it, that executor's next append is rejected.
     pub(super) async fn declare_lost(&mut self, reason: LostReason) -> Result<(), AttemptError> {
         let observer = self.context.identity.name.clone();
-        let label = match reason {
-            LostReason::ExecutorGone => "executor_gone",
-            LostReason::NotHeld => "not_held",
-            LostReason::CellDied => "cell_died",
-            LostReason::HandedBack => "handed_back",
-        };
         self.append(&Event::Lost(Lost { attempt: self.number, reason, observer })).await?;
-        counter!(ATTEMPTS_LOST, "reason" => label).increment(1);
+        counter!(ATTEMPTS_LOST, "reason" => reason.as_str()).increment(1);
         Ok(())
     }
 

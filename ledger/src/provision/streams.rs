@@ -17,7 +17,7 @@ const CHECKPOINTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Every stream that must exist.
 pub(super) fn wanted(settings: &StreamSettings) -> Vec<Config> {
-    let buckets = ObjectBucket::ALL.map(|bucket| objects(bucket, settings));
+    let buckets = ObjectBucket::ALL.iter().map(|&bucket| objects(bucket, settings));
     [ledger(settings), checkpoints(settings)].into_iter().chain(buckets).collect()
 }
 
@@ -56,7 +56,7 @@ fn immutable(name: &str, subject: &str, bytes_max: u64, settings: &StreamSetting
 /// A bucket as NATS object stores are laid out, but read from the leader only: without direct get, what was just put
 /// is there for everybody.
 fn objects(bucket: ObjectBucket, settings: &StreamSettings) -> Config {
-    let name = bucket.name();
+    let name = bucket.as_str();
     Config {
         name: format!("OBJ_{name}"),
         subjects: vec![format!("$O.{name}.C.>"), format!("$O.{name}.M.>")],

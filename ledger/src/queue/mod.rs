@@ -93,7 +93,7 @@ impl Backlog {
 }
 
 fn durable_name(lane: Lane, pool: &PoolName) -> String {
-    format!("executor-{}-{pool}-v1", lane.as_str())
+    format!("executor-{lane}-{pool}-v1")
 }
 
 fn config(lane: Lane, pool: &PoolName, ack_wait: Duration) -> Config {

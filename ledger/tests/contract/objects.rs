@@ -15,13 +15,13 @@ fn large() -> Vec<u8> {
 
 async fn bucket(server: &NatsServer, bucket: ObjectBucket) -> ObjectStore {
     let client = async_nats::connect(server.url()).await.unwrap();
-    jetstream::new(client).get_object_store(bucket.name()).await.unwrap()
+    jetstream::new(client).get_object_store(bucket.as_str()).await.unwrap()
 }
 
 /// How much was ever written, whatever was taken away since.
 async fn written_to(server: &NatsServer, bucket: ObjectBucket) -> u64 {
     let client = async_nats::connect(server.url()).await.unwrap();
-    let name = format!("OBJ_{}", bucket.name());
+    let name = format!("OBJ_{bucket}");
     jetstream::new(client).get_stream(name).await.unwrap().cached_info().state.last_sequence
 }
 
@@ -30,7 +30,7 @@ async fn what_is_put_is_got_by_everybody_at_once() {
     let server = NatsServer::start().await;
     let objects = connect(&server).await.objects();
     let other = Connection::open(&server.url(), "other").await.unwrap().objects();
-    for bucket in ObjectBucket::ALL {
+    for &bucket in ObjectBucket::ALL {
         for bytes in [Vec::new(), b"x".to_vec(), large()] {
             let object = objects.put(bucket, bytes.clone()).await.unwrap();
             assert_eq!(object, ObjectRef::of(bucket, &bytes));

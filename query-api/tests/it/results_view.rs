@@ -89,7 +89,7 @@ async fn holds(view: &dyn ResultsView, kinds: &[Submission], position: u64) {
     assert_eq!(listed(view, ListQuery { limit: 2, ..all() }).await, newest_first[..2]);
     let before = Some(kinds[2].accepted_sequence);
     assert_eq!(listed(view, ListQuery { before, ..all() }).await, [kinds[1].id, kinds[0].id]);
-    for state in State::ALL {
+    for &state in State::ALL {
         let expected: Vec<_> =
             kinds.iter().rev().filter(|kind| kind.state == state).map(|kind| kind.id).collect();
         assert!(!expected.is_empty(), "no {state:?} among the kinds");

@@ -18,7 +18,7 @@ pub(super) async fn check(url: &str, messages: &[Message]) -> Result<usize> {
         let mut references = Vec::new();
         find(&serde_json::from_slice(&message.payload)?, &mut references);
         for reference in references {
-            let bucket = reference.bucket.name();
+            let bucket = reference.bucket.as_str();
             if !seen.insert((bucket, reference.sha256)) {
                 continue;
             }

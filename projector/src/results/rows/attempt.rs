@@ -1,6 +1,5 @@
 //! `attempts`.
 
-use events::event::{Isolation, LostReason};
 use events::submission::{Attempt, LostAttempt};
 use events::{BootId, SubmissionId, Timestamp};
 use uuid::Uuid;
@@ -50,11 +49,11 @@ impl AttemptRow {
             image: attempt.image.clone(),
             image_digest: attempt.image_digest.clone(),
             sandbox_profile: attempt.sandbox_profile.to_string(),
-            isolation: isolation_word(attempt.isolation).to_owned(),
+            isolation: attempt.isolation.as_str().to_owned(),
             kernel: attempt.kernel.clone(),
             cpu_model: attempt.cpu_model.clone(),
             started_at: attempt.started_at,
-            lost_reason: attempt.lost.map(|lost| reason_word(lost.reason).to_owned()),
+            lost_reason: attempt.lost.map(|lost| lost.reason.as_str().to_owned()),
             lost_at: attempt.lost.map(|lost| lost.at),
         }
     }
@@ -87,20 +86,5 @@ impl TryFrom<AttemptRow> for Attempt {
             started_at: row.started_at,
             lost,
         })
-    }
-}
-
-const fn isolation_word(isolation: Isolation) -> &'static str {
-    match isolation {
-        Isolation::SingleUse => "single-use",
-    }
-}
-
-const fn reason_word(reason: LostReason) -> &'static str {
-    match reason {
-        LostReason::ExecutorGone => "executor_gone",
-        LostReason::NotHeld => "not_held",
-        LostReason::CellDied => "cell_died",
-        LostReason::HandedBack => "handed_back",
     }
 }

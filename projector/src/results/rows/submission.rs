@@ -1,6 +1,6 @@
 //! `submissions`, and how its row is joined with those of attempts and case results to a fold.
 
-use events::event::{CaseResult, LanguageRef, Origin};
+use events::event::{CaseResult, LanguageRef};
 use events::submission::{Attempt, Outcome};
 use events::{Fold, State, Submission, SubmissionId, Timestamp};
 use uuid::Uuid;
@@ -45,12 +45,12 @@ impl SubmissionRow {
         Ok(Self {
             submission_id: submission.id.as_uuid(),
             principal: submission.principal.to_string(),
-            lane: submission.lane.as_str().to_owned(),
+            lane: submission.lane.to_string(),
             pool: submission.pool.to_string(),
             language: submission.language.slug.to_string(),
             language_version: submission.language.version.clone(),
-            origin: origin_word(submission.origin).to_owned(),
-            state: submission.state.as_str().to_owned(),
+            origin: submission.origin.as_str().to_owned(),
+            state: submission.state.to_string(),
             verdict: submission.verdict().map(|verdict| verdict.as_str().to_owned()),
             accepted_at: submission.accepted_at,
             compiled_at: submission.compiled_at,
@@ -144,13 +144,5 @@ impl SubmissionRow {
             return Err(place.impossible("case_results", "their numbers have a hole"));
         }
         Ok(())
-    }
-}
-
-const fn origin_word(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Native => "native",
-        Origin::Judge0 => "judge0",
-        Origin::Piston => "piston",
     }
 }

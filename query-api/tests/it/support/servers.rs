@@ -96,7 +96,7 @@ impl Postgres {
             .bind(known.pool.as_str())
             .bind(known.language.slug.as_str())
             .bind(&known.language.version)
-            .bind(stored_name(&known.origin))
+            .bind(known.origin.as_str())
             .bind(known.state.as_str())
             .bind(known.verdict().map(events::Verdict::as_str))
             .bind(known.accepted_at)
@@ -126,11 +126,11 @@ impl Postgres {
             .bind(&attempt.image)
             .bind(&attempt.image_digest)
             .bind(attempt.sandbox_profile.to_string())
-            .bind(stored_name(&attempt.isolation))
+            .bind(attempt.isolation.as_str())
             .bind(&attempt.kernel)
             .bind(&attempt.cpu_model)
             .bind(attempt.started_at)
-            .bind(attempt.lost.map(|lost| stored_name(&lost.reason)))
+            .bind(attempt.lost.map(|lost| lost.reason.as_str()))
             .bind(attempt.lost.map(|lost| lost.at))
             .execute(&self.pool)
             .await
@@ -203,9 +203,4 @@ pub(crate) fn variable(name: &str) -> String {
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap()
-}
-
-/// The name under which serde stores a value of an enum.
-fn stored_name(value: &impl Serialize) -> String {
-    serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()
 }
