@@ -2,7 +2,7 @@
 
 use events::submission::{self, decide};
 use events::testing as sample;
-use events::{Digest, Envelope, Event, Fold, Recorded};
+use events::{Digest, Envelope, Event, Fold, Recorded, Submission};
 use proptest::prelude::*;
 
 fn attempts() -> std::ops::Range<u32> {
@@ -66,13 +66,29 @@ proptest! {
     }
 
     #[test]
+    fn a_lifecycle_that_is_remembered_alone_advances_as_the_whole_submission_does(
+        events in prop::collection::vec(events(), 0..24),
+    ) {
+        let (mut state, mut lifecycle, mut refused) = (Fold::default(), None, 0);
+        for record in sample::record(events) {
+            match submission::advance(lifecycle, &record.envelope.event) {
+                Ok(after) => lifecycle = Some(after),
+                Err(_) => refused += 1,
+            }
+            state = submission::apply(state, &record);
+            prop_assert_eq!(state.submission.as_ref().map(Submission::lifecycle), lifecycle);
+            prop_assert_eq!(state.violations, refused);
+        }
+    }
+
+    #[test]
     fn a_settled_submission_never_changes_again(events in prop::collection::vec(events(), 0..24)) {
-        let mut settled: Option<events::Submission> = None;
+        let mut settled: Option<Submission> = None;
         let mut state = Fold::default();
         for record in sample::record(events) {
             state = submission::apply(state, &record);
             if let (Some(settled), Some(now)) = (&settled, &state.submission) {
-                let now = events::Submission { sequence: settled.sequence, ..now.clone() };
+                let now = Submission { sequence: settled.sequence, ..now.clone() };
                 prop_assert_eq!(&now, settled);
             }
             settled = state.submission.clone().filter(|submission| submission.state.is_terminal());

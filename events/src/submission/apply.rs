@@ -1,7 +1,8 @@
 //! Folding: what an event makes of the state. Total: an illegal event is counted and ignored, never refused.
 
-use super::rules::check;
-use super::state::{Attempt, Fold, LostAttempt, Outcome, State, Submission};
+use super::lifecycle::State;
+use super::rules::advance;
+use super::state::{Attempt, Fold, LostAttempt, Outcome, Submission};
 use crate::Timestamp;
 use crate::envelope::Recorded;
 use crate::event::{Accepted, Completed, Event, Lost, Started};
@@ -10,12 +11,16 @@ use crate::event::{Accepted, Completed, Event, Lost, Started};
 #[must_use]
 pub fn apply(mut fold: Fold, recorded: &Recorded) -> Fold {
     let event = &recorded.envelope.event;
-    if check(fold.submission.as_ref(), event).is_err() {
+    let before = fold.submission.as_ref().map(Submission::lifecycle);
+    if let Ok(after) = advance(before, event) {
+        if let Event::Accepted(accepted) = event {
+            fold.submission = Some(begin(accepted, recorded));
+        } else if let Some(submission) = &mut fold.submission {
+            submission.state = after.state;
+            take_in(submission, event, recorded.stored_at);
+        }
+    } else {
         fold.violations = fold.violations.saturating_add(1);
-    } else if let Event::Accepted(accepted) = event {
-        fold.submission = Some(begin(accepted, recorded));
-    } else if let Some(submission) = &mut fold.submission {
-        step(submission, event, recorded.stored_at);
     }
     if let Some(submission) = &mut fold.submission {
         submission.sequence = submission.sequence.max(recorded.sequence);
@@ -48,7 +53,8 @@ fn begin(accepted: &Accepted, recorded: &Recorded) -> Submission {
     }
 }
 
-fn step(submission: &mut Submission, event: &Event, at: Timestamp) {
+/// Takes in what a legal event tells beyond the state.
+fn take_in(submission: &mut Submission, event: &Event, at: Timestamp) {
     match event {
         // Handled before: it begins a submission, and is illegal in one.
         Event::Accepted(_) => {}
@@ -60,21 +66,17 @@ fn step(submission: &mut Submission, event: &Event, at: Timestamp) {
         Event::Judged(judged) => submission.results.extend(judged.results.iter().cloned()),
         Event::Lost(lost) => lose(submission, lost, at),
         Event::CancellationRequested(_) => {
-            submission.state = State::Cancelling;
             submission.cancellation_requested_at = Some(at);
         }
         Event::Completed(completed) => complete(submission, completed, at),
-        Event::Failed(failed) => {
-            end(submission, State::Failed, Outcome::Failed(failed.clone()), at);
-        }
+        Event::Failed(failed) => end(submission, Outcome::Failed(failed.clone()), at),
         Event::Cancelled(cancelled) => {
-            end(submission, State::Cancelled, Outcome::Cancelled(cancelled.by.clone()), at);
+            end(submission, Outcome::Cancelled(cancelled.by.clone()), at);
         }
     }
 }
 
 fn start(submission: &mut Submission, started: &Started, at: Timestamp) {
-    submission.state = State::Running;
     submission.compiled = None;
     submission.compiled_at = None;
     submission.results.clear();
@@ -102,11 +104,10 @@ fn lose(submission: &mut Submission, lost: &Lost, at: Timestamp) {
 fn complete(submission: &mut Submission, completed: &Completed, at: Timestamp) {
     submission.results.extend(completed.results.iter().cloned());
     let summary = Completed { results: Vec::new(), ..completed.clone() };
-    end(submission, State::Completed, Outcome::Completed(Box::new(summary)), at);
+    end(submission, Outcome::Completed(Box::new(summary)), at);
 }
 
-fn end(submission: &mut Submission, state: State, outcome: Outcome, at: Timestamp) {
-    submission.state = state;
+fn end(submission: &mut Submission, outcome: Outcome, at: Timestamp) {
     submission.outcome = Some(outcome);
     submission.finished_at = Some(at);
 }

@@ -1,6 +1,7 @@
 //! What a writer may append: the event that it wants, if that is legal, and what follows from it.
 
-use super::rules::{Rejection, check};
+use super::lifecycle::Lifecycle;
+use super::rules::{Rejection, advance};
 use super::state::{Fold, Submission};
 use crate::event::{Cancelled, Event};
 
@@ -8,16 +9,16 @@ use crate::event::{Cancelled, Event};
 ///
 /// Only a requested cancellation leads to more: where nothing runs, it is carried out at once.
 pub fn decide(fold: &Fold, event: Event) -> Result<Vec<Event>, Rejection> {
-    let submission = fold.submission.as_ref();
-    check(submission, &event)?;
-    let cancelled = cancelled_at_once(submission, &event);
+    let before = fold.submission.as_ref().map(Submission::lifecycle);
+    let after = advance(before, &event)?;
+    let cancelled = cancelled_at_once(after, &event);
     Ok(std::iter::once(event).chain(cancelled).collect())
 }
 
 /// Returns the cancellation that follows a request for it. While an attempt runs, its executor cancels.
-fn cancelled_at_once(submission: Option<&Submission>, event: &Event) -> Option<Event> {
+fn cancelled_at_once(after: Lifecycle, event: &Event) -> Option<Event> {
     let Event::CancellationRequested(request) = event else { return None };
-    let idle = submission.is_some_and(|submission| submission.running_attempt().is_none());
     // With no executor at work, no other part would ever carry the cancellation out.
+    let idle = after.running_attempt().is_none();
     idle.then(|| Event::Cancelled(Cancelled { by: request.by.clone() }))
 }

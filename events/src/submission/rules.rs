@@ -1,6 +1,6 @@
 //! What is legal, in one place: may this event follow this state?
 
-use super::state::{State, Submission};
+use super::lifecycle::{Lifecycle, State};
 use crate::event::{CaseResult, Event};
 
 /// Why an event is refused. Each is a state of affairs, not a fault.
@@ -51,20 +51,20 @@ pub enum Rejection {
     TooManyResults(u32),
 }
 
-/// Tells whether `event` may follow `submission`.
-pub(super) fn check(submission: Option<&Submission>, event: &Event) -> Result<(), Rejection> {
-    let Some(submission) = submission else {
-        return if matches!(event, Event::Accepted(_)) {
-            Ok(())
-        } else {
-            Err(Rejection::NotAccepted)
-        };
-    };
-    if matches!(event, Event::Accepted(_)) {
-        return Err(Rejection::AlreadyAccepted);
+/// Returns the lifecycle after `event`, or why the event may not follow. `before` is absent until
+/// the submission is accepted.
+pub fn advance(before: Option<Lifecycle>, event: &Event) -> Result<Lifecycle, Rejection> {
+    match (before, event) {
+        (None, Event::Accepted(accepted)) => Ok(Lifecycle::begin(accepted)),
+        (None, _) => Err(Rejection::NotAccepted),
+        (Some(_), Event::Accepted(_)) => Err(Rejection::AlreadyAccepted),
+        (Some(before), _) => check(before, event).map(|()| before.after(event)),
     }
-    match submission.state {
-        State::Accepted | State::Running => check_live(submission, event),
+}
+
+fn check(before: Lifecycle, event: &Event) -> Result<(), Rejection> {
+    match before.state {
+        State::Accepted | State::Running => check_live(before, event),
         State::Cancelling => check_cancelling(event),
         ended @ (State::Completed | State::Failed | State::Cancelled) => {
             Err(Rejection::AlreadyEnded(ended))
@@ -72,32 +72,29 @@ pub(super) fn check(submission: Option<&Submission>, event: &Event) -> Result<()
     }
 }
 
-fn check_live(submission: &Submission, event: &Event) -> Result<(), Rejection> {
+fn check_live(before: Lifecycle, event: &Event) -> Result<(), Rejection> {
     match event {
         Event::Accepted(_) => Err(Rejection::AlreadyAccepted),
-        Event::Started(started) => match submission.running_attempt() {
-            Some(running) => Err(Rejection::AlreadyRunning(running.number)),
-            None => same_attempt(submission.next_attempt(), started.attempt),
+        Event::Started(started) => match before.running_attempt() {
+            Some(running) => Err(Rejection::AlreadyRunning(running)),
+            None => same_attempt(before.attempt + 1, started.attempt),
         },
         Event::Compiled(compiled) => {
-            running(submission, compiled.attempt)?;
-            let first = submission.compiled.is_none() && submission.results.is_empty();
+            running(before, compiled.attempt)?;
+            let first = !before.compiled && before.results == 0;
             if first { Ok(()) } else { Err(Rejection::AlreadyCompiled) }
         }
         Event::Judged(judged) => {
-            running(submission, judged.attempt)?;
-            in_order(submission, judged.first, &judged.results)
+            running(before, judged.attempt)?;
+            in_order(before, judged.first, &judged.results)
         }
-        Event::Lost(lost) => running(submission, lost.attempt),
+        Event::Lost(lost) => running(before, lost.attempt),
         Event::CancellationRequested(_) => Ok(()),
         Event::Completed(completed) => {
-            running(submission, completed.attempt)?;
-            in_order(submission, next_case(submission), &completed.results)
+            running(before, completed.attempt)?;
+            in_order(before, before.results, &completed.results)
         }
-        Event::Failed(failed) => same_attempt(
-            submission.attempts.last().map_or(0, |attempt| attempt.number),
-            failed.attempts,
-        ),
+        Event::Failed(failed) => same_attempt(before.attempt, failed.attempts),
         Event::Cancelled(_) => Err(Rejection::CancellationNotRequested),
     }
 }
@@ -117,21 +114,17 @@ fn check_cancelling(event: &Event) -> Result<(), Rejection> {
     }
 }
 
-fn running(submission: &Submission, attempt: u32) -> Result<(), Rejection> {
-    let current = submission.running_attempt().ok_or(Rejection::NotRunning)?;
-    same_attempt(current.number, attempt)
+fn running(before: Lifecycle, attempt: u32) -> Result<(), Rejection> {
+    let current = before.running_attempt().ok_or(Rejection::NotRunning)?;
+    same_attempt(current, attempt)
 }
 
 fn same_attempt(expected: u32, got: u32) -> Result<(), Rejection> {
     if expected == got { Ok(()) } else { Err(Rejection::WrongAttempt { expected, got }) }
 }
 
-fn next_case(submission: &Submission) -> u32 {
-    u32::try_from(submission.results.len()).unwrap_or(u32::MAX)
-}
-
-fn in_order(submission: &Submission, first: u32, results: &[CaseResult]) -> Result<(), Rejection> {
-    let next = next_case(submission);
+fn in_order(before: Lifecycle, first: u32, results: &[CaseResult]) -> Result<(), Rejection> {
+    let next = before.results;
     if first != next {
         return Err(Rejection::ResultsOutOfOrder { expected: next, got: first });
     }
@@ -139,8 +132,8 @@ fn in_order(submission: &Submission, first: u32, results: &[CaseResult]) -> Resu
         if result.case != expected {
             return Err(Rejection::ResultsOutOfOrder { expected, got: result.case });
         }
-        if result.case >= submission.case_count {
-            return Err(Rejection::TooManyResults(submission.case_count));
+        if result.case >= before.case_count {
+            return Err(Rejection::TooManyResults(before.case_count));
         }
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! What is known of a submission after folding its events.
 
 use serde::{Deserialize, Serialize};
-use strum::{Display, IntoStaticStr, VariantArray, VariantNames};
+use strum::{IntoStaticStr, VariantNames};
 
+use super::lifecycle::{Lifecycle, State};
 use crate::Timestamp;
 use crate::digest::Digest;
 use crate::event::{
@@ -19,47 +20,6 @@ pub struct Fold {
     pub submission: Option<Submission>,
     /// How many illegal events were met and ignored.
     pub violations: u32,
-}
-
-/// The state that clients see.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    Display,
-    IntoStaticStr,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum State {
-    /// In the queue.
-    Accepted,
-    /// An attempt was started; when it is lost, the next one follows without a step back.
-    Running,
-    /// Somebody asked to cancel a running submission, and its executor has not answered yet.
-    Cancelling,
-    /// There is a verdict.
-    Completed,
-    /// The platform could not run it.
-    Failed,
-    /// Cancelled before there was a verdict.
-    Cancelled,
-}
-
-impl State {
-    /// Tells whether nothing legal follows.
-    pub const fn is_terminal(self) -> bool {
-        match self {
-            Self::Completed | Self::Failed | Self::Cancelled => true,
-            Self::Accepted | Self::Running | Self::Cancelling => false,
-        }
-    }
 }
 
 /// A submission, as far as its events tell.
@@ -159,9 +119,23 @@ pub enum Outcome {
 }
 
 impl Submission {
+    /// Returns what the rules ask of the submission.
+    pub fn lifecycle(&self) -> Lifecycle {
+        let last = self.attempts.last();
+        let results = if self.state.is_terminal() { 0 } else { self.results.len() };
+        Lifecycle {
+            state: self.state,
+            case_count: self.case_count,
+            attempt: last.map_or(0, |attempt| attempt.number),
+            lost: last.is_some_and(|attempt| attempt.lost.is_some()),
+            compiled: self.compiled.is_some(),
+            results: u32::try_from(results).unwrap_or(u32::MAX),
+        }
+    }
+
     /// Returns the attempt that is under way: the last one, unless it is lost or all is over.
     pub fn running_attempt(&self) -> Option<&Attempt> {
-        self.attempts.last().filter(|attempt| attempt.lost.is_none() && !self.state.is_terminal())
+        self.attempts.last().filter(|_| self.lifecycle().running_attempt().is_some())
     }
 
     /// Returns the number that the next attempt gets.

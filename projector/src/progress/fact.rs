@@ -1,11 +1,10 @@
 //! What an event means for a user's progress. Events of outcomes do not name the user; a fact does.
 
-use events::{
-    Digest, Event, Lane, LanguageSlug, Recorded, Submission, SubmissionId, UserId, Verdict,
-};
+use events::{Digest, Event, Lane, LanguageSlug, Recorded, SubmissionId, UserId, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::moment::Moment;
+use super::tracked::Tracked;
 
 /// One legal event that changes somebody's progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,16 +60,16 @@ pub struct Points {
 }
 
 impl Fact {
-    /// Reads a legal event of `submission`, if it concerns progress.
-    pub fn of(submission: &Submission, recorded: &Recorded) -> Option<Self> {
+    /// Reads a legal event of a remembered submission, if it concerns progress.
+    pub fn of(tracked: &Tracked, recorded: &Recorded) -> Option<Self> {
         Some(Self {
             sequence: recorded.sequence,
             at: recorded.stored_at.into(),
-            submission: submission.id,
-            principal: submission.principal.clone(),
-            lane: submission.lane,
-            language: submission.language.slug.clone(),
-            suite_sha256: submission.suite_sha256,
+            submission: tracked.submission(),
+            principal: tracked.principal.clone(),
+            lane: tracked.lane,
+            language: tracked.language.clone(),
+            suite_sha256: tracked.suite_sha256,
             change: Change::of(&recorded.envelope.event)?,
         })
     }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::submission::apply;
-use events::{Digest, Fold, Recorded, SubmissionId, UserId};
+use events::submission::advance;
+use events::{Digest, SubmissionId, UserId};
 
 use super::fact::Fact;
 use super::key::{ProgressKey, SolvedKey};
@@ -24,27 +24,27 @@ pub struct Derived {
 /// Derives the facts of a batch. An event that a submission has folded already, or that is illegal, is none.
 #[must_use]
 pub fn derive(generation: i32, before: &BTreeMap<SubmissionId, Tracked>, batch: &Batch) -> Derived {
-    let mut folds = BTreeMap::<SubmissionId, Fold>::new();
-    let mut facts = Vec::new();
+    let mut derived = Derived::default();
     for recorded in batch.events() {
         let id = recorded.envelope.submission;
-        let known = before.get(&id);
-        if known.is_none_or(|tracked| tracked.last_seq < recorded.sequence) {
-            let start = || known.map(Tracked::to_fold).unwrap_or_default();
-            facts.extend(step(folds.entry(id).or_insert_with(start), recorded));
+        let known = derived.tracked.get(&id).or_else(|| before.get(&id));
+        // After a crash a batch comes again, and some of its events were remembered already.
+        if known.is_some_and(|tracked| tracked.last_seq >= recorded.sequence) {
+            continue;
         }
+        let advanced = advance(known.map(Tracked::lifecycle), &recorded.envelope.event);
+        let Some(mut tracked) = known.cloned().or_else(|| Tracked::begin(generation, recorded))
+        else {
+            continue;
+        };
+        tracked.last_seq = recorded.sequence;
+        if let Ok(lifecycle) = advanced {
+            tracked.remember(lifecycle);
+            derived.facts.extend(Fact::of(&tracked, recorded));
+        }
+        derived.tracked.insert(id, tracked);
     }
-    let remembered = |(id, fold): (SubmissionId, Fold)| {
-        fold.submission.map(|submission| (id, Tracked::of(generation, &submission)))
-    };
-    Derived { facts, tracked: folds.into_iter().filter_map(remembered).collect() }
-}
-
-fn step(fold: &mut Fold, recorded: &Recorded) -> Option<Fact> {
-    let violations = fold.violations;
-    *fold = apply(std::mem::take(fold), recorded);
-    let legal = fold.violations == violations;
-    fold.submission.as_ref().filter(|_| legal).and_then(|submission| Fact::of(submission, recorded))
+    derived
 }
 
 /// The documents that some facts are folded into.
