@@ -15,6 +15,7 @@ mod logs;
 mod paths;
 mod ports;
 mod process;
+mod programs;
 mod runtime;
 mod secrets;
 mod servers;

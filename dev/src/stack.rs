@@ -15,7 +15,7 @@ use crate::secrets::Secret;
 use crate::servers::{self, Engine, Part, Site};
 use crate::state::Record;
 use crate::steps::{note, step};
-use crate::{command, dev_env, images, interrupt};
+use crate::{command, dev_env, interrupt, programs};
 
 /// How long a part may take to become ready; a store that recovers after a crash needs a while.
 const READY_PATIENCE: Duration = Duration::from_mins(1);
@@ -56,7 +56,7 @@ pub(crate) fn recall(layout: Layout) -> Result<Site> {
 }
 
 fn site(layout: Layout, ports: Ports, tools: Tools, engine: Engine) -> Result<Site> {
-    let programs = images::target_dir(&layout.root)?.join("release");
+    let programs = programs::folder(&layout.root, &programs::profile())?;
     let secret = Secret::ensure(&layout)?;
     Ok(Site { layout, ports, tools, engine, programs, secret })
 }

@@ -1,7 +1,6 @@
 //! `cargo dev up`: from nothing to a running Runledger that has proved itself.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -12,7 +11,7 @@ use crate::paths::Layout;
 use crate::servers::{self, Site};
 use crate::state::Record;
 use crate::steps::{loud_step, note, say, seconds, step};
-use crate::{command, dev_env, environment, images, interrupt, smoke, stack, token};
+use crate::{dev_env, images, interrupt, programs, smoke, stack, token};
 
 /// How often a topology in the foreground is looked after.
 const WATCH_POLL: Duration = Duration::from_millis(500);
@@ -41,7 +40,7 @@ pub(crate) fn run(layout: &Layout, detach: bool) -> Result<()> {
 
 fn bring_up(layout: Layout) -> Result<(Site, String)> {
     let site = stack::plan(layout)?;
-    loud_step("build the services", || build(&site))?;
+    loud_step("build the services", || programs::build(&site.layout.root, &programs::profile()))?;
     stack::start(&site, servers::SERVERS)?;
     images::ensure(&site.layout.root, &site.engine)?;
     step("database schema", || servers::migrate(&site))?;
@@ -67,15 +66,6 @@ fn trouble(site: &Site) -> Option<String> {
         let error = service.check(site).err()?;
         Some(format!("{}: {error:#}", service.name()))
     })
-}
-
-fn build(site: &Site) -> Result<()> {
-    let mut cargo = Command::new(environment::cargo());
-    cargo.current_dir(&site.layout.root).args(["build", "--release"]);
-    for name in servers::BINARIES {
-        cargo.args(["--package", name, "--bin", name]);
-    }
-    command::shown_run(&mut cargo)
 }
 
 fn welcome(site: &Site, token: &str, took: Duration) -> Result<()> {

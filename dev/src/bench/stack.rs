@@ -12,7 +12,7 @@ use crate::command::{output, shown_run};
 use crate::failure::failure;
 use crate::paths::Layout;
 use crate::steps::loud_step;
-use crate::{dev_env, environment, interrupt};
+use crate::{dev_env, environment, interrupt, programs};
 
 /// How many letters of a commit's hash its name has.
 const SHORT_HASH: usize = 10;
@@ -85,6 +85,7 @@ impl Stack {
         let mut command = Command::new(program);
         // A target folder of the caller's would mix the builds of both commits.
         command.args(args).current_dir(&self.root).env_remove("CARGO_TARGET_DIR");
+        command.env(programs::PROFILE, "release");
         if self.own_engine {
             // On one engine the commits would take each other's image, since it has the same tag in both.
             command.env("RUNLEDGER_DEV_OWN_ENGINE", "1");

@@ -16,7 +16,7 @@ use crate::lock::Lock;
 use crate::paths::Layout;
 use crate::servers::{self, Part, Site};
 use crate::steps::{Outcome, loud_step, note, say, seconds};
-use crate::{dev_env, environment, images, interrupt, paths, stack};
+use crate::{dev_env, environment, images, interrupt, paths, programs, stack};
 
 /// What begins empty in every run. The engine keeps its images.
 const FRESH: &[&str] = &["nats", "postgres", "mongo"];
@@ -114,10 +114,10 @@ fn over_servers(layout: &Layout, filter: &[String], tools: &mut Duration) -> Res
 }
 
 fn test(mut site: Site, filter: &[String]) -> Result<Tally> {
-    // Tests run the programs that cargo builds for them, not the released ones.
-    site.programs = images::target_dir(&site.layout.root)?.join("debug");
+    // Tests run the programs that cargo builds for them, whatever `up` runs.
+    site.programs = programs::folder(&site.layout.root, programs::DEV)?;
     loud_step("build the programs under test", || {
-        shown_run(cargo(&site.layout).args(["build", "--workspace", "--bins"]))
+        programs::build(&site.layout.root, programs::DEV)
     })?;
     // Every black-box test has a nats-server of its own, so none is started here.
     let shared: Vec<&dyn Part> =

@@ -16,7 +16,7 @@ use crate::command::{output, shown_run};
 use crate::failure::failure;
 use crate::servers::Engine;
 use crate::steps::{Outcome, loud_step, step};
-use crate::{environment, paths};
+use crate::{environment, paths, programs};
 
 /// What executors run.
 pub(crate) const TAG: &str = "runledger/core:dev";
@@ -62,16 +62,7 @@ fn build_cell_init(root: &Path) -> Result<PathBuf> {
     cargo.args(["build", "--quiet", "--profile", "cell", "--package", "sandbox"]);
     cargo.args(["--bin", "cell-init", "--target", TARGET]);
     shown_run(&mut cargo)?;
-    Ok(target_dir(root)?.join(TARGET).join("cell/cell-init"))
-}
-
-/// Where cargo puts what it builds.
-pub(crate) fn target_dir(root: &Path) -> Result<PathBuf> {
-    let mut cargo = Command::new(environment::cargo());
-    cargo.current_dir(root).args(["metadata", "--no-deps", "--format-version", "1"]);
-    let answer: serde_json::Value = serde_json::from_str(&output(&mut cargo)?)?;
-    let dir = answer.get("target_directory").and_then(|dir| dir.as_str());
-    dir.map(PathBuf::from).context("cargo names no target directory")
+    Ok(programs::target_dir(root)?.join(TARGET).join("cell/cell-init"))
 }
 
 fn build(

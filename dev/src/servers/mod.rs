@@ -20,7 +20,7 @@ use crate::process::Spec;
 use crate::secrets::Secret;
 
 pub(crate) use docker::Engine;
-pub(crate) use services::{BINARIES, migrate};
+pub(crate) use services::migrate;
 
 /// How long one question to a part may take.
 const ASK_PATIENCE: Duration = Duration::from_secs(5);

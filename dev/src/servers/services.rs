@@ -6,10 +6,6 @@ use super::{Part, Site, ask};
 use crate::command::{clean, output};
 use crate::process::Spec;
 
-/// What cargo builds for a topology: the services, and what people submit with.
-pub(crate) const BINARIES: &[&str] =
-    &["command-api", "query-api", "executor", "projector", "runledger"];
-
 /// One of our services.
 pub(crate) struct Service {
     name: &'static str,
