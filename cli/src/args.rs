@@ -22,12 +22,12 @@ pub(crate) struct Cli {
     pub(crate) server: ServerArgs,
     /// What to do.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CliCommand,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CliCommand {
     /// Submit a program
     Submit(Box<SubmitArgs>),
     /// Wait until a submission has ended, and show it
@@ -75,14 +75,14 @@ mod tests {
     #[test]
     fn each_word_leads_to_its_command() {
         let command = |line: &[&str]| parse(line).unwrap().command;
-        assert!(matches!(command(&["submit", "main.c"]), Command::Submit(_)));
-        assert!(matches!(command(&["watch", "1"]), Command::Watch(_)));
-        assert!(matches!(command(&["show", "1"]), Command::Show(_)));
-        assert!(matches!(command(&["events", "1"]), Command::Events(_)));
-        assert!(matches!(command(&["cancel", "1"]), Command::Cancel(_)));
-        assert!(matches!(command(&["languages"]), Command::Languages(_)));
+        assert!(matches!(command(&["submit", "main.c"]), CliCommand::Submit(_)));
+        assert!(matches!(command(&["watch", "1"]), CliCommand::Watch(_)));
+        assert!(matches!(command(&["show", "1"]), CliCommand::Show(_)));
+        assert!(matches!(command(&["events", "1"]), CliCommand::Events(_)));
+        assert!(matches!(command(&["cancel", "1"]), CliCommand::Cancel(_)));
+        assert!(matches!(command(&["languages"]), CliCommand::Languages(_)));
         let mint = ["token", "mint", "--sub", "student-17", "--scope", "submit"];
-        assert!(matches!(command(&mint), Command::Token(TokenCommand::Mint(_))));
+        assert!(matches!(command(&mint), CliCommand::Token(TokenCommand::Mint(_))));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use clap::Args;
 use client::Submitted;
 use serde_json::Value;
 
-use super::{Server, output, output_json};
-use crate::failure::Failure;
+use super::{OpenServer, output, output_json};
+use crate::error::CliError;
 
 /// What `cancel` takes.
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(crate) struct CancelArgs {
 }
 
 /// Asks for the end. A submission that is cancelled already is no failure, so asking again is safe.
-pub(crate) async fn run(server: &Server, args: &CancelArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(server: &OpenServer, args: &CancelArgs) -> Result<ExitCode, CliError> {
     let answer = match server.client.cancel(&args.id, args.reason.as_deref()).await {
         Err(refused) if refused.is_conflict() => {
             // An earlier try of this very command may have cancelled it, and its answer was lost.

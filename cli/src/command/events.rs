@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Server, output};
-use crate::failure::Failure;
+use super::{OpenServer, output};
+use crate::error::CliError;
 use crate::render;
 
 /// What `events` takes.
@@ -21,7 +21,7 @@ pub(crate) struct EventsArgs {
 }
 
 /// Shows every event.
-pub(crate) async fn run(server: &Server, args: &EventsArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(server: &OpenServer, args: &EventsArgs) -> Result<ExitCode, CliError> {
     let events = server.client.events(&args.id).await?;
     if args.json {
         let lines = events.iter().flat_map(|stored| [stored.event.get(), "\n"]);

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use client::{LanguageEntry, LanguageList};
 
-use super::{Server, output, output_json};
-use crate::failure::Failure;
+use super::{OpenServer, output, output_json};
+use crate::error::CliError;
 use crate::render::{Align, Table};
 
 /// What `languages` takes.
@@ -18,7 +18,7 @@ pub(crate) struct LanguagesArgs {
 }
 
 /// Lists them.
-pub(crate) async fn run(server: &Server, args: &LanguagesArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(server: &OpenServer, args: &LanguagesArgs) -> Result<ExitCode, CliError> {
     let answer = server.client.languages().await?;
     if args.json {
         output_json(&answer.read()?)?;

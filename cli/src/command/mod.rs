@@ -15,9 +15,9 @@ use client::Client;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::failure::Failure;
-use crate::progress::Progress;
+use crate::error::CliError;
 use crate::render::Style;
+use crate::spinner::Spinner;
 
 /// Where the server is, and who asks.
 #[derive(Debug, Args)]
@@ -38,29 +38,29 @@ pub(crate) struct ServerArgs {
 
 /// A server to ask, and what shows that we wait for it.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct OpenServer {
     client: Client,
-    progress: Progress,
+    spinner: Spinner,
 }
 
 impl ServerArgs {
     /// Prepares to ask the server; sends nothing yet.
-    pub(crate) fn open(self) -> Result<Server, Failure> {
+    pub(crate) fn open(self) -> Result<OpenServer, CliError> {
         let missing =
-            || Failure::Usage("no token: set RUNLEDGER_TOKEN, or give --token".to_owned());
+            || CliError::Usage("no token: set RUNLEDGER_TOKEN, or give --token".to_owned());
         let token = self.token.ok_or_else(missing)?;
-        let progress = Progress::on_stderr();
-        let notes = progress.clone();
+        let spinner = Spinner::on_stderr();
+        let notes = spinner.clone();
         let client =
             Client::new(&self.url, Some(&token))?.retrying(self.retries, move |error, wait| {
                 notes.note(&format!("{error}; trying again in {} ms", wait.as_millis()));
             });
-        Ok(Server { client, progress })
+        Ok(OpenServer { client, spinner })
     }
 }
 
 /// Writes the output of a command, colours only on a terminal.
-fn output(render: impl FnOnce(Style) -> String) -> Result<(), Failure> {
+fn output(render: impl FnOnce(Style) -> String) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     let text = render(Style::for_terminal(stdout.is_terminal()));
     stdout.write_all(text.as_bytes())?;
@@ -69,6 +69,6 @@ fn output(render: impl FnOnce(Style) -> String) -> Result<(), Failure> {
 }
 
 /// Writes JSON as the server gave it, only indented.
-fn output_json(value: &Value) -> Result<(), Failure> {
+fn output_json(value: &Value) -> Result<(), CliError> {
     output(|_| format!("{value:#}\n"))
 }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 use client::{Answer, SubmissionView};
 
-use super::{Server, output, output_json};
+use super::{OpenServer, output, output_json};
+use crate::error::CliError;
 use crate::exit;
-use crate::failure::Failure;
 use crate::render;
 
 /// What `show` takes.
@@ -22,12 +22,12 @@ pub(crate) struct ShowArgs {
 }
 
 /// Shows it; the exit code is that of its verdict.
-pub(crate) async fn run(server: &Server, args: &ShowArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(server: &OpenServer, args: &ShowArgs) -> Result<ExitCode, CliError> {
     present(&server.client.submission(&args.id).await?, args.json)
 }
 
 /// Prints a submission and returns the exit code that goes with it.
-pub(super) fn present(answer: &Answer, json: bool) -> Result<ExitCode, Failure> {
+pub(super) fn present(answer: &Answer, json: bool) -> Result<ExitCode, CliError> {
     let body = answer.read()?;
     let submission = SubmissionView::read(&body)?;
     if json {

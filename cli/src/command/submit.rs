@@ -7,8 +7,8 @@ use clap::Args;
 use client::{LanguageList, NamedChecker, NewCase, NewSubmission, Submitted};
 use platform::ids::{IdSource as _, RandomIds};
 
-use super::{Server, output, output_json, show, watch};
-use crate::failure::Failure;
+use super::{OpenServer, output, output_json, show, watch};
+use crate::error::CliError;
 use crate::input::{
     CaseInput, Input, cases_in, names_in_box, parse_case, parse_checker, parse_input, parse_limit,
     read_file,
@@ -73,21 +73,21 @@ pub(crate) struct SubmitArgs {
 }
 
 /// Submits, and shows where the submission stands, or how it ended.
-pub(crate) async fn run(server: &Server, mut args: SubmitArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(server: &OpenServer, mut args: SubmitArgs) -> Result<ExitCode, CliError> {
     // Every submission has a key, so that a retry after a lost answer can never run it twice.
     let key = args.idempotency_key.take().unwrap_or_else(|| RandomIds.new_id().to_string());
     let (watch, json) = (args.watch, args.json);
     let submission = submission(server, args).await?;
-    server.progress.waiting_for("submitting".to_owned());
+    server.spinner.waiting_for("submitting".to_owned());
     let answer = server.client.submit(&submission, Some(&key)).await?;
     let Submitted { id, sequence, state } = answer.read()?;
     if watch {
         // On standard error, so that a person who breaks off knows what to watch.
-        server.progress.note(&format!("{state} {id}"));
+        server.spinner.note(&format!("{state} {id}"));
         let ended = watch::until_ended(server, &id, sequence).await?;
         return show::present(&ended, json);
     }
-    server.progress.end();
+    server.spinner.end();
     if json {
         output_json(&answer.read()?)?;
     } else {
@@ -96,7 +96,7 @@ pub(crate) async fn run(server: &Server, mut args: SubmitArgs) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-async fn submission(server: &Server, args: SubmitArgs) -> Result<NewSubmission, Failure> {
+async fn submission(server: &OpenServer, args: SubmitArgs) -> Result<NewSubmission, CliError> {
     let names = names_in_box(&args.files)?;
     let contents = args.files.iter().map(|path| read_file(path)).collect::<Result<Vec<_>, _>>()?;
     let mut cases = args.cases;
@@ -122,7 +122,7 @@ async fn submission(server: &Server, args: SubmitArgs) -> Result<NewSubmission, 
     })
 }
 
-fn read_case(case: &CaseInput) -> Result<NewCase, Failure> {
+fn read_case(case: &CaseInput) -> Result<NewCase, CliError> {
     Ok(NewCase {
         name: case.name.clone(),
         stdin: case.stdin.read()?,
@@ -131,10 +131,10 @@ fn read_case(case: &CaseInput) -> Result<NewCase, Failure> {
 }
 
 /// Asks the server which language has the extension, so that a new language needs no new client.
-async fn guess(server: &Server, entry: Option<&Path>) -> Result<String, Failure> {
+async fn guess(server: &OpenServer, entry: Option<&Path>) -> Result<String, CliError> {
     let entry = entry.unwrap_or_else(|| Path::new(""));
     let unknown =
-        |why: &str| Failure::Usage(format!("{}: {why}; give --language", entry.display()));
+        |why: &str| CliError::Usage(format!("{}: {why}; give --language", entry.display()));
     let extension = entry.extension().and_then(|extension| extension.to_str());
     let extension =
         extension.ok_or_else(|| unknown("it has no extension to guess the language from"))?;

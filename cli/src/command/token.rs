@@ -11,7 +11,7 @@ use platform::config::TokenSecret;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::output;
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::input::read_file;
 
 /// What `token mint` takes.
@@ -46,7 +46,7 @@ pub(crate) struct SecretArgs {
 }
 
 /// Prints the token.
-pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, CliError> {
     let secret = secret(&args.secret)?;
     let now = u64::try_from(SystemClock.now().timestamp()).unwrap_or(0);
     let claims = Claims {
@@ -63,20 +63,20 @@ pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn secret(args: &SecretArgs) -> Result<TokenSecret, Failure> {
+fn secret(args: &SecretArgs) -> Result<TokenSecret, CliError> {
     let secret = match (&args.secret_file, &args.secret) {
         (Some(path), _) => {
             let text = String::from_utf8(read_file(path)?)
-                .map_err(|_not_utf8| Failure::Usage(format!("{} is not UTF-8", path.display())))?;
+                .map_err(|_not_utf8| CliError::Usage(format!("{} is not UTF-8", path.display())))?;
             SecretString::from(text.trim())
         }
         (None, Some(secret)) => secret.expose_secret().into(),
         (None, None) => {
             let missing = "no secret: give --secret-file, or set RUNLEDGER_HS256_SECRET";
-            return Err(Failure::Usage(missing.to_owned()));
+            return Err(CliError::Usage(missing.to_owned()));
         }
     };
-    TokenSecret::try_from(secret).map_err(|error| Failure::Usage(error.to_string()))
+    TokenSecret::try_from(secret).map_err(|error| CliError::Usage(error.to_string()))
 }
 
 /// A name that no service takes would make a token that nobody believes.

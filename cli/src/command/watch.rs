@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use client::{Answer, SubmissionView};
 
-use super::{Server, show};
-use crate::failure::Failure;
+use super::{OpenServer, show};
+use crate::error::CliError;
 
 /// What `watch` takes.
 #[derive(Debug, Args)]
@@ -20,21 +20,21 @@ pub(crate) struct WatchArgs {
 }
 
 /// Waits, and shows the end; the exit code is that of the verdict.
-pub(crate) async fn run(server: &Server, args: &WatchArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(server: &OpenServer, args: &WatchArgs) -> Result<ExitCode, CliError> {
     show::present(&until_ended(server, &args.id, 0).await?, args.json)
 }
 
 /// Waits until the submission has ended, and returns how. `sequence` is what the caller knows of it.
 pub(super) async fn until_ended(
-    server: &Server,
+    server: &OpenServer,
     id: &str,
     sequence: u64,
-) -> Result<Answer, Failure> {
-    server.progress.waiting_for(id.to_owned());
+) -> Result<Answer, CliError> {
+    server.spinner.waiting_for(id.to_owned());
     let seen = |submission: &SubmissionView| {
-        server.progress.waiting_for(format!("{id} {}", submission.state));
+        server.spinner.waiting_for(format!("{id} {}", submission.state));
     };
     let ended = server.client.ended(id, sequence, seen).await?;
-    server.progress.end();
+    server.spinner.end();
     Ok(ended)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::escapes::split_at_colon;
 use super::{Input, parse_side};
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// The most pairs that are taken from one directory.
 const CASES_MAX: usize = 10_000;
@@ -29,20 +29,20 @@ pub(crate) fn parse_case(argument: &str) -> Result<CaseInput, String> {
 }
 
 /// Returns the cases in a directory: each `NAME.in` with its `NAME.out`, by name, numbers in names by value.
-pub(crate) fn cases_in(dir: &Path) -> Result<Vec<CaseInput>, Failure> {
+pub(crate) fn cases_in(dir: &Path) -> Result<Vec<CaseInput>, CliError> {
     let mut inputs = inputs_in(dir)?;
     if inputs.is_empty() {
-        return Err(Failure::Usage(format!("{} has no *.in file", dir.display())));
+        return Err(CliError::Usage(format!("{} has no *.in file", dir.display())));
     }
     if inputs.len() > CASES_MAX {
-        return Err(Failure::Usage(format!("{} has more than {CASES_MAX} cases", dir.display())));
+        return Err(CliError::Usage(format!("{} has more than {CASES_MAX} cases", dir.display())));
     }
-    inputs.sort_by_cached_key(|path| natural(&path.to_string_lossy()));
-    inputs.into_iter().map(pair).collect()
+    inputs.sort_by_cached_key(|path| natural_order(&path.to_string_lossy()));
+    inputs.into_iter().map(case_of_pair).collect()
 }
 
-fn inputs_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let unreadable = |source| Failure::File { path: dir.to_owned(), source };
+fn inputs_in(dir: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let unreadable = |source| CliError::File { path: dir.to_owned(), source };
     let mut inputs = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -53,18 +53,18 @@ fn inputs_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(inputs)
 }
 
-fn pair(stdin: PathBuf) -> Result<CaseInput, Failure> {
+fn case_of_pair(stdin: PathBuf) -> Result<CaseInput, CliError> {
     let expected = stdin.with_extension("out");
     if !expected.is_file() {
         let (stdin, expected) = (stdin.display(), expected.display());
-        return Err(Failure::Usage(format!("{stdin} has no {expected} beside it")));
+        return Err(CliError::Usage(format!("{stdin} has no {expected} beside it")));
     }
     let name = stdin.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     Ok(CaseInput { name, stdin: Input::File(stdin), expected: Input::File(expected) })
 }
 
 /// Orders texts as people do: `2` before `10`. Runs of digits compare by length once leading zeros are gone.
-fn natural(text: &str) -> Vec<(usize, String)> {
+fn natural_order(text: &str) -> Vec<(usize, String)> {
     let mut runs: Vec<(usize, String)> = Vec::new();
     let mut in_number = false;
     for char in text.chars() {
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_directory_without_pairs_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(cases_in(dir.path()), Err(Failure::Usage(_))));
+        assert!(matches!(cases_in(dir.path()), Err(CliError::Usage(_))));
         std::fs::write(dir.path().join("a.in"), "").unwrap();
         let alone = cases_in(dir.path()).unwrap_err().to_string();
         assert!(alone.contains("a.out"), "{alone}");

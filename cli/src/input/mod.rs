@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use self::cases::{CaseInput, cases_in, parse_case};
 pub(crate) use self::names::names_in_box;
 pub(crate) use self::options::{parse_checker, parse_limit};
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// The most that is read from one file: more than any server takes, so that a wrong file name cannot fill the memory.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -29,11 +29,11 @@ pub(crate) enum Input {
 
 impl Input {
     /// Reads the bytes.
-    pub(crate) fn read(&self) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, CliError> {
         match self {
             Self::Text(bytes) => Ok(bytes.clone()),
             Self::File(path) => read_file(path),
-            Self::Stdin => bounded(std::io::stdin().lock(), Path::new("standard input")),
+            Self::Stdin => read_bounded(std::io::stdin().lock(), Path::new("standard input")),
         }
     }
 }
@@ -56,21 +56,21 @@ fn parse_side(argument: &str) -> Result<Input, String> {
 }
 
 /// Reads a whole file.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     let file = std::fs::File::open(path)
-        .map_err(|source| Failure::File { path: path.to_owned(), source })?;
-    bounded(file, path)
+        .map_err(|source| CliError::File { path: path.to_owned(), source })?;
+    read_bounded(file, path)
 }
 
-fn bounded(reader: impl std::io::Read, path: &Path) -> Result<Vec<u8>, Failure> {
+fn read_bounded(reader: impl std::io::Read, path: &Path) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     reader
         .take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
-        .map_err(|source| Failure::File { path: path.to_owned(), source })?;
+        .map_err(|source| CliError::File { path: path.to_owned(), source })?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         let mib = FILE_BYTES_MAX / (1024 * 1024);
-        return Err(Failure::Usage(format!("{} is larger than {mib} MiB", path.display())));
+        return Err(CliError::Usage(format!("{} is larger than {mib} MiB", path.display())));
     }
     Ok(bytes)
 }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let failure = read_file(Path::new("/no/such/file")).unwrap_err();
-        assert_eq!(failure.to_string(), "cannot read /no/such/file");
+        let error = read_file(Path::new("/no/such/file")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read /no/such/file");
     }
 }

@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
 /// Names files as the box will have them: relative to the deepest directory that all of them are in.
-pub(crate) fn names_in_box(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
+pub(crate) fn names_in_box(paths: &[PathBuf]) -> Result<Vec<String>, CliError> {
     let dirs: Vec<Vec<Component<'_>>> = paths
         .iter()
         .map(|path| {
@@ -30,8 +30,8 @@ fn is_step(component: &Component<'_>) -> bool {
     *component != Component::CurDir
 }
 
-fn name_in_box(path: &Path, dir: &[Component<'_>]) -> Result<String, Failure> {
-    let refuse = |why: &str| Failure::Usage(format!("{}: {why}", path.display()));
+fn name_in_box(path: &Path, dir: &[Component<'_>]) -> Result<String, CliError> {
+    let refuse = |why: &str| CliError::Usage(format!("{}: {why}", path.display()));
     let file = path.file_name().ok_or_else(|| refuse("this is no file"))?;
     if dir.iter().any(|step| !matches!(step, Component::Normal(_))) {
         return Err(refuse("it lies outside the directory of the other files"));

@@ -35,14 +35,14 @@ pub(crate) fn events(stored: &[StoredEvent]) -> Result<String, ClientError> {
             event.attempt.to_string(),
             printable(event.actor.as_bytes()),
             hash.chars().take(HASH_CHARS).collect(),
-            what(&event),
+            summary(&event),
         ]);
         before = Some(hash);
     }
-    Ok(format!("{}{}", table.render(), chain(&broken)))
+    Ok(format!("{}{}", table.render(), chain_line(&broken)))
 }
 
-fn chain(broken: &[u64]) -> String {
+fn chain_line(broken: &[u64]) -> String {
     if broken.is_empty() {
         return "the hash chain holds\n".to_owned();
     }
@@ -51,16 +51,16 @@ fn chain(broken: &[u64]) -> String {
 }
 
 /// The most telling members of each type. A type of a newer server is shown without.
-fn what(event: &EventView) -> String {
+fn summary(event: &EventView) -> String {
     let data = |pointer: &str| event.data.pointer(pointer);
     let parts: Vec<Option<String>> = match event.kind.as_str() {
         "submission.accepted" => {
             let files = data("/files").and_then(Value::as_array).map(Vec::len);
             let cases = data("/suite").filter(|suite| !suite.is_null()).map(count_of_cases);
-            vec![word(data("/language/slug")), files.map(|n| format!("{n} file(s)")), cases]
+            vec![text_of(data("/language/slug")), files.map(|n| format!("{n} file(s)")), cases]
         }
         "execution.started" => {
-            vec![word(data("/executor")), word(data("/image")), word(data("/isolation"))]
+            vec![text_of(data("/executor")), text_of(data("/image")), text_of(data("/isolation"))]
         }
         "execution.compiled" => {
             let ok = data("/ok").and_then(Value::as_bool) == Some(true);
@@ -76,23 +76,26 @@ fn what(event: &EventView) -> String {
         }
         "execution.completed" => {
             vec![
-                word(data("/verdict")),
+                text_of(data("/verdict")),
                 milliseconds(data("/usage/cpu_us")),
                 data("/cases").and_then(passed),
             ]
         }
-        "execution.failed" => vec![word(data("/class")), word(data("/reason"))],
+        "execution.failed" => vec![text_of(data("/class")), text_of(data("/reason"))],
         "execution.lost" => {
-            vec![word(data("/reason")), word(data("/observer")).map(|who| format!("seen by {who}"))]
+            vec![
+                text_of(data("/reason")),
+                text_of(data("/observer")).map(|who| format!("seen by {who}")),
+            ]
         }
-        "cancellation.requested" => vec![word(data("/reason"))],
-        "submission.cancelled" => vec![word(data("/by")).map(|who| format!("by {who}"))],
+        "cancellation.requested" => vec![text_of(data("/reason"))],
+        "submission.cancelled" => vec![text_of(data("/by")).map(|who| format!("by {who}"))],
         _newer => Vec::new(),
     };
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn word(value: Option<&Value>) -> Option<String> {
+fn text_of(value: Option<&Value>) -> Option<String> {
     value.and_then(Value::as_str).map(|text| printable(text.as_bytes()))
 }
 
@@ -185,7 +188,7 @@ mod tests {
     #[test]
     fn each_type_has_its_line() {
         let said = |kind: &str, data: Value| {
-            what(&EventView {
+            summary(&EventView {
                 kind: kind.to_owned(),
                 attempt: 1,
                 actor: String::new(),

@@ -11,7 +11,7 @@ pub(crate) fn submission(submission: &SubmissionView, style: Style) -> String {
         .as_ref()
         .map(|failure| format!("{}: {}\n", failure.class, printable(failure.reason.as_bytes())));
     let cases = (!submission.cases.is_empty()).then(|| cases(submission));
-    let outputs = submission.outputs.iter().map(|output| written(output, style));
+    let outputs = submission.outputs.iter().map(|output| output_block(output, style));
     let parts = [Some(headline(submission, style)), failure, cases].into_iter().flatten();
     parts.chain(outputs).collect()
 }
@@ -90,7 +90,7 @@ fn cases(submission: &SubmissionView) -> String {
     table.render()
 }
 
-fn written(output: &OutputView, style: Style) -> String {
+fn output_block(output: &OutputView, style: Style) -> String {
     let (kept, total) = (output.bytes.len(), output.bytes_total);
     let extent = if output.truncated {
         format!("the first {kept} of {total} bytes")

@@ -12,11 +12,11 @@ use tempfile::TempDir;
 const INTERPRETER: &str = "/usr/bin/python3";
 
 /// A program in a file.
-pub(super) struct Program {
+pub(super) struct BareProgram {
     dir: TempDir,
 }
 
-impl Program {
+impl BareProgram {
     /// Writes the program where it can be run.
     pub(super) fn new(source: &str) -> Result<Self> {
         if !Path::new(INTERPRETER).exists() {

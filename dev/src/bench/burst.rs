@@ -13,12 +13,12 @@ use crate::interrupt;
 
 /// What loaded Runledgers did, one burst after the other.
 #[derive(Default)]
-pub(super) struct Load {
+pub(super) struct LoadFigures {
     pub(super) took: Duration,
     pub(super) latencies: Vec<Duration>,
 }
 
-impl Load {
+impl LoadFigures {
     /// Runs `submissions` in all, from `clients` at once.
     pub(super) async fn burst(
         &mut self,

@@ -18,7 +18,7 @@ use crate::paths::Layout;
 use crate::steps::loud_step;
 use crate::{interrupt, runtime};
 
-use burst::Load;
+use burst::LoadFigures;
 use report::Figures;
 use stack::Stack;
 
@@ -84,7 +84,7 @@ fn measure(stacks: &[Stack], options: &Options) -> Result<()> {
 
 /// Alternates bare starts and submissions, so that all see the same machine.
 async fn idle(sides: &mut [Side], options: &Options) -> Result<()> {
-    let program = bare::Program::new(PROGRAM)?;
+    let program = bare::BareProgram::new(PROGRAM)?;
     for round in 0..WARM_UP_ROUNDS + options.rounds {
         for side in &mut *sides {
             interrupt::check()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Load;
+use super::LoadFigures;
 use super::split::{PARTS, Split};
 use crate::steps::say;
 
@@ -19,7 +19,7 @@ pub(super) struct Figures {
     pub(super) bare: Vec<Duration>,
     pub(super) idle: Vec<Duration>,
     pub(super) splits: Vec<Split>,
-    pub(super) load: Load,
+    pub(super) load: LoadFigures,
 }
 
 impl Figures {

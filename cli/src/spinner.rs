@@ -10,11 +10,11 @@ const TURN: Duration = Duration::from_millis(100);
 
 /// A line that tells what we wait for.
 #[derive(Clone, Debug)]
-pub(crate) struct Progress {
+pub(crate) struct Spinner {
     bar: ProgressBar,
 }
 
-impl Progress {
+impl Spinner {
     /// Shows on standard error, if that is a terminal.
     pub(crate) fn on_stderr() -> Self {
         if !std::io::stderr().is_terminal() {

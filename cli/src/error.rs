@@ -9,7 +9,7 @@ use crate::exit;
 
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum CliError {
     /// The command line asks for something that cannot be.
     #[error("{0}")]
     Usage(String),
@@ -32,7 +32,7 @@ pub(crate) enum Failure {
     Output(#[from] io::Error),
 }
 
-impl Failure {
+impl CliError {
     /// Returns the exit code of a command that stopped for this.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
