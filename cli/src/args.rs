@@ -17,7 +17,7 @@ use crate::exit;
 #[derive(Debug, Parser)]
 #[command(name = "runledger", version, after_help = exit::HELP)]
 pub(crate) struct Cli {
-    /// Where the server is.
+    /// The server to ask.
     #[command(flatten)]
     pub(crate) server: ServerArgs,
     /// What to do.
@@ -29,6 +29,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CliCommand {
     /// Submit a program
+    // Boxed, since it is many times as large as the others.
     Submit(Box<SubmitArgs>),
     /// Wait until a submission has ended, and show it
     Watch(WatchArgs),
@@ -36,7 +37,7 @@ pub(crate) enum CliCommand {
     Show(ShowArgs),
     /// Show the ledger's record of a submission
     Events(EventsArgs),
-    /// Ask for the end of a submission
+    /// Cancel a submission
     Cancel(CancelArgs),
     /// List the languages that the server knows
     Languages(LanguagesArgs),

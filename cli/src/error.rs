@@ -1,4 +1,4 @@
-//! Why a command did not do what was asked, and the exit code that goes with it.
+//! Why a command stopped, and the exit code for that.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::exit;
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// The command line asks for something that cannot be.
+    /// The command line asks for something that is not possible.
     #[error("{0}")]
     Usage(String),
     /// A file that the command line names cannot be read.
@@ -27,7 +27,7 @@ pub(crate) enum CliError {
     /// A token could not be signed.
     #[error(transparent)]
     Token(#[from] platform::auth::MintError),
-    /// Standard output is gone.
+    /// Standard output is closed, or its disk is full.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
 }
@@ -48,11 +48,12 @@ impl CliError {
                 | ClientError::Answer(_)
                 | ClientError::Setup(_) => exit::UNAVAILABLE,
             },
+            // There is no code for this alone, and new codes would change what scripts rely on.
             Self::Output(_) => exit::UNAVAILABLE,
         }
     }
 
-    /// Tells whether the reader of our output has gone away, which is no failure of ours.
+    /// Tells whether the reader of our output has closed the pipe.
     pub(crate) fn is_closed_output(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }

@@ -1,6 +1,6 @@
-//! What the exit codes mean. Scripts rely on them: add, never change.
+//! What the exit codes mean. Scripts rely on them: codes may be added, never changed.
 
-/// The program was accepted, or ran to its end with nothing to compare; or the command did what was asked.
+/// The program was accepted, or ran to its end with nothing to compare; or the command succeeded.
 pub(crate) const OK: u8 = 0;
 /// The submission has another verdict: wrong answer, runtime error, a limit, a compile error.
 pub(crate) const VERDICT: u8 = 1;
@@ -8,7 +8,7 @@ pub(crate) const VERDICT: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// The server refused the request, and trying again would not help.
 pub(crate) const REFUSED: u8 = 3;
-/// The server could not be reached, was not available, or did not answer as it should, after every retry.
+/// After every retry the server could not be reached, was not available, or sent a broken answer.
 pub(crate) const UNAVAILABLE: u8 = 4;
 /// The submission ended without a verdict: the platform failed, or it was cancelled.
 pub(crate) const NO_VERDICT: u8 = 5;

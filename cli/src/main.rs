@@ -45,7 +45,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     }
 }
 
-/// Says what went wrong, with every cause, in one place.
+/// Writes what went wrong, with every cause.
 fn report(error: &CliError) {
     let first: Option<&(dyn Error + 'static)> = Some(error);
     let causes = std::iter::successors(first, |&error| error.source());

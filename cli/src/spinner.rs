@@ -1,4 +1,5 @@
-//! Shows on standard error that we wait, and for what: a spinner where that is a terminal, plain notes elsewhere.
+//! Shows on standard error what the program waits for: a spinner on a terminal, plain notes
+//! elsewhere.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -8,14 +9,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);
 
-/// A line that tells what we wait for.
+/// A line that tells what the program waits for.
 #[derive(Clone, Debug)]
 pub(crate) struct Spinner {
     bar: ProgressBar,
 }
 
 impl Spinner {
-    /// Shows on standard error, if that is a terminal.
+    /// Makes a spinner that is hidden unless standard error is a terminal.
     pub(crate) fn on_stderr() -> Self {
         if !std::io::stderr().is_terminal() {
             return Self { bar: ProgressBar::hidden() };
@@ -25,21 +26,21 @@ impl Spinner {
         Self { bar: bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner())) }
     }
 
-    /// Says what we wait for now.
+    /// Shows what the program waits for now.
     pub(crate) fn waiting_for(&self, what: String) {
         self.bar.enable_steady_tick(TURN);
         self.bar.set_message(what);
     }
 
-    /// Leaves a line behind, above the spinner.
+    /// Writes a line that stays, above the spinner.
     pub(crate) fn note(&self, text: &str) {
         self.bar.suspend(|| {
-            // With standard error gone there is nobody to tell.
+            // When standard error is closed there is nowhere to write the note.
             drop(writeln!(std::io::stderr().lock(), "runledger: {text}"));
         });
     }
 
-    /// Takes the spinner away.
+    /// Removes the spinner.
     pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,5 @@
-//! The program as people run it, against a fake server: what is sent, what is printed, and what the exit code says.
+//! The program as people run it, against a fake server: what is sent, what is printed, and what the
+//! exit code says.
 
 use std::path::PathBuf;
 use std::process::Output;

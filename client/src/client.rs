@@ -1,5 +1,5 @@
-//! Requests to one server with one token. A request that could be repeated without harm is
-//! repeated as often as the caller allows.
+//! Requests to one server with one token. Only requests that are safe to repeat are repeated, and
+//! only as often as the caller allows.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::request::NewSubmission;
 use crate::retry::{FailedTry, Retries};
 use crate::views::{StoredEvent, SubmissionView};
 
-/// How long a connection may take to come about.
+/// How long a connection may take to be made. The kernel would go on for minutes.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long an answer may take, beyond the time that the request asks the server to hold it.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
-/// How long the server is asked to hold a poll: the longest that it does.
+/// How long the server is asked to hold a poll, which is the longest that it allows.
 const POLL_WAIT: Duration = Duration::from_secs(30);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A server, and the token that is shown to it.
+/// A server, and the token for it.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -52,7 +52,8 @@ impl Client {
         Ok(Self { http, base, authorization, retries: Retries::default() })
     }
 
-    /// Makes up to `max` further tries of a request where one may help, and calls `notify` before each wait.
+    /// Repeats a request up to `max` times where that may help, and calls `notify` before each
+    /// wait.
     #[must_use]
     pub fn retrying(
         self,
@@ -68,8 +69,8 @@ impl Client {
         Ok(Self { authorization, ..self.clone() })
     }
 
-    /// Sends one request as it stands, once, and returns the answer whatever its status. `path` follows the server's
-    /// address letter by letter and may have a query. A body is announced as JSON.
+    /// Sends one request once, and returns the answer with any status. `path` is added to the
+    /// server's address as it is, and may have a query. A body is sent as JSON.
     pub async fn send(
         &self,
         method: Method,
@@ -86,7 +87,8 @@ impl Client {
         self.exchange(request, 1).await.map_err(|failed| failed.error)
     }
 
-    /// Submits a program. Under an idempotency key the server runs it once, however often this is called.
+    /// Submits a program. With the same idempotency key the server runs it once, however often it
+    /// is sent.
     pub async fn submit(
         &self,
         submission: &NewSubmission,
@@ -100,7 +102,7 @@ impl Client {
         self.ask(request.header(CONTENT_TYPE, JSON).body(submission.to_json())).await
     }
 
-    /// Asks for the end of a submission.
+    /// Cancels a submission.
     pub async fn cancel(&self, id: &str, reason: Option<&str>) -> Result<Answer, ClientError> {
         let mut request = self.request(Method::POST, &["v1", "submissions", id, "cancel"])?;
         if let Some(reason) = reason {
@@ -114,7 +116,8 @@ impl Client {
         self.ask(self.request(Method::GET, &["v1", "submissions", id])?).await
     }
 
-    /// Polls until a submission has ended, calls `seen` with each state before, and returns the last answer.
+    /// Polls until a submission has ended, and returns the last answer. Calls `seen` with the
+    /// others.
     pub async fn ended(
         &self,
         id: &str,
@@ -129,7 +132,8 @@ impl Client {
                 return Ok(answer);
             }
             seen(&submission);
-            // Without this a poll that meets another query-api, whose view is behind, could see the state go back.
+            // The next poll may reach another query-api, whose view is behind: without this the
+            // state could go back.
             min_seq = min_seq.max(submission.sequence);
         }
     }
@@ -145,7 +149,7 @@ impl Client {
         self.ask(self.request(Method::GET, &["v1", "submissions", id, "events"])?).await?.read()
     }
 
-    /// Reads the first `limit` of the caller's submissions, the newest first.
+    /// Reads the newest submissions of the caller, up to `limit`.
     pub async fn newest(&self, limit: u32) -> Result<Answer, ClientError> {
         let request = self.request(Method::GET, &["v1", "submissions"])?;
         self.ask(request.query(&[("limit", limit)])).await
@@ -174,7 +178,7 @@ impl Client {
         }
     }
 
-    /// Sends a request, repeats it where that may help, and takes only a success for an answer.
+    /// Sends a request, and repeats it where that may help. Any status but a success is an error.
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
         let mut attempts = 0;
         let attempt = || {
@@ -197,12 +201,13 @@ impl Client {
     async fn exchange(&self, request: RequestBuilder, attempts: u32) -> Result<Answer, FailedTry> {
         let unreachable = |error: reqwest::Error| {
             let url = self.base.as_str().trim_end_matches('/').to_owned();
-            // The message names the server already.
+            // The message of our own error names the server already.
             let source = error.without_url();
             FailedTry::for_now(ClientError::Unreachable { url, attempts, source }, None)
         };
         let response = match request.send().await {
             Ok(response) => response,
+            // Nothing was sent: the address, a header or the body cannot be written as HTTP.
             Err(error) if error.is_builder() => {
                 return Err(FailedTry::for_good(ClientError::Unsendable(error)));
             }
@@ -214,7 +219,7 @@ impl Client {
     }
 }
 
-/// Passes a success on, and decides of anything else whether another try may help.
+/// Passes a success on. For any other status, decides whether another try may help.
 fn judge(answer: Answer, attempts: u32) -> Result<Answer, FailedTry> {
     let Answer { status, headers, body } = &answer;
     if status.is_success() {
@@ -223,12 +228,14 @@ fn judge(answer: Answer, attempts: u32) -> Result<Answer, FailedTry> {
     let problem = Box::new(ServerProblem::read(*status, body));
     let retry_after = retry_after(headers);
     Err(match *status {
+        // The server refuses only for now.
         StatusCode::TOO_MANY_REQUESTS => {
             FailedTry::for_now(ClientError::Refused(problem), retry_after)
         }
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             FailedTry::for_now(ClientError::Unavailable { problem, attempts }, retry_after)
         }
+        // A bug of the server: the same request would meet it again.
         status if status.is_server_error() => {
             FailedTry::for_good(ClientError::Unavailable { problem, attempts })
         }
@@ -241,6 +248,7 @@ fn authorization(token: &SecretString) -> Result<HeaderValue, ClientError> {
     // A token that was read from a file may have a line end behind it.
     let bearer = format!("Bearer {}", token.expose_secret().trim());
     let mut header = HeaderValue::from_str(&bearer).map_err(|_not_text| ClientError::Token)?;
+    // Hides the token when a request is printed for debugging.
     header.set_sensitive(true);
     Ok(header)
 }

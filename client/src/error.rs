@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 
 use crate::problem::ServerProblem;
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The text is not the address of an HTTP server.
@@ -21,13 +21,13 @@ pub enum ClientError {
     /// The idempotency key cannot stand in a header.
     #[error("an idempotency key is visible ASCII")]
     Key,
-    /// There can be no HTTP client in this process.
+    /// This process cannot make HTTP requests.
     #[error("cannot set up HTTP")]
     Setup(#[source] reqwest::Error),
-    /// The request is not one that HTTP can carry.
+    /// The request cannot be written as HTTP.
     #[error("the request cannot be sent: {0}")]
     Unsendable(reqwest::Error),
-    /// The server says no, and would say so again.
+    /// The server refused, and would refuse the same request again.
     #[error("the server refused the request: {0}")]
     Refused(Box<ServerProblem>),
     /// The server cannot do it now.
@@ -54,7 +54,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Tells whether the server refused because of the state of what was asked for.
+    /// Tells whether the state of the submission does not allow the request.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused(problem) if problem.status == StatusCode::CONFLICT.as_u16())
     }

@@ -1,5 +1,5 @@
-//! The client of our HTTP API: what people's tools, the development tool and the tests ask a
-//! server by. Knows requests and answers, and nothing of command lines or of the server's inside.
+//! The client of our HTTP API, for the command line, `cargo dev` and the tests. Knows requests and
+//! answers, and nothing of command lines or of the services.
 
 mod answer;
 mod client;

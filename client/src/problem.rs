@@ -19,7 +19,7 @@ pub struct ServerProblem {
     errors: Vec<ProblemEntry>,
 }
 
-/// One fault of the request.
+/// One fault of the request, and where it is.
 #[derive(Debug, Deserialize)]
 struct ProblemEntry {
     pointer: String,
@@ -27,8 +27,9 @@ struct ProblemEntry {
 }
 
 impl ServerProblem {
-    /// Reads the body of an answer. Of a body that is not a problem document only the status is kept.
+    /// Reads the body of an answer.
     pub(crate) fn read(status: StatusCode, body: &[u8]) -> Self {
+        // A proxy in between sends a page of its own, which tells no more than its status.
         serde_json::from_slice(body).unwrap_or_else(|_no_document| Self {
             title: status.canonical_reason().unwrap_or("no reason given").to_owned(),
             status: status.as_u16(),

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value, json};
 
-/// A program to submit, and what goes with it. What is empty or absent is left to the server.
+/// A program to submit, with its options. Members that are empty or absent are not sent.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct NewSubmission {
@@ -16,7 +16,7 @@ pub struct NewSubmission {
     pub stdin: Option<Vec<u8>>,
     pub args: Vec<String>,
     pub compiler_options: Vec<String>,
-    /// Limits by name; which there are, the server knows.
+    /// Limits by name. The server decides which exist.
     pub limits: Vec<(String, u64)>,
     /// The cases to judge by.
     pub cases: Vec<NewCase>,
@@ -52,7 +52,7 @@ impl NewSubmission {
 
     /// Returns the body.
     pub fn to_json(&self) -> Vec<u8> {
-        // One member tells the encoding of all contents, so a single one that is not UTF-8 makes all of them base64.
+        // `encoding` holds for all contents: if one is not UTF-8, all of them are sent as base64.
         let is_text = self.contents().all(|bytes| std::str::from_utf8(bytes).is_ok());
         let content = |bytes: &[u8]| match std::str::from_utf8(bytes) {
             Ok(text) if is_text => text.to_owned(),

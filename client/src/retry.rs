@@ -1,4 +1,4 @@
-//! How often a request is repeated, and how long the client waits before.
+//! How often a request is repeated, and how long the client waits before each try.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) struct Retries {
     pub(crate) notify: Arc<Notify>,
 }
 
-/// A try that brought no answer to use.
+/// A try that failed.
 #[derive(Debug)]
 pub(crate) struct FailedTry {
     pub(crate) error: ClientError,
@@ -67,7 +67,7 @@ impl FailedTry {
         Self { error, may_help_again: true, retry_after }
     }
 
-    /// Returns the wait before the next try: the server's wish comes before our own.
+    /// Returns the wait before the next try: what the server asks for, or our own.
     pub(crate) fn wait(&self, own: Duration) -> Duration {
         self.retry_after.map_or(own, |asked| asked.min(RETRY_AFTER_MAX))
     }

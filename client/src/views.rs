@@ -30,7 +30,7 @@ pub struct SubmissionView {
     pub failure: Option<FailureView>,
     /// The sequence of its last event.
     pub sequence: u64,
-    /// Compiler, standard output and standard error, as far as anything was written.
+    /// What the compiler and the program wrote, without empty outputs.
     #[serde(skip)]
     pub outputs: Vec<OutputView>,
 }
@@ -102,11 +102,11 @@ pub struct EventView {
     pub kind: String,
     /// The attempt, 0 where it belongs to none.
     pub attempt: u32,
-    /// On whose behalf it was written.
+    /// The user or the service that caused the event.
     pub actor: String,
     /// The hash of the event before it.
     pub previous: Option<String>,
-    /// What the type's form says.
+    /// The members that belong to the type.
     pub data: Value,
 }
 
@@ -156,13 +156,13 @@ impl SubmissionView {
         Ok(submission)
     }
 
-    /// Tells whether nothing follows.
+    /// Tells whether its state is final.
     pub fn has_ended(&self) -> bool {
         has_ended(&self.state)
     }
 }
 
-/// Tells whether nothing follows on this state of a submission.
+/// Tells whether this state of a submission is final.
 pub fn has_ended(state: &str) -> bool {
     ["completed", "failed", "cancelled"].contains(&state)
 }
@@ -175,19 +175,22 @@ impl StoredEvent {
 }
 
 impl LanguageEntry {
-    /// Tells whether files of this language end in `.<extension>`. Case counts: `.C` is C++.
+    /// Tells whether files of this language end in `.<extension>`.
     pub fn has_extension(&self, extension: &str) -> bool {
+        // Upper and lower case differ: `.c` is C, and `.C` is C++.
         self.extensions.iter().any(|known| known == extension)
     }
 }
 
 impl OutputView {
-    /// Reads the members `<name>`, `<name>_encoding`, `<name>_bytes` and `<name>_truncated`. Returns nothing where nothing
-    /// was written.
+    /// Reads the members `<name>`, `<name>_encoding`, `<name>_bytes` and `<name>_truncated`.
+    /// Returns
+    /// `None` if the program wrote nothing.
     fn read(answer: &Value, name: &str, title: &'static str) -> Option<Self> {
         let member = |suffix: &str| answer.get(format!("{name}{suffix}"));
         let text = member("")?.as_str()?;
         let base64 = member("_encoding").and_then(Value::as_str) == Some("base64");
+        // Text that claims to be base64 and is not is shown as it came: better than nothing.
         let decoded = base64.then(|| STANDARD.decode(text).ok()).flatten();
         let bytes = decoded.unwrap_or_else(|| text.as_bytes().to_vec());
         let bytes_total = member("_bytes").and_then(Value::as_u64).unwrap_or(bytes.len() as u64);

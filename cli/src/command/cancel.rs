@@ -1,4 +1,4 @@
-//! `runledger cancel`: asks for the end of a submission.
+//! `runledger cancel`: cancels a submission.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ pub(crate) struct CancelArgs {
     /// The submission's id
     id: String,
 
-    /// Why, for the record
+    /// The reason, for the ledger's record
     #[arg(long)]
     reason: Option<String>,
 
@@ -24,11 +24,12 @@ pub(crate) struct CancelArgs {
     json: bool,
 }
 
-/// Asks for the end. A submission that is cancelled already is no failure, so asking again is safe.
+/// Cancels it. A submission that is cancelled already is a success, so repeating the command is
+/// safe.
 pub(crate) async fn run(server: &OpenServer, args: &CancelArgs) -> Result<ExitCode, CliError> {
     let answer = match server.client.cancel(&args.id, args.reason.as_deref()).await {
         Err(refused) if refused.is_conflict() => {
-            // An earlier try of this very command may have cancelled it, and its answer was lost.
+            // An earlier try of this command may have cancelled it, and its answer was lost.
             let found = server.client.submission(&args.id).await?;
             if found.read::<Value>()?["state"] != "cancelled" {
                 return Err(refused.into());

@@ -14,8 +14,8 @@ pub(crate) struct EventsArgs {
     /// The submission's id
     id: String,
 
-    /// Print the CloudEvents, one a line, byte by byte as they are stored: the SHA-256 of a line without its line feed is what
-    /// the next event's `previous` says
+    /// Print the CloudEvents, one in each line, byte by byte as they are stored. The SHA-256 of a
+    /// line without its line feed stands in the next event's `previous`
     #[arg(long)]
     json: bool,
 }
@@ -24,6 +24,7 @@ pub(crate) struct EventsArgs {
 pub(crate) async fn run(server: &OpenServer, args: &EventsArgs) -> Result<ExitCode, CliError> {
     let events = server.client.events(&args.id).await?;
     if args.json {
+        // The raw text: parsed and written again it could have another hash.
         let lines = events.iter().flat_map(|stored| [stored.event.get(), "\n"]);
         output(|_| lines.collect())?;
     } else {

@@ -17,7 +17,7 @@ pub(crate) struct LanguagesArgs {
     json: bool,
 }
 
-/// Lists them.
+/// Lists the languages.
 pub(crate) async fn run(server: &OpenServer, args: &LanguagesArgs) -> Result<ExitCode, CliError> {
     let answer = server.client.languages().await?;
     if args.json {

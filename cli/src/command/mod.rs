@@ -19,7 +19,7 @@ use crate::error::CliError;
 use crate::render::Style;
 use crate::spinner::Spinner;
 
-/// Where the server is, and who asks.
+/// The server to ask, and the token to show.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct ServerArgs {
@@ -27,16 +27,17 @@ pub(crate) struct ServerArgs {
     #[arg(long, global = true, env = "RUNLEDGER_URL", default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
 
-    /// The bearer token; better given by the environment, since other users see command lines
+    /// The bearer token; better set by the environment, since other users can see command lines
     #[arg(long, global = true, env = "RUNLEDGER_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<SecretString>,
 
-    /// How often to try again when the server is not available
+    /// How often to retry when the server is not available
+    // Five retries wait six seconds in all, which outlasts the restart of a service.
     #[arg(long, global = true, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]
     pub(crate) retries: u32,
 }
 
-/// A server to ask, and what shows that we wait for it.
+/// A server to ask, and the spinner that shows that the program waits for it.
 #[derive(Debug)]
 pub(crate) struct OpenServer {
     client: Client,
@@ -59,16 +60,17 @@ impl ServerArgs {
     }
 }
 
-/// Writes the output of a command, colours only on a terminal.
+/// Writes the output of a command, with colours only on a terminal.
 fn output(render: impl FnOnce(Style) -> String) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
     let text = render(Style::for_terminal(stdout.is_terminal()));
     stdout.write_all(text.as_bytes())?;
+    // Otherwise a full disk would only show when the process ends, and nothing could report it.
     stdout.flush()?;
     Ok(())
 }
 
-/// Writes JSON as the server gave it, only indented.
+/// Writes JSON as the server sent it, but indented.
 fn output_json(value: &Value) -> Result<(), CliError> {
     output(|_| format!("{value:#}\n"))
 }

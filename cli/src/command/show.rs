@@ -1,4 +1,4 @@
-//! `runledger show`: a submission as it is now.
+//! `runledger show`: shows a submission as it is now.
 
 use std::process::ExitCode;
 
@@ -21,13 +21,14 @@ pub(crate) struct ShowArgs {
     json: bool,
 }
 
-/// Shows it; the exit code is that of its verdict.
+/// Shows it; the exit code tells the verdict.
 pub(crate) async fn run(server: &OpenServer, args: &ShowArgs) -> Result<ExitCode, CliError> {
     present(&server.client.submission(&args.id).await?, args.json)
 }
 
-/// Prints a submission and returns the exit code that goes with it.
+/// Prints a submission and returns the exit code for it.
 pub(super) fn present(answer: &Answer, json: bool) -> Result<ExitCode, CliError> {
+    // Read as JSON first, so that --json prints members that this program does not know.
     let body = answer.read()?;
     let submission = SubmissionView::read(&body)?;
     if json {
@@ -38,10 +39,11 @@ pub(super) fn present(answer: &Answer, json: bool) -> Result<ExitCode, CliError>
     Ok(ExitCode::from(exit_code(&submission.state, submission.verdict.as_deref())))
 }
 
-/// Returns the code that a submission's state stands for; one that has not ended is no failure.
+/// Returns the exit code for a submission's state and verdict.
 fn exit_code(state: &str, verdict: Option<&str>) -> u8 {
     match (state, verdict) {
         ("failed" | "cancelled", _) => exit::NO_VERDICT,
+        // A submission that has not ended is not a failure.
         (_, None | Some("accepted" | "finished")) => exit::OK,
         (_, Some(_)) => exit::VERDICT,
     }

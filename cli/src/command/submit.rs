@@ -24,19 +24,21 @@ pub(crate) struct SubmitArgs {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// The language; guessed from the first file's extension where absent
+    /// The language; if absent, guessed from the first file's extension
     #[arg(long, short)]
     language: Option<String>,
 
-    /// Standard input of a run: TEXT with escapes such as \n, @FILE, or - for our own standard input
+    /// Standard input of the program: TEXT with escapes such as \n, @FILE, or - for standard input
+    /// of this command
     #[arg(long, value_name = "TEXT", value_parser = parse_input, conflicts_with_all = ["cases", "cases_dir"], allow_hyphen_values = true)]
     stdin: Option<Input>,
 
-    /// A case to judge by, IN:OUT; each side is TEXT with escapes such as \n and \:, or @FILE. May be repeated
+    /// A case to judge the program by; each side is TEXT with escapes such as \n and \:, or @FILE.
+    /// May be repeated
     #[arg(long = "case", value_name = "IN:OUT", value_parser = parse_case, allow_hyphen_values = true)]
     cases: Vec<CaseInput>,
 
-    /// A directory with pairs of NAME.in and NAME.out, each a case, after those of --case
+    /// A directory with pairs of NAME.in and NAME.out. Each pair is a case, after those of --case
     #[arg(long, value_name = "DIR")]
     cases_dir: Option<PathBuf>,
 
@@ -55,15 +57,15 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_parser = parse_checker)]
     checker: Option<NamedChecker>,
 
-    /// Leave out the cases after the first that fails
+    /// Skip the cases after the first that fails
     #[arg(long)]
     stop_on_first_failure: bool,
 
-    /// The key under which a repeated submission is the same one; a fresh one where absent
+    /// The key by which the server recognises a repeated submission; if absent, a new one
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 
-    /// Wait for the end, and show it; the exit code is that of the verdict
+    /// Wait until it has ended, and show the result; the exit code tells the verdict
     #[arg(long, short)]
     watch: bool,
 
@@ -72,7 +74,7 @@ pub(crate) struct SubmitArgs {
     json: bool,
 }
 
-/// Submits, and shows where the submission stands, or how it ended.
+/// Submits, and shows the state of the submission, or how it ended.
 pub(crate) async fn run(server: &OpenServer, mut args: SubmitArgs) -> Result<ExitCode, CliError> {
     // Every submission has a key, so that a retry after a lost answer can never run it twice.
     let key = args.idempotency_key.take().unwrap_or_else(|| RandomIds.new_id().to_string());
@@ -82,7 +84,7 @@ pub(crate) async fn run(server: &OpenServer, mut args: SubmitArgs) -> Result<Exi
     let answer = server.client.submit(&submission, Some(&key)).await?;
     let Submitted { id, sequence, state } = answer.read()?;
     if watch {
-        // On standard error, so that a person who breaks off knows what to watch.
+        // On standard error, so that a person who presses Ctrl-C knows what to watch later.
         server.spinner.note(&format!("{state} {id}"));
         let ended = watch::until_ended(server, &id, sequence).await?;
         return show::present(&ended, json);
@@ -105,6 +107,7 @@ async fn submission(server: &OpenServer, args: SubmitArgs) -> Result<NewSubmissi
     }
     let stdin = args.stdin.as_ref().map(Input::read).transpose()?;
     let cases = cases.iter().map(read_case).collect::<Result<Vec<_>, _>>()?;
+    // Last, so that a wrong file name is reported before anything is sent.
     let language = match args.language {
         Some(language) => language,
         None => guess(server, args.files.first().map(PathBuf::as_path)).await?,
@@ -130,7 +133,7 @@ fn read_case(case: &CaseInput) -> Result<NewCase, CliError> {
     })
 }
 
-/// Asks the server which language has the extension, so that a new language needs no new client.
+/// Asks the server which language has the extension.
 async fn guess(server: &OpenServer, entry: Option<&Path>) -> Result<String, CliError> {
     let entry = entry.unwrap_or_else(|| Path::new(""));
     let unknown =
@@ -138,6 +141,7 @@ async fn guess(server: &OpenServer, entry: Option<&Path>) -> Result<String, CliE
     let extension = entry.extension().and_then(|extension| extension.to_str());
     let extension =
         extension.ok_or_else(|| unknown("it has no extension to guess the language from"))?;
+    // The server's list, not one of our own: a new language then needs no new client.
     let LanguageList { languages } = server.client.languages().await?.read()?;
     let found = languages.into_iter().find(|language| language.has_extension(extension));
     found.map(|language| language.slug).ok_or_else(|| unknown("no language has this extension"))

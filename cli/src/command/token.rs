@@ -1,4 +1,4 @@
-//! `runledger token mint`: signs a token with the secret that the services check tokens by.
+//! `runledger token mint`: signs a token with the secret of the services.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,15 +17,15 @@ use crate::input::read_file;
 /// What `token mint` takes.
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
-    /// Whom the token speaks for
+    /// The user that the token is for
     #[arg(long, value_name = "NAME", value_parser = parse_subject)]
     sub: String,
 
-    /// What it allows, separated by spaces: submit, read:any, admin
+    /// What the token allows, separated by spaces: submit, read:any, admin
     #[arg(long, value_name = "SCOPES", value_parser = parse_scopes)]
     scope: String,
 
-    /// How long it lasts: a number with s, m, h or d
+    /// How long the token is valid: a number with s, m, h or d
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_ttl)]
     ttl: Duration,
 
@@ -36,11 +36,11 @@ pub(crate) struct TokenArgs {
 /// A secret from a file or the environment.
 #[derive(Debug, Args)]
 pub(crate) struct SecretArgs {
-    /// A file with the secret; white space around it does not count
+    /// A file with the secret; white space around the secret is ignored
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
 
-    /// The secret itself; only from the environment
+    /// The secret, from the environment only
     #[arg(long, env = "RUNLEDGER_HS256_SECRET", hide = true, hide_env_values = true)]
     pub(crate) secret: Option<SecretString>,
 }
@@ -48,6 +48,7 @@ pub(crate) struct SecretArgs {
 /// Prints the token.
 pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, CliError> {
     let secret = secret(&args.secret)?;
+    // Before 1970 only if the clock is wrong: then the token has expired already.
     let now = u64::try_from(SystemClock.now().timestamp()).unwrap_or(0);
     let claims = Claims {
         sub: args.sub.clone(),
@@ -68,6 +69,7 @@ fn secret(args: &SecretArgs) -> Result<TokenSecret, CliError> {
         (Some(path), _) => {
             let text = String::from_utf8(read_file(path)?)
                 .map_err(|_not_utf8| CliError::Usage(format!("{} is not UTF-8", path.display())))?;
+            // An editor ends the file with a line feed, which is not part of the secret.
             SecretString::from(text.trim())
         }
         (None, Some(secret)) => secret.expose_secret().into(),
@@ -79,14 +81,16 @@ fn secret(args: &SecretArgs) -> Result<TokenSecret, CliError> {
     TokenSecret::try_from(secret).map_err(|error| CliError::Usage(error.to_string()))
 }
 
-/// A name that no service takes would make a token that nobody believes.
+/// Checks a user's name.
 fn parse_subject(argument: &str) -> Result<String, String> {
+    // The services would refuse a token with any other name.
     let subject = Subject::try_from(argument.to_owned());
     subject.map(String::from).map_err(|error| error.to_string())
 }
 
-/// A scope that no service knows would make a token that silently allows less than was meant.
+/// Checks names of scopes.
 fn parse_scopes(argument: &str) -> Result<String, String> {
+    // The services ignore a scope that they do not know, so a typing error would show much later.
     let scopes: Vec<&str> = argument.split_whitespace().collect();
     let known = |name: &str| Scope::ALL.iter().any(|scope| scope.as_str() == name);
     match scopes.iter().find(|name| !known(name)) {
@@ -105,7 +109,7 @@ fn parse_ttl(argument: &str) -> Result<Duration, String> {
     const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
     const DAYS_MAX: u64 = 3_650;
     let wrong =
-        || format!("{argument:?} is no time such as 90s, 30m, 12h or 7d, up to {DAYS_MAX}d");
+        || format!("{argument:?} is not a time such as 90s, 30m, 12h or 7d, up to {DAYS_MAX}d");
     let (unit, seconds) =
         UNITS.into_iter().find(|(unit, _)| argument.ends_with(*unit)).ok_or_else(wrong)?;
     let number: u64 =

@@ -1,4 +1,4 @@
-//! `runledger watch`: long-polls until a submission has ended, and shows it.
+//! `runledger watch`: waits until a submission has ended, and shows it.
 
 use std::process::ExitCode;
 
@@ -19,12 +19,13 @@ pub(crate) struct WatchArgs {
     json: bool,
 }
 
-/// Waits, and shows the end; the exit code is that of the verdict.
+/// Waits, and shows how it ended; the exit code tells the verdict.
 pub(crate) async fn run(server: &OpenServer, args: &WatchArgs) -> Result<ExitCode, CliError> {
     show::present(&until_ended(server, &args.id, 0).await?, args.json)
 }
 
-/// Waits until the submission has ended, and returns how. `sequence` is what the caller knows of it.
+/// Waits until the submission has ended, and returns it. `sequence` is the last that the caller
+/// knows.
 pub(super) async fn until_ended(
     server: &OpenServer,
     id: &str,

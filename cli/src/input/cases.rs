@@ -7,7 +7,7 @@ use super::escapes::split_at_colon;
 use super::{Input, parse_side};
 use crate::error::CliError;
 
-/// The most pairs that are taken from one directory.
+/// The most cases that are read from one directory: more than any server takes.
 const CASES_MAX: usize = 10_000;
 
 /// One case, as the command line names it.
@@ -28,10 +28,11 @@ pub(crate) fn parse_case(argument: &str) -> Result<CaseInput, String> {
     Ok(CaseInput { name: None, stdin: parse_side(stdin)?, expected: parse_side(expected)? })
 }
 
-/// Returns the cases in a directory: each `NAME.in` with its `NAME.out`, by name, numbers in names by value.
+/// Returns the cases in a directory, each `NAME.in` with its `NAME.out`, ordered by name.
 pub(crate) fn cases_in(dir: &Path) -> Result<Vec<CaseInput>, CliError> {
     let mut inputs = inputs_in(dir)?;
     if inputs.is_empty() {
+        // The wrong directory, most likely: without cases the program would run and not be judged.
         return Err(CliError::Usage(format!("{} has no *.in file", dir.display())));
     }
     if inputs.len() > CASES_MAX {
@@ -55,6 +56,7 @@ fn inputs_in(dir: &Path) -> Result<Vec<PathBuf>, CliError> {
 
 fn case_of_pair(stdin: PathBuf) -> Result<CaseInput, CliError> {
     let expected = stdin.with_extension("out");
+    // Found here rather than when it is read, so that the message can name the pair.
     if !expected.is_file() {
         let (stdin, expected) = (stdin.display(), expected.display());
         return Err(CliError::Usage(format!("{stdin} has no {expected} beside it")));
@@ -63,7 +65,7 @@ fn case_of_pair(stdin: PathBuf) -> Result<CaseInput, CliError> {
     Ok(CaseInput { name, stdin: Input::File(stdin), expected: Input::File(expected) })
 }
 
-/// Orders texts as people do: `2` before `10`. Runs of digits compare by length once leading zeros are gone.
+/// Returns a key that orders texts as people do: `2` before `10`.
 fn natural_order(text: &str) -> Vec<(usize, String)> {
     let mut runs: Vec<(usize, String)> = Vec::new();
     let mut in_number = false;
@@ -78,6 +80,7 @@ fn natural_order(text: &str) -> Vec<(usize, String)> {
     for (length, run) in &mut runs {
         if run.starts_with(|char: char| char.is_ascii_digit()) {
             *run = run.trim_start_matches('0').to_owned();
+            // Of two numbers without leading zeros the longer one is the greater.
             *length = run.len();
         }
     }

@@ -1,10 +1,11 @@
 //! Escapes in texts of the command line, where a line feed is awkward to type. Pure.
 
-/// Splits at the first `:` that no backslash stands before.
+/// Splits at the first `:` without a backslash before it.
 pub(super) fn split_at_colon(text: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     for (at, char) in text.char_indices() {
         match char {
+            // Whatever it is, the backslash before has taken its meaning away.
             _ if escaped => escaped = false,
             '\\' => escaped = true,
             ':' => return Some((text.get(..at)?, text.get(at + 1..)?)),

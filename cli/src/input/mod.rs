@@ -13,7 +13,7 @@ pub(crate) use self::names::names_in_box;
 pub(crate) use self::options::{parse_checker, parse_limit};
 use crate::error::CliError;
 
-/// The most that is read from one file: more than any server takes, so that a wrong file name cannot fill the memory.
+/// The most that is read from one file, which is more than any server takes.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Where bytes come from.
@@ -64,6 +64,8 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
 
 fn read_bounded(reader: impl std::io::Read, path: &Path) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
+    // Bounded, since a wrong name such as /dev/zero would fill the memory. One byte more than the
+    // limit tells a file that is too large from one that just fits.
     reader
         .take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)

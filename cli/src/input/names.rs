@@ -1,11 +1,11 @@
-//! What a program's files are called inside of its cell.
+//! The names of a program's files inside of its cell.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::CliError;
 
-/// Names files as the box will have them: relative to the deepest directory that all of them are in.
+/// Names files relative to the deepest directory that contains all of them.
 pub(crate) fn names_in_box(paths: &[PathBuf]) -> Result<Vec<String>, CliError> {
     let dirs: Vec<Vec<Component<'_>>> = paths
         .iter()
@@ -25,14 +25,15 @@ pub(crate) fn names_in_box(paths: &[PathBuf]) -> Result<Vec<String>, CliError> {
         .collect()
 }
 
-/// `.` leads nowhere.
 fn is_step(component: &Component<'_>) -> bool {
+    // `./src` and `src` are the same directory.
     *component != Component::CurDir
 }
 
 fn name_in_box(path: &Path, dir: &[Component<'_>]) -> Result<String, CliError> {
     let refuse = |why: &str| CliError::Usage(format!("{}: {why}", path.display()));
-    let file = path.file_name().ok_or_else(|| refuse("this is no file"))?;
+    let file = path.file_name().ok_or_else(|| refuse("this is not a file"))?;
+    // `..` would lead out of the cell's directory, and the server refuses it.
     if dir.iter().any(|step| !matches!(step, Component::Normal(_))) {
         return Err(refuse("it lies outside the directory of the other files"));
     }

@@ -1,4 +1,4 @@
-//! Options that have a form of their own: limits and checkers. Which there are, the server knows.
+//! Options with a form of their own: limits and checkers. The server decides which exist.
 
 use client::NamedChecker;
 use serde_json::Number;
@@ -11,12 +11,13 @@ pub(crate) fn parse_checker(argument: &str) -> Result<NamedChecker, String> {
     let tolerance = tolerance
         .parse()
         .ok()
+        // Refuses NaN and infinity, which JSON cannot carry.
         .and_then(Number::from_f64)
         .ok_or("a tolerance is a number, as in floats:1e-6")?;
     Ok(NamedChecker { name: name.to_owned(), tolerance: Some(tolerance) })
 }
 
-/// Understands `NAME=VALUE`; which names and values there are is the server's business.
+/// Understands `NAME=VALUE`. The server decides which names and values are allowed.
 pub(crate) fn parse_limit(argument: &str) -> Result<(String, u64), String> {
     let (name, value) =
         argument.split_once('=').ok_or("a limit is NAME=VALUE, as in cpu_time_ms=2000")?;

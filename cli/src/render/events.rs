@@ -1,5 +1,5 @@
-//! The ledger's record as a table: what happened, when, by whom, and a line of what it says. Whether each event names the hash
-//! of the one before it is checked here, on the stored bytes.
+//! The ledger's record as a table: what happened, when, by whom, and a summary. Checks on the
+//! stored bytes that each event names the hash of the event before it.
 
 use client::{ClientError, EventView, StoredEvent};
 use events::Digest;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Align, Table, printable};
 
-/// How much of a hash is enough to tell events apart.
+/// How many characters of a hash tell events apart.
 const HASH_CHARS: usize = 12;
 
 /// Shows events in their order, and below them whether the chain holds.
@@ -27,6 +27,7 @@ pub(crate) fn events(stored: &[StoredEvent]) -> Result<String, ClientError> {
         if event.previous != before {
             broken.push(stored.sequence);
         }
+        // Of the bytes as they are stored: an event that was parsed and written again may differ.
         let hash = Digest::of(stored.event.get().as_bytes()).to_string();
         table.row([
             stored.sequence.to_string(),
@@ -50,7 +51,7 @@ fn chain_line(broken: &[u64]) -> String {
     format!("THE HASH CHAIN IS BROKEN at sequence {}\n", places.join(", "))
 }
 
-/// The most telling members of each type. A type of a newer server is shown without.
+/// The most telling members of each type.
 fn summary(event: &EventView) -> String {
     let data = |pointer: &str| event.data.pointer(pointer);
     let parts: Vec<Option<String>> = match event.kind.as_str() {
@@ -90,6 +91,7 @@ fn summary(event: &EventView) -> String {
         }
         "cancellation.requested" => vec![text_of(data("/reason"))],
         "submission.cancelled" => vec![text_of(data("/by")).map(|who| format!("by {who}"))],
+        // A newer server may have types that this program does not know.
         _newer => Vec::new(),
     };
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! What people read: texts made of answers. Pure; where they are written is another's business.
+//! What people read: texts made from answers. Pure: writes to no terminal and no file.
 
 mod events;
 mod style;

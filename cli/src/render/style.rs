@@ -1,4 +1,4 @@
-//! Colours, where they can be seen.
+//! Colours, for a terminal alone.
 
 /// How words are emphasised.
 #[derive(Clone, Copy, Debug)]

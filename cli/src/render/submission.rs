@@ -1,4 +1,4 @@
-//! A submission: one line that says how it stands, its cases, and what was written.
+//! A submission: one line with its state, then its cases, then its outputs.
 
 use client::{OutputView, SubmissionView, UsageView};
 
@@ -28,10 +28,12 @@ fn headline(submission: &SubmissionView, style: Style) -> String {
     });
     let language = format!("{} {}", submission.language.slug, submission.language.version);
     let exit = match (submission.exit_code, submission.signal) {
+        // A signal ended the program, so an exit code would be made up.
         (_, Some(signal)) => Some(format!("signal {signal}")),
         (Some(code), None) => Some(format!("exit {code}")),
         (None, None) => None,
     };
+    // The first attempt is the usual case, and not worth a word.
     let attempt = (submission.attempt > 1).then(|| format!("attempt {}", submission.attempt));
     let details = [score, Some(language), exit, submission.usage.as_ref().map(usage), attempt];
     let first = [Some(word), limit].into_iter().flatten().collect::<Vec<_>>().join(" ");
@@ -61,6 +63,7 @@ fn memory(kib: u64) -> String {
     if kib < 1_024 {
         format!("{kib} KiB")
     } else {
+        // One digit by whole numbers: a float would round 1023.99 up to 1024.0.
         format!("{}.{} MiB", kib / 1_024, kib % 1_024 * 10 / 1_024)
     }
 }

@@ -44,12 +44,14 @@ impl<const N: usize> Table<N> {
                 Align::Right => format!("{padding}{cell}"),
             }
         });
+        // The last column's padding would wrap in a narrow terminal.
         let line = cells.collect::<Vec<_>>().join("  ");
         format!("{}\n", line.trim_end())
     }
 }
 
 fn width(cell: &str) -> usize {
+    // Characters, not bytes: a case's name may have umlauts.
     cell.chars().count()
 }
 

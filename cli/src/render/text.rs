@@ -1,9 +1,9 @@
-//! Bytes of strangers, made fit to be shown.
+//! Bytes that a submitted program wrote, made safe for a terminal.
 
 use std::fmt::Write as _;
 
-/// Shows bytes as text. Control characters other than line feed and tab, and bytes that are no UTF-8, become escapes: what a
-/// submitted program wrote must not move our reader's cursor or retitle their window.
+/// Shows bytes as text. Control characters other than line feed and tab, and bytes that are not
+/// UTF-8, become escapes.
 pub(crate) fn printable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -16,6 +16,7 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
 }
 
 fn push(text: &mut String, char: char) {
+    // A submitted program must not move the reader's cursor or change the title of their window.
     if char.is_control() && !matches!(char, '\n' | '\t') {
         write!(text, "\\x{:02x}", u32::from(char)).expect("a string takes any text");
     } else {
