@@ -11,7 +11,9 @@ use events::event::{Accepted, Case, LanguageRef, SourceFile, Suite};
 use events::{BootId, Digest, Lane, ObjectBucket, ObjectRef, SubmissionId};
 use ledger::{Acknowledge, Held, ObjectError, QueueError};
 use sandbox::languages::Catalog;
-use sandbox::protocol::{Captured, Exit, Prepare, Prepared, Stage, StageReport, Stop, Usage};
+use sandbox::protocol::{
+    ExceededLimit, Prepare, Prepared, Stage, StageExit, StageOutput, StageReport, StageUsage,
+};
 use tokio::sync::Notify;
 
 use crate::attempt::Peers;
@@ -63,22 +65,22 @@ pub(crate) enum Act {
 
 pub(crate) fn prints(output: &[u8]) -> StageReport {
     let captured =
-        Captured { bytes: output.to_vec(), total_bytes: output.len() as u64, truncated: false };
+        StageOutput { bytes: output.to_vec(), total_bytes: output.len() as u64, truncated: false };
     StageReport {
-        exit: Exit::Code(0),
+        exit: StageExit::Code(0),
         stopped: None,
-        usage: Usage { cpu_us: 1_000, wall_us: 2_000, memory_peak_kib: 3_000 },
+        usage: StageUsage { cpu_us: 1_000, wall_us: 2_000, memory_peak_kib: 3_000 },
         stdout: captured,
-        stderr: Captured::default(),
+        stderr: StageOutput::default(),
     }
 }
 
 pub(crate) fn fails(code: i32) -> StageReport {
-    StageReport { exit: Exit::Code(code), ..prints(b"") }
+    StageReport { exit: StageExit::Code(code), ..prints(b"") }
 }
 
-pub(crate) fn stopped(stop: Stop) -> StageReport {
-    StageReport { exit: Exit::Signal(9), stopped: Some(stop), ..prints(b"") }
+pub(crate) fn stopped(stop: ExceededLimit) -> StageReport {
+    StageReport { exit: StageExit::Signal(9), stopped: Some(stop), ..prints(b"") }
 }
 
 /// Cells that follow one script, each act for one compilation or run; past its end, programs print "ok".

@@ -8,8 +8,8 @@ mod message;
 
 pub use frame::{Decoder, ProtocolError, Wire, encode};
 pub use message::{
-    Captured, Exit, Prepare, Prepared, Ready, Request, Response, SourceFile, Stage, StageLimits,
-    StageReport, Stop, Usage,
+    CellFile, ExceededLimit, Prepare, Prepared, Ready, Request, Response, Stage, StageExit,
+    StageLimits, StageOutput, StageReport, StageUsage,
 };
 
 /// Version of the protocol. It stands in every frame's first byte, so that no two versions ever misread each other.

@@ -5,9 +5,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use sandbox::protocol::{
-    ARGUMENTS_MAX, Captured, Decoder, Exit, FILES_MAX, PAYLOAD_BYTES_MAX, Prepare, Prepared,
-    ProtocolError, Ready, Request, Response, SourceFile, Stage, StageLimits, StageReport, Stop,
-    Usage, Wire, encode,
+    ARGUMENTS_MAX, CellFile, Decoder, ExceededLimit, FILES_MAX, PAYLOAD_BYTES_MAX, Prepare,
+    Prepared, ProtocolError, Ready, Request, Response, Stage, StageExit, StageLimits, StageOutput,
+    StageReport, StageUsage, Wire, encode,
 };
 
 fn limits() -> impl Strategy<Value = StageLimits> {
@@ -35,14 +35,14 @@ fn stage() -> impl Strategy<Value = Stage> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let file = (any::<String>(), bytes()).prop_map(|(path, content)| SourceFile { path, content });
+    let file = (any::<String>(), bytes()).prop_map(|(path, content)| CellFile { path, content });
     let prepare = (vec(file, 0..4), option::of(stage()))
         .prop_map(|(files, compile)| Request::Prepare(Prepare { files, compile }));
     prop_oneof![prepare, stage().prop_map(Request::Run)]
 }
 
-fn captured() -> impl Strategy<Value = Captured> {
-    (bytes(), any::<u64>(), any::<bool>()).prop_map(|(bytes, total_bytes, truncated)| Captured {
+fn captured() -> impl Strategy<Value = StageOutput> {
+    (bytes(), any::<u64>(), any::<bool>()).prop_map(|(bytes, total_bytes, truncated)| StageOutput {
         bytes,
         total_bytes,
         truncated,
@@ -50,9 +50,17 @@ fn captured() -> impl Strategy<Value = Captured> {
 }
 
 fn report() -> impl Strategy<Value = StageReport> {
-    let exit = prop_oneof![any::<i32>().prop_map(Exit::Code), any::<i32>().prop_map(Exit::Signal)];
-    let stops = [Stop::CpuTime, Stop::WallTime, Stop::Output, Stop::Memory];
-    let usage = any::<[u64; 3]>().prop_map(|[cpu_us, wall_us, memory_peak_kib]| Usage {
+    let exit = prop_oneof![
+        any::<i32>().prop_map(StageExit::Code),
+        any::<i32>().prop_map(StageExit::Signal)
+    ];
+    let stops = [
+        ExceededLimit::CpuTime,
+        ExceededLimit::WallTime,
+        ExceededLimit::Output,
+        ExceededLimit::Memory,
+    ];
+    let usage = any::<[u64; 3]>().prop_map(|[cpu_us, wall_us, memory_peak_kib]| StageUsage {
         cpu_us,
         wall_us,
         memory_peak_kib,
@@ -202,7 +210,7 @@ fn bytes_after_a_message_in_its_frame_are_refused() {
 
 #[test]
 fn more_elements_than_allowed_are_refused() {
-    let file = SourceFile { path: String::new(), content: Vec::new() };
+    let file = CellFile { path: String::new(), content: Vec::new() };
     let prepare =
         |count| Request::Prepare(Prepare { files: vec![file.clone(); count], compile: None });
     let most = encode(&prepare(FILES_MAX)).expect("small");

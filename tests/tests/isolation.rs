@@ -5,7 +5,7 @@ use blackbox::client::TestClient;
 use blackbox::programs::{expect, python, text};
 use blackbox::world::{World, WorldBuilder};
 use futures::future::try_join;
-use sandbox::protocol::{Captured, Exit, Response, StageReport, Usage, encode};
+use sandbox::protocol::{Response, StageExit, StageOutput, StageReport, StageUsage, encode};
 use serde_json::{Value, json};
 
 async fn play(scenario: impl AsyncFnOnce(&TestClient, &mut World) -> Result<()>) -> Result<()> {
@@ -564,10 +564,10 @@ for n in range(0, 32):
 /// What init would say of a program that ended with code 42.
 fn forged_report() -> StageReport {
     StageReport {
-        exit: Exit::Code(42),
+        exit: StageExit::Code(42),
         stopped: None,
-        usage: Usage::default(),
-        stdout: Captured::default(),
-        stderr: Captured::default(),
+        usage: StageUsage::default(),
+        stdout: StageOutput::default(),
+        stderr: StageOutput::default(),
     }
 }

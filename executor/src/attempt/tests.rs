@@ -18,7 +18,7 @@ use ledger::memory::{MemoryStore, Mishap};
 use ledger::{Accepting, Aggregate, Clock, Held, Job, Ledger, Receipt, Stored};
 use platform::clock::{Clock as _, SystemClock};
 use sandbox::languages::Catalog;
-use sandbox::protocol::Stop;
+use sandbox::protocol::ExceededLimit;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -224,7 +224,7 @@ async fn cases_are_judged_in_groups_and_summed_up() {
     let stage = Stage::with(accepted_with_cases("python", 40)).await;
     let mut acts = vec![ends(prints(b"ok\n")); 40];
     acts[20] = ends(prints(b"no"));
-    acts[30] = ends(stopped(Stop::CpuTime));
+    acts[30] = ends(stopped(ExceededLimit::CpuTime));
     assert_eq!(stage.deliver(1, &Script::new(acts)).await, [Said::Ack]);
     assert_eq!(stage.kinds().await, ["accepted", "started", "judged", "judged", "completed"]);
     let completed = stage.completed().await;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use sandbox::protocol::{
-    Captured, Decoder, PROTOCOL_VERSION, Prepare, Prepared, ProtocolError, Ready, Request,
-    Response, Stage, StageLimits, StageReport, encode,
+    Decoder, PROTOCOL_VERSION, Prepare, Prepared, ProtocolError, Ready, Request, Response, Stage,
+    StageLimits, StageOutput, StageReport, encode,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -247,7 +247,7 @@ impl Cell {
 /// A cell that reports more than it may have read, or than a stage can have used, is not what we started. What it says goes
 /// into the ledger for ever.
 fn check_report(report: &StageReport, limits: &StageLimits) -> Result<(), CellError> {
-    let over = |captured: &Captured| {
+    let over = |captured: &StageOutput| {
         let kept = captured.bytes.len() as u64;
         kept > u64::from(limits.output_bytes)
             || kept > captured.total_bytes

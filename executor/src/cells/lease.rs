@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use metrics::gauge;
-use sandbox::protocol::{Prepare, Prepared, Stage, StageReport, Stop};
+use sandbox::protocol::{ExceededLimit, Prepare, Prepared, Stage, StageReport};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::cell::CellError;
@@ -117,7 +117,8 @@ impl LeasedCell for Lease {
         let answer = self.warm_mut().made.cell.prepare(prepare).await;
         let prepared = self.explain(answer).await?;
         let compiled = prepared.compile.as_ref();
-        self.was_out_of_memory |= compiled.is_some_and(|it| it.stopped == Some(Stop::Memory));
+        self.was_out_of_memory |=
+            compiled.is_some_and(|it| it.stopped == Some(ExceededLimit::Memory));
         Ok(prepared)
     }
 
@@ -129,7 +130,7 @@ impl LeasedCell for Lease {
         self.limit_memory(memory_bytes).await?;
         let answer = self.warm_mut().made.cell.run(stage).await;
         let report = self.explain(answer).await?;
-        self.was_out_of_memory |= report.stopped == Some(Stop::Memory);
+        self.was_out_of_memory |= report.stopped == Some(ExceededLimit::Memory);
         Ok(report)
     }
 }

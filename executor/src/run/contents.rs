@@ -4,7 +4,7 @@ use backon::Retryable;
 use events::Content;
 use events::event::{Accepted, Case, Suite};
 use ledger::ObjectError;
-use sandbox::protocol::SourceFile;
+use sandbox::protocol::CellFile;
 use tracing::warn;
 
 use crate::objects::Blobs;
@@ -17,7 +17,7 @@ const ABSENT_TRIES_MAX: u32 = 6;
 #[derive(Clone, Debug, Default)]
 pub struct Material {
     /// The files, until they are written.
-    pub files: Vec<SourceFile>,
+    pub files: Vec<CellFile>,
     /// Standard input of a run without cases.
     pub stdin: Vec<u8>,
     /// The cases to judge by.
@@ -52,7 +52,7 @@ pub(crate) async fn fetch_material(
     let mut material = Material::default();
     for file in &accepted.files {
         let content = fetch(objects, &file.content).await?;
-        material.files.push(SourceFile { path: file.name.to_string(), content });
+        material.files.push(CellFile { path: file.name.to_string(), content });
     }
     match &accepted.suite {
         None => material.stdin = fetch(objects, &accepted.stdin).await?,

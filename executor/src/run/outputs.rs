@@ -8,7 +8,7 @@ use events::content::{Content, INLINE_BYTES_MAX};
 use events::{Captured, ObjectBucket};
 use ledger::ObjectError;
 use metrics::counter;
-use sandbox::protocol;
+use sandbox::protocol::StageOutput;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -26,7 +26,7 @@ const ROOMLESS_BYTES: usize = 4 * 1024;
 /// object store is away; what it has no room for is cut, and says so.
 pub(crate) async fn store_outputs<const N: usize>(
     objects: &dyn Blobs,
-    outputs: [protocol::Captured; N],
+    outputs: [StageOutput; N],
 ) -> [Captured; N] {
     let outputs = outputs.map(cut_at_character);
     let inline = fits_inline(outputs.each_ref().map(|output| output.bytes.len()));
@@ -37,7 +37,7 @@ pub(crate) async fn store_outputs<const N: usize>(
     stored.try_into().expect("each output was stored")
 }
 
-async fn store(objects: &dyn Blobs, output: protocol::Captured) -> Captured {
+async fn store(objects: &dyn Blobs, output: StageOutput) -> Captured {
     let deadline = Instant::now() + ROOM_TIME_MAX;
     let stored = (|| objects.put(ObjectBucket::Outputs, output.bytes.clone()))
         .retry(until_back())
@@ -63,8 +63,8 @@ async fn store(objects: &dyn Blobs, output: protocol::Captured) -> Captured {
     }
 }
 
-fn into_event(output: protocol::Captured) -> Captured {
-    let protocol::Captured { bytes, total_bytes, truncated } = output;
+fn into_event(output: StageOutput) -> Captured {
+    let StageOutput { bytes, total_bytes, truncated } = output;
     Captured { content: Content::inline(bytes), bytes_total: total_bytes, truncated }
 }
 
@@ -80,14 +80,14 @@ fn fits_inline<const N: usize>(lengths: [usize; N]) -> [bool; N] {
 }
 
 /// Keeps so many bytes of an output at most.
-fn cut(mut output: protocol::Captured, bytes_max: usize) -> protocol::Captured {
+fn cut(mut output: StageOutput, bytes_max: usize) -> StageOutput {
     output.truncated |= output.bytes.len() > bytes_max;
     output.bytes.truncate(bytes_max);
     cut_at_character(output)
 }
 
 /// Cuts an output that was cut already at the last whole character, if it is text up to there.
-fn cut_at_character(mut output: protocol::Captured) -> protocol::Captured {
+fn cut_at_character(mut output: StageOutput) -> StageOutput {
     // Half a character would make the whole output look like bytes, which are shown in base64.
     if output.truncated
         && let Err(error) = std::str::from_utf8(&output.bytes)
@@ -99,10 +99,10 @@ fn cut_at_character(mut output: protocol::Captured) -> protocol::Captured {
 }
 
 /// Joins what a compiler wrote to its two streams.
-pub(crate) fn join(stdout: protocol::Captured, stderr: protocol::Captured) -> protocol::Captured {
+pub(crate) fn join(stdout: StageOutput, stderr: StageOutput) -> StageOutput {
     let mut bytes = stdout.bytes;
     bytes.extend(stderr.bytes);
-    protocol::Captured {
+    StageOutput {
         bytes,
         total_bytes: stdout.total_bytes + stderr.total_bytes,
         truncated: stdout.truncated || stderr.truncated,
@@ -117,25 +117,20 @@ mod tests {
     fn text_is_cut_at_a_character_and_other_bytes_where_they_were() {
         let cut = |bytes: &[u8], truncated| {
             let total_bytes = 100;
-            cut_at_character(protocol::Captured { bytes: bytes.to_vec(), total_bytes, truncated })
-                .bytes
+            cut_at_character(StageOutput { bytes: bytes.to_vec(), total_bytes, truncated }).bytes
         };
         assert_eq!(cut("aé".as_bytes(), true), "aé".as_bytes());
         assert_eq!(cut(&"aé".as_bytes()[..2], true), b"a");
         assert_eq!(cut(&"aé".as_bytes()[..2], false), [b'a', 0xc3]);
         assert_eq!(cut(b"\xff\xc3", true), b"\xff\xc3");
-        let whole = protocol::Captured { bytes: "aé".into(), total_bytes: 3, truncated: false };
+        let whole = StageOutput { bytes: "aé".into(), total_bytes: 3, truncated: false };
         let short = super::cut(whole.clone(), 2);
         assert_eq!((short.bytes, short.total_bytes, short.truncated), (b"a".to_vec(), 3, true));
         assert_eq!(super::cut(whole.clone(), 3), whole);
     }
 
-    fn output(length: usize) -> protocol::Captured {
-        protocol::Captured {
-            bytes: vec![b'x'; length],
-            total_bytes: length as u64,
-            truncated: false,
-        }
+    fn output(length: usize) -> StageOutput {
+        StageOutput { bytes: vec![b'x'; length], total_bytes: length as u64, truncated: false }
     }
 
     #[test]
@@ -154,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_compiler_s_streams_become_one() {
-        let joined = join(output(2), protocol::Captured { truncated: true, ..output(3) });
+        let joined = join(output(2), StageOutput { truncated: true, ..output(3) });
         assert_eq!((joined.bytes.len(), joined.total_bytes, joined.truncated), (5, 5, true));
     }
 }

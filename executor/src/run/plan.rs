@@ -4,7 +4,7 @@
 use events::event::Accepted;
 use events::{LanguageSlug, Limits, PoolName};
 use sandbox::languages::Catalog;
-use sandbox::protocol::{SourceFile, Stage, StageLimits};
+use sandbox::protocol::{CellFile, Stage, StageLimits};
 
 use super::checkers::{Comparison, ToleranceError};
 
@@ -105,7 +105,7 @@ pub fn memory_bytes(stage: &Stage) -> u64 {
 }
 
 /// Returns the memory that a container needs to have files written, see [`memory_bytes`]. Unlike buffers, they stay.
-pub fn files_bytes(files: &[SourceFile]) -> u64 {
+pub fn files_bytes(files: &[CellFile]) -> u64 {
     let bytes: u64 = files.iter().map(|file| file.content.len() as u64).sum();
     (4 * bytes).saturating_sub(BUFFERS_BYTES_FREE)
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use events::event::{Accepted, Case, CaseResult, CasesSummary};
 use events::{Digest, Exit, StopCause, Usage, Verdict};
 use ledger::ObjectError;
-use sandbox::protocol::{self, Captured, Prepare, Prepared, StageLimits, StageReport, Stop};
+use sandbox::protocol::{
+    ExceededLimit, Prepare, Prepared, StageExit, StageLimits, StageOutput, StageReport, StageUsage,
+};
 use tokio::sync::mpsc;
 
 use super::checkers::Comparison;
@@ -59,9 +61,9 @@ pub struct RunOutcome {
     /// What all runs used.
     pub usage: Usage,
     /// Standard output to show.
-    pub stdout: Captured,
+    pub stdout: StageOutput,
     /// Standard error to show.
-    pub stderr: Captured,
+    pub stderr: StageOutput,
     /// All cases in short.
     pub cases: Option<CasesSummary>,
     /// Writing files and compiling.
@@ -228,8 +230,8 @@ impl<'a> ProgramRun<'a> {
             exit: None,
             stopped_by: report.stopped.map(verdict::stop_cause),
             usage: Usage::default(),
-            stdout: Captured::default(),
-            stderr: Captured::default(),
+            stdout: StageOutput::default(),
+            stderr: StageOutput::default(),
             cases,
             prepare_time: self.prepare_time,
             run_time: Duration::ZERO,
@@ -304,25 +306,21 @@ const KILLED: i32 = 9;
 fn out_of_memory(limits: StageLimits, began: Instant) -> StageReport {
     let wall_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     StageReport {
-        exit: protocol::Exit::Signal(KILLED),
-        stopped: Some(Stop::Memory),
-        usage: protocol::Usage {
-            cpu_us: 0,
-            wall_us,
-            memory_peak_kib: u64::from(limits.memory_kib),
-        },
-        stdout: Captured::default(),
-        stderr: Captured::default(),
+        exit: StageExit::Signal(KILLED),
+        stopped: Some(ExceededLimit::Memory),
+        usage: StageUsage { cpu_us: 0, wall_us, memory_peak_kib: u64::from(limits.memory_kib) },
+        stdout: StageOutput::default(),
+        stderr: StageOutput::default(),
     }
 }
 
 /// A suite without cases is passed by doing nothing.
 fn nothing_ran() -> StageReport {
     StageReport {
-        exit: protocol::Exit::Code(0),
+        exit: StageExit::Code(0),
         stopped: None,
-        usage: protocol::Usage::default(),
-        stdout: Captured::default(),
-        stderr: Captured::default(),
+        usage: StageUsage::default(),
+        stdout: StageOutput::default(),
+        stderr: StageOutput::default(),
     }
 }

@@ -1,16 +1,16 @@
 //! From what a cell reports to what the ledger says: exits, limits, usage and verdicts. Pure.
 
 use events::{Exit, StopCause, Usage, Verdict};
-use sandbox::protocol::{self, StageReport, Stop};
+use sandbox::protocol::{ExceededLimit, StageExit, StageReport, StageUsage};
 
 /// Returns the verdict that a run earns by the way it ended; nothing if it ended well and its output decides.
 pub fn of_end(report: &StageReport) -> Option<Verdict> {
     match (report.stopped, report.exit) {
-        (Some(Stop::CpuTime | Stop::WallTime), _) => Some(Verdict::TimeLimit),
-        (Some(Stop::Memory), _) => Some(Verdict::MemoryLimit),
-        (Some(Stop::Output), _) => Some(Verdict::OutputLimit),
-        (None, protocol::Exit::Code(0)) => None,
-        (None, protocol::Exit::Code(_) | protocol::Exit::Signal(_)) => Some(Verdict::RuntimeError),
+        (Some(ExceededLimit::CpuTime | ExceededLimit::WallTime), _) => Some(Verdict::TimeLimit),
+        (Some(ExceededLimit::Memory), _) => Some(Verdict::MemoryLimit),
+        (Some(ExceededLimit::Output), _) => Some(Verdict::OutputLimit),
+        (None, StageExit::Code(0)) => None,
+        (None, StageExit::Code(_) | StageExit::Signal(_)) => Some(Verdict::RuntimeError),
     }
 }
 
@@ -20,26 +20,26 @@ pub fn compiled_well(report: &StageReport) -> bool {
 }
 
 /// Returns how a program ended.
-pub const fn exit(exit: protocol::Exit) -> Exit {
+pub const fn exit(exit: StageExit) -> Exit {
     match exit {
-        protocol::Exit::Code(code) => Exit::Code(code),
-        protocol::Exit::Signal(signal) => Exit::Signal(signal),
+        StageExit::Code(code) => Exit::Code(code),
+        StageExit::Signal(signal) => Exit::Signal(signal),
     }
 }
 
 /// Returns the limit that stopped a program.
-pub const fn stop_cause(stop: Stop) -> StopCause {
+pub const fn stop_cause(stop: ExceededLimit) -> StopCause {
     match stop {
-        Stop::CpuTime => StopCause::CpuTime,
-        Stop::WallTime => StopCause::WallTime,
-        Stop::Memory => StopCause::Memory,
-        Stop::Output => StopCause::Output,
+        ExceededLimit::CpuTime => StopCause::CpuTime,
+        ExceededLimit::WallTime => StopCause::WallTime,
+        ExceededLimit::Memory => StopCause::Memory,
+        ExceededLimit::Output => StopCause::Output,
     }
 }
 
 /// Returns what a program used.
-pub const fn usage(usage: protocol::Usage) -> Usage {
-    let protocol::Usage { cpu_us, wall_us, memory_peak_kib } = usage;
+pub const fn usage(usage: StageUsage) -> Usage {
+    let StageUsage { cpu_us, wall_us, memory_peak_kib } = usage;
     Usage { cpu_us, wall_us, memory_kib: memory_peak_kib }
 }
 
@@ -54,33 +54,33 @@ pub fn add_usage(all: Usage, one: Usage) -> Usage {
 
 #[cfg(test)]
 mod tests {
-    use sandbox::protocol::Captured;
+    use sandbox::protocol::StageOutput;
 
     use super::*;
 
-    fn report(exit: protocol::Exit, stopped: Option<Stop>) -> StageReport {
+    fn report(exit: StageExit, stopped: Option<ExceededLimit>) -> StageReport {
         StageReport {
             exit,
             stopped,
-            usage: protocol::Usage::default(),
-            stdout: Captured::default(),
-            stderr: Captured::default(),
+            usage: StageUsage::default(),
+            stdout: StageOutput::default(),
+            stderr: StageOutput::default(),
         }
     }
 
     #[test]
     fn each_way_to_end_has_its_verdict() {
-        use protocol::Exit::{Code, Signal};
+        use StageExit::{Code, Signal};
         let table = [
             (Code(0), None, None),
             (Code(1), None, Some(Verdict::RuntimeError)),
             (Signal(11), None, Some(Verdict::RuntimeError)),
-            (Signal(9), Some(Stop::CpuTime), Some(Verdict::TimeLimit)),
-            (Signal(9), Some(Stop::WallTime), Some(Verdict::TimeLimit)),
-            (Signal(9), Some(Stop::Memory), Some(Verdict::MemoryLimit)),
-            (Signal(9), Some(Stop::Output), Some(Verdict::OutputLimit)),
+            (Signal(9), Some(ExceededLimit::CpuTime), Some(Verdict::TimeLimit)),
+            (Signal(9), Some(ExceededLimit::WallTime), Some(Verdict::TimeLimit)),
+            (Signal(9), Some(ExceededLimit::Memory), Some(Verdict::MemoryLimit)),
+            (Signal(9), Some(ExceededLimit::Output), Some(Verdict::OutputLimit)),
             // A limit that was broken at the very end counts, however well the program ended.
-            (Code(0), Some(Stop::Memory), Some(Verdict::MemoryLimit)),
+            (Code(0), Some(ExceededLimit::Memory), Some(Verdict::MemoryLimit)),
         ];
         for (exit, stopped, verdict) in table {
             assert_eq!(of_end(&report(exit, stopped)), verdict, "{exit:?} {stopped:?}");

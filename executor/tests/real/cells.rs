@@ -18,7 +18,7 @@ use executor::cells::slot::{Slot, Slots};
 use executor::cells::source::LeasedCell;
 use executor::cells::warm_cells::{Image, PoolSize};
 use platform::clock::{Clock, SystemClock};
-use sandbox::protocol::{Exit, Prepare, Stage, StageLimits, Stop};
+use sandbox::protocol::{ExceededLimit, Prepare, Stage, StageExit, StageLimits};
 
 async fn take(pool: &Pool) -> Lease {
     let mut reserved = pool.reserve(&[CORE.to_owned()]).await.unwrap();
@@ -50,7 +50,7 @@ async fn a_warm_cell_runs_a_program_and_nothing_is_left_when_the_pool_is_closed(
     for word in ["ab", "cd"] {
         let program = Stage { stdin: word.as_bytes().to_vec(), ..stage(&["python3", "main.py"]) };
         let report = lease.run_program(program, MEMORY).await.unwrap();
-        assert_eq!(report.exit, Exit::Code(0), "{report:?}");
+        assert_eq!(report.exit, StageExit::Code(0), "{report:?}");
         assert_eq!(report.stdout.bytes, format!("{word}{word}\n").into_bytes());
     }
     drop(lease);
@@ -189,7 +189,7 @@ async fn what_a_compiler_left_behind_does_not_cost_the_cell() {
     let fill = Stage { limits, ..stage(&["bash", "-c", "head -c 100000000 /dev/zero > big"]) };
     let compile = Prepare { files: Vec::new(), compile: Some(fill) };
     let report = lease.prepare(compile, 2 * MEMORY).await.unwrap().compile.unwrap();
-    assert_eq!(report.exit, Exit::Code(0), "{report:?}");
+    assert_eq!(report.exit, StageExit::Code(0), "{report:?}");
     // Far less than lies in /box now.
     let report = lease.run_program(stage(&["wc", "-c", "big"]), 16 << 20).await.unwrap();
     assert_eq!(report.stdout.bytes, b"100000000 big\n", "{report:?}");
@@ -204,7 +204,7 @@ async fn a_program_that_takes_all_memory_is_stopped_and_the_cell_lives_on() {
     let mut lease = take(&pool).await;
     let eat = "x = bytearray(1 << 20)\nwhile True: x = x + x";
     let report = lease.run_program(stage(&["python3", "-c", eat]), MEMORY).await.unwrap();
-    assert_eq!(report.stopped, Some(Stop::Memory), "{report:?}");
+    assert_eq!(report.stopped, Some(ExceededLimit::Memory), "{report:?}");
     assert_eq!(bash(&mut lease, "echo alive").await, "alive");
     drop(lease);
     pool.close().await;

@@ -10,7 +10,7 @@ use executor::cells::maker::DockerMaker;
 use executor::cells::pool::Pool;
 use executor::cells::warm_cells::{Image, PoolSize};
 use platform::ids::{IdSource, RandomIds};
-use sandbox::protocol::{Prepare, SourceFile, Stage, StageLimits};
+use sandbox::protocol::{CellFile, Prepare, Stage, StageLimits};
 
 /// The image under test.
 pub(crate) const TAG: &str = "runledger/core:dev";
@@ -103,7 +103,7 @@ pub(crate) fn limits() -> StageLimits {
 
 /// A file to be written.
 pub(crate) fn file(path: &str, content: &str) -> Prepare {
-    let file = SourceFile { path: path.to_owned(), content: content.as_bytes().to_vec() };
+    let file = CellFile { path: path.to_owned(), content: content.as_bytes().to_vec() };
     Prepare { files: vec![file], compile: None }
 }
 

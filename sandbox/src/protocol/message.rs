@@ -35,14 +35,14 @@ pub enum Response {
 pub struct Prepare {
     /// The submission's files.
     #[serde(deserialize_with = "bounded::sequence::<_, _, FILES_MAX>")]
-    pub files: Vec<SourceFile>,
+    pub files: Vec<CellFile>,
     /// The compiler's run, for languages that have one.
     pub compile: Option<Stage>,
 }
 
 /// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceFile {
+pub struct CellFile {
     /// A plain relative path: no empty, `.` or `..` component, no NUL.
     pub path: String,
     /// Its bytes.
@@ -87,20 +87,20 @@ pub struct StageLimits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageReport {
     /// How the main process ended.
-    pub exit: Exit,
+    pub exit: StageExit,
     /// The limit that ended the stage, if one did.
-    pub stopped: Option<Stop>,
+    pub stopped: Option<ExceededLimit>,
     /// What the stage took.
-    pub usage: Usage,
+    pub usage: StageUsage,
     /// Standard output.
-    pub stdout: Captured,
+    pub stdout: StageOutput,
     /// Standard error.
-    pub stderr: Captured,
+    pub stderr: StageOutput,
 }
 
-/// How a process ended.
+/// How the main process of a stage ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Exit {
+pub enum StageExit {
     /// By itself, with this code. As in a shell, 127 is also a program that was not found and 126 one that could not be
     /// executed; standard error then says so.
     Code(i32),
@@ -108,9 +108,9 @@ pub enum Exit {
     Signal(i32),
 }
 
-/// A limit that ended a stage.
+/// The limit that a stage exceeded, and was ended for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stop {
+pub enum ExceededLimit {
     /// [`StageLimits::cpu_time_ms`].
     CpuTime,
     /// [`StageLimits::wall_time_ms`].
@@ -123,7 +123,7 @@ pub enum Stop {
 
 /// Resources that a stage took, over all of its processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
+pub struct StageUsage {
     /// Processor time, in microseconds.
     pub cpu_us: u64,
     /// Time from start to the main process's end, in microseconds.
@@ -133,9 +133,9 @@ pub struct Usage {
     pub memory_peak_kib: u64,
 }
 
-/// An output stream.
+/// What a stage wrote to one output stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Captured {
+pub struct StageOutput {
     /// The first bytes, up to the limit.
     #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::protocol::{Exit, Prepare, Request, Response, SourceFile};
+use sandbox::protocol::{CellFile, Prepare, Request, Response, StageExit};
 
 use crate::support::{Cell, LIMITS, hold_and_stop, stdout, text};
 
@@ -42,8 +42,8 @@ fn a_run_cannot_change_what_is_prepared() {
     let attempts = "
         echo x >> program; rm -f program main.c; mv program p2; cp /bin/true program; chmod 777 program
         ln -sf /bin/true program; rm -rf data; touch data/more; rmdir data; exit 3";
-    assert_eq!(cell.run(&["bash", "-c", attempts], "", LIMITS).exit, Exit::Code(3));
-    assert_eq!(cell.run(&["./program"], "", LIMITS).exit, Exit::Code(7));
+    assert_eq!(cell.run(&["bash", "-c", attempts], "", LIMITS).exit, StageExit::Code(3));
+    assert_eq!(cell.run(&["./program"], "", LIMITS).exit, StageExit::Code(7));
     assert_eq!(cell.bash("ls -A; cat data/words"), "data\nmain.c\nprogram\none");
 }
 
@@ -77,7 +77,7 @@ fn each_run_has_a_uid_of_its_own() {
 fn preparing_again_starts_over() {
     let mut cell = Cell::start();
     cell.prepare("c", &[("main.c", "int main() { return 7; }"), ("secret/notes", "mine")]);
-    assert_eq!(cell.run(&["./program"], "", LIMITS).exit, Exit::Code(7));
+    assert_eq!(cell.run(&["./program"], "", LIMITS).exit, StageExit::Code(7));
     cell.prepare("bash", &[("main.sh", "ls -A /box /tmp")]);
     assert_eq!(stdout(&cell.run_script()), "/box:\nmain.sh\n\n/tmp:\n");
 }
@@ -103,7 +103,7 @@ fn a_cell_that_cannot_clean_up_says_so() {
 fn a_path_out_of_the_box_is_a_fault() {
     for path in ["../x", "/box/x", "a/../../x", "", "a//b"] {
         let mut cell = Cell::start();
-        let files = vec![SourceFile { path: path.to_owned(), content: b"x".to_vec() }];
+        let files = vec![CellFile { path: path.to_owned(), content: b"x".to_vec() }];
         let response = cell.request(&Request::Prepare(Prepare { files, compile: None }));
         assert!(
             matches!(&response, Response::Fault { message } if message.contains("plain relative path")),

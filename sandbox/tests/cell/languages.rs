@@ -1,7 +1,7 @@
 //! Every language compiles and runs, with input, arguments and several files.
 
 use sandbox::languages::Catalog;
-use sandbox::protocol::Exit;
+use sandbox::protocol::StageExit;
 
 use crate::support::{Cell, LIMITS, stdout, text};
 
@@ -29,7 +29,7 @@ fn every_language_of_the_table_says_hello() {
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
         let report = cell.run(&argv, "", LIMITS);
         assert_eq!(stdout(&report), "hello\n", "{}: {}", language.slug, text(&report.stderr.bytes));
-        assert_eq!((report.exit, report.stopped), (Exit::Code(0), None), "{}", language.slug);
+        assert_eq!((report.exit, report.stopped), (StageExit::Code(0), None), "{}", language.slug);
         assert!(report.stderr.bytes.is_empty() && report.usage.cpu_us > 0);
         assert!(report.usage.wall_us >= 300, "no process starts faster");
         assert!((300..200_000).contains(&report.usage.memory_peak_kib), "{:?}", report.usage);
@@ -41,7 +41,7 @@ fn a_compile_error_is_the_compilers_own_report() {
     let mut cell = Cell::start();
     let report = cell.try_prepare("c", &[("main.c", "int main() { return nothing; }")]);
     let report = report.expect("a compiler ran");
-    assert_eq!((report.exit, report.stopped), (Exit::Code(1), None));
+    assert_eq!((report.exit, report.stopped), (StageExit::Code(1), None));
     assert!(text(&report.stderr.bytes).contains("‘nothing’ undeclared"), "{report:?}");
 }
 
@@ -54,7 +54,7 @@ fn several_files_are_compiled_together() {
         ("lib/add.c", "int add(int a, int b) { return a + b; }"),
     ];
     cell.prepare("c", &files);
-    assert_eq!(cell.run(&["./program"], "", LIMITS).exit, Exit::Code(42));
+    assert_eq!(cell.run(&["./program"], "", LIMITS).exit, StageExit::Code(42));
 }
 
 #[test]
@@ -121,20 +121,20 @@ fn arguments_reach_the_program_as_they_are() {
 #[test]
 fn exit_codes_and_signals_are_told_apart() {
     let mut cell = Cell::start();
-    assert_eq!(cell.run(&["bash", "-c", "exit 137"], "", LIMITS).exit, Exit::Code(137));
-    assert_eq!(cell.run(&["bash", "-c", "kill -SEGV $$"], "", LIMITS).exit, Exit::Signal(11));
+    assert_eq!(cell.run(&["bash", "-c", "exit 137"], "", LIMITS).exit, StageExit::Code(137));
+    assert_eq!(cell.run(&["bash", "-c", "kill -SEGV $$"], "", LIMITS).exit, StageExit::Signal(11));
 }
 
 #[test]
 fn a_program_that_is_not_there_ends_as_in_a_shell() {
     let mut cell = Cell::start();
     let report = cell.run(&["no-such-program"], "", LIMITS);
-    assert_eq!((report.exit, report.stopped), (Exit::Code(127), None));
+    assert_eq!((report.exit, report.stopped), (StageExit::Code(127), None));
     assert!(text(&report.stderr.bytes).contains("no-such-program"), "{report:?}");
     let report = cell.run(&["/etc/passwd"], "", LIMITS);
-    assert_eq!(report.exit, Exit::Code(126));
+    assert_eq!(report.exit, StageExit::Code(126));
     let huge = "x".repeat(200_000);
-    assert_eq!(cell.run(&["echo", &huge], "", LIMITS).exit, Exit::Code(126));
-    assert_eq!(cell.run(&["echo", "a\0b"], "", LIMITS).exit, Exit::Code(126));
+    assert_eq!(cell.run(&["echo", &huge], "", LIMITS).exit, StageExit::Code(126));
+    assert_eq!(cell.run(&["echo", "a\0b"], "", LIMITS).exit, StageExit::Code(126));
     assert_eq!(cell.bash("echo still here"), "still here\n");
 }

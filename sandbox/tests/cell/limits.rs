@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sandbox::protocol::{Exit, StageLimits, StageReport, Stop};
+use sandbox::protocol::{ExceededLimit, StageExit, StageLimits, StageReport};
 
 use crate::support::{Cell, LIMITS, stdout, text};
 
@@ -18,7 +18,7 @@ fn run_then_recover(argv: &[&str], limits: StageLimits) -> StageReport {
 fn a_loop_is_stopped_by_its_processor_time() {
     let limits = StageLimits { cpu_time_ms: 300, ..LIMITS };
     let report = run_then_recover(&["python3", "-c", "while True: pass"], limits);
-    assert_eq!((report.stopped, report.exit), (Some(Stop::CpuTime), Exit::Signal(9)));
+    assert_eq!((report.stopped, report.exit), (Some(ExceededLimit::CpuTime), StageExit::Signal(9)));
     assert!((300_000..400_000).contains(&report.usage.cpu_us), "{:?}", report.usage);
 }
 
@@ -29,7 +29,7 @@ fn processor_time_is_that_of_all_processes_together() {
     let program = "import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True:\n  if os.fork() == 0:\n    \
                    end = time.process_time() + .05\n    while time.process_time() < end: pass\n    os._exit(0)\n  time.sleep(.02)";
     let report = run_then_recover(&["python3", "-c", program], limits);
-    assert_eq!(report.stopped, Some(Stop::CpuTime), "{report:?}");
+    assert_eq!(report.stopped, Some(ExceededLimit::CpuTime), "{report:?}");
     assert!((300_000..450_000).contains(&report.usage.cpu_us), "{:?}", report.usage);
 }
 
@@ -40,7 +40,10 @@ fn a_sleeper_is_stopped_by_the_clock() {
     let quickest = (0..20)
         .map(|_| {
             let report = run_then_recover(&["sleep", "100"], limits);
-            assert_eq!((report.stopped, report.exit), (Some(Stop::WallTime), Exit::Signal(9)));
+            assert_eq!(
+                (report.stopped, report.exit),
+                (Some(ExceededLimit::WallTime), StageExit::Signal(9))
+            );
             assert!(report.usage.wall_us >= 200_000, "{:?}", report.usage);
             assert!(report.usage.cpu_us < 50_000, "{:?}", report.usage);
             report.usage.wall_us
@@ -56,7 +59,7 @@ fn a_program_that_ignores_signals_is_stopped_too() {
         &["bash", "-c", "trap '' TERM INT HUP XCPU; sleep 100 & wait; sleep 100"],
         limits,
     );
-    assert_eq!(report.stopped, Some(Stop::WallTime));
+    assert_eq!(report.stopped, Some(ExceededLimit::WallTime));
 }
 
 #[test]
@@ -64,7 +67,7 @@ fn a_hoarder_is_stopped_at_its_own_memory_limit() {
     let limits = StageLimits { memory_kib: 100 * 1024, ..LIMITS };
     let program = "a = []\nwhile True: a.append(bytearray(1 << 20))";
     let report = run_then_recover(&["python3", "-c", program], limits);
-    assert_eq!((report.stopped, report.exit), (Some(Stop::Memory), Exit::Signal(9)));
+    assert_eq!((report.stopped, report.exit), (Some(ExceededLimit::Memory), StageExit::Signal(9)));
     assert!((100 * 1024..300 * 1024).contains(&report.usage.memory_peak_kib), "{:?}", report.usage);
 }
 
@@ -73,7 +76,7 @@ fn a_hoarder_is_stopped_at_the_containers_memory_limit() {
     let limits = StageLimits { memory_kib: u32::MAX, ..LIMITS };
     let program = "a = []\nwhile True: a.append(bytearray(1 << 20))";
     let report = run_then_recover(&["python3", "-c", program], limits);
-    assert_eq!((report.stopped, report.exit), (Some(Stop::Memory), Exit::Signal(9)));
+    assert_eq!((report.stopped, report.exit), (Some(ExceededLimit::Memory), StageExit::Signal(9)));
     assert!(
         (400 * 1024..=520 * 1024).contains(&report.usage.memory_peak_kib),
         "{:?}",
@@ -87,11 +90,11 @@ fn memory_of_many_processes_and_of_files_counts_together() {
     let program = "import os, time\nfor _ in range(10):\n  if os.fork() == 0:\n    a = bytearray(30 << 20)\n    time.sleep(60)\n\
                    time.sleep(60)";
     let report = run_then_recover(&["python3", "-c", program], limits);
-    assert_eq!(report.stopped, Some(Stop::Memory), "{report:?}");
+    assert_eq!(report.stopped, Some(ExceededLimit::Memory), "{report:?}");
     let limits = StageLimits { memory_kib: 20 * 1024, ..LIMITS };
     let files = "for i in 1 2 3; do head -c 10000000 /dev/zero > /tmp/$i; done; sleep 60";
     let report = run_then_recover(&["bash", "-c", files], limits);
-    assert_eq!(report.stopped, Some(Stop::Memory), "{report:?}");
+    assert_eq!(report.stopped, Some(ExceededLimit::Memory), "{report:?}");
 }
 
 #[test]
@@ -124,7 +127,10 @@ fn endless_output_is_cut_at_the_limit() {
     for (command, on_stdout) in [("yes", true), ("yes >&2", false)] {
         let limits = StageLimits { output_bytes: 1000, ..LIMITS };
         let report = run_then_recover(&["bash", "-c", command], limits);
-        assert_eq!((report.stopped, report.exit), (Some(Stop::Output), Exit::Signal(9)));
+        assert_eq!(
+            (report.stopped, report.exit),
+            (Some(ExceededLimit::Output), StageExit::Signal(9))
+        );
         let (flooded, quiet) = if on_stdout {
             (&report.stdout, &report.stderr)
         } else {
@@ -142,11 +148,11 @@ fn output_of_just_the_limit_is_whole() {
     let mut cell = Cell::start();
     let report =
         cell.run(&["bash", "-c", "printf '%01000d' 0; printf '%01000d' 0 >&2"], "", limits);
-    assert_eq!((report.stopped, report.exit), (None, Exit::Code(0)));
+    assert_eq!((report.stopped, report.exit), (None, StageExit::Code(0)));
     assert!(!report.stdout.truncated && report.stdout.bytes.len() == 1000);
     let report = cell.run(&["bash", "-c", "printf '%01001d' 0"], "", limits);
     assert!(report.stdout.truncated && report.stdout.total_bytes == 1001);
-    assert_eq!(report.stopped, Some(Stop::Output));
+    assert_eq!(report.stopped, Some(ExceededLimit::Output));
 }
 
 #[test]
@@ -155,7 +161,7 @@ fn a_quick_hoarder_is_found_out_after_its_end() {
     let limits = StageLimits { memory_kib: 16 * 1024, ..LIMITS };
     for _ in 0..10 {
         let report = cell.run(&["python3", "-Sc", "b'x' * (24 << 20)"], "", limits);
-        assert_eq!(report.stopped, Some(Stop::Memory), "{:?}", report.usage);
+        assert_eq!(report.stopped, Some(ExceededLimit::Memory), "{:?}", report.usage);
         assert!(report.usage.memory_peak_kib > 16 * 1024, "{:?}", report.usage);
     }
 }
@@ -191,7 +197,7 @@ fn files_are_limited_in_size_and_number() {
     let mut cell = Cell::start();
     let limits = StageLimits { file_size_kib: 4, ..LIMITS };
     let report = cell.run(&["head", "-c", "5000", "/dev/zero"], "", limits);
-    assert_eq!(report.exit, Exit::Code(0), "output is no file");
+    assert_eq!(report.exit, StageExit::Code(0), "output is no file");
     let report = cell.run(
         &["python3", "-c", "f = open('f', 'wb'); f.write(bytes(5000)); f.close()"],
         "",
@@ -221,9 +227,9 @@ fn the_stack_is_limited() {
     let program = "#include <string.h>\nint f(int n) { char a[1024]; memset(a, n, 1024); return n ? f(n - 1) + a[5] : a[7]; }\n\
                    int main(int c, char **v) { return f(4000) & 0 * c; }";
     cell.prepare("c", &[("main.c", program)]);
-    assert_eq!(cell.run(&["./program"], "", LIMITS).exit, Exit::Code(0));
+    assert_eq!(cell.run(&["./program"], "", LIMITS).exit, StageExit::Code(0));
     let limits = StageLimits { stack_kib: 1_000, ..LIMITS };
-    assert_eq!(cell.run(&["./program"], "", limits).exit, Exit::Signal(11));
+    assert_eq!(cell.run(&["./program"], "", limits).exit, StageExit::Signal(11));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use sandbox::languages::Catalog;
 use sandbox::protocol::{
-    Decoder, Exit, PROTOCOL_VERSION, Prepare, Prepared, Ready, Request, Response, SourceFile,
-    Stage, StageLimits, StageReport, encode,
+    CellFile, Decoder, PROTOCOL_VERSION, Prepare, Prepared, Ready, Request, Response, Stage,
+    StageExit, StageLimits, StageReport, encode,
 };
 
 const IMAGE: &str = "runledger/core:dev";
@@ -107,7 +107,7 @@ impl Cell {
     ) -> Option<StageReport> {
         let report = self.try_prepare(language, files);
         if let Some(report) = &report {
-            assert_eq!(report.exit, Exit::Code(0), "compiler: {}", text(&report.stderr.bytes));
+            assert_eq!(report.exit, StageExit::Code(0), "compiler: {}", text(&report.stderr.bytes));
         }
         report
     }
@@ -124,7 +124,7 @@ impl Cell {
         let argv = language.compile_argv::<_, &str>(&names, &[]);
         let limits = language.compile_limits;
         let compile = argv.map(|argv| Stage { argv, stdin: Vec::new(), limits });
-        let file = |(path, content): &(&str, &str)| SourceFile {
+        let file = |(path, content): &(&str, &str)| CellFile {
             path: (*path).to_owned(),
             content: content.as_bytes().to_vec(),
         };
@@ -152,7 +152,7 @@ impl Cell {
     /// Runs a bash command line and gives what it printed, once it has succeeded.
     pub(crate) fn bash(&mut self, command: &str) -> String {
         let report = self.run(&["bash", "-c", command], "", LIMITS);
-        assert_eq!(report.exit, Exit::Code(0), "{command}: {}", text(&report.stderr.bytes));
+        assert_eq!(report.exit, StageExit::Code(0), "{command}: {}", text(&report.stderr.bytes));
         text(&report.stdout.bytes)
     }
 

@@ -4,7 +4,7 @@ use std::future::pending;
 
 use futures::stream;
 use proptest::prelude::*;
-use sandbox::protocol::{Exit, PAYLOAD_BYTES_MAX, Usage};
+use sandbox::protocol::{PAYLOAD_BYTES_MAX, StageExit, StageUsage};
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio_util::io::ReaderStream;
 
@@ -55,15 +55,15 @@ fn ready() -> Response {
 
 fn report(stdout: &[u8]) -> StageReport {
     StageReport {
-        exit: Exit::Code(0),
+        exit: StageExit::Code(0),
         stopped: None,
-        usage: Usage::default(),
-        stdout: Captured {
+        usage: StageUsage::default(),
+        stdout: StageOutput {
             bytes: stdout.to_vec(),
             total_bytes: stdout.len() as u64,
             truncated: false,
         },
-        stderr: Captured::default(),
+        stderr: StageOutput::default(),
     }
 }
 
@@ -183,7 +183,7 @@ async fn an_output_over_its_limit_is_a_lie() {
 
 #[tokio::test]
 async fn more_than_a_stage_can_have_used_is_a_lie() {
-    let used = |cpu_us, wall_us, memory_peak_kib| Usage { cpu_us, wall_us, memory_peak_kib };
+    let used = |cpu_us, wall_us, memory_peak_kib| StageUsage { cpu_us, wall_us, memory_peak_kib };
     for usage in [used(u64::MAX, 0, 0), used(0, 60_000_000, 0), used(0, 0, u64::MAX)] {
         let (cell, peer) = greeted().await;
         let report = StageReport { usage, ..report(b"") };

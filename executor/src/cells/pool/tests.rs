@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use events::{BootId, Digest};
 use futures::{FutureExt, StreamExt};
 use sandbox::protocol::{
-    Captured, Exit, PROTOCOL_VERSION, Ready, Response, Stage, StageLimits, StageReport, Stop,
-    Usage, encode,
+    ExceededLimit, PROTOCOL_VERSION, Ready, Response, Stage, StageExit, StageLimits, StageOutput,
+    StageReport, StageUsage, encode,
 };
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::io::ReaderStream;
@@ -369,11 +369,11 @@ async fn a_dead_cell_died_for_memory_only_if_no_stage_before_had_done_so() {
 
     let mut lease = take(&pool).await;
     let greedy = StageReport {
-        exit: Exit::Signal(9),
-        stopped: Some(Stop::Memory),
-        usage: Usage::default(),
-        stdout: Captured::default(),
-        stderr: Captured::default(),
+        exit: StageExit::Signal(9),
+        stopped: Some(ExceededLimit::Memory),
+        usage: StageUsage::default(),
+        stdout: StageOutput::default(),
+        stderr: StageOutput::default(),
     };
     run(&mut lease, &paper, Some(greedy)).await.unwrap();
     let died = run(&mut lease, &paper, None).await;

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl};
-use sandbox::protocol::Captured;
+use sandbox::protocol::StageOutput;
 
 use crate::fault::{During, Fault};
 
@@ -19,7 +19,7 @@ const CHUNKS_PER_TURN: usize = 4;
 pub(crate) struct Capture {
     pipe: Option<std::fs::File>,
     limit: usize,
-    captured: Captured,
+    captured: StageOutput,
 }
 
 impl Capture {
@@ -28,7 +28,7 @@ impl Capture {
         fcntl_setfl(&pipe, OFlags::NONBLOCK).during("cannot prepare a pipe")?;
         // The pipe is root's, yet `/dev/stdout` and `/dev/stderr` must open for the program too.
         fchmod(&pipe, Mode::from_raw_mode(0o666)).during("cannot open a pipe to the program")?;
-        Ok(Self { pipe: Some(pipe.into()), limit, captured: Captured::default() })
+        Ok(Self { pipe: Some(pipe.into()), limit, captured: StageOutput::default() })
     }
 
     /// What to poll, unless the stream has ended.
@@ -62,7 +62,7 @@ impl Capture {
         Ok(())
     }
 
-    pub(crate) fn into_captured(self) -> Captured {
+    pub(crate) fn into_captured(self) -> StageOutput {
         self.captured
     }
 

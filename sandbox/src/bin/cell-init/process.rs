@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sandbox::protocol::Exit;
+use sandbox::protocol::StageExit;
 
 use crate::fault::{During, Fault};
 use crate::sys::{Ended, Waited, wait_any};
@@ -16,7 +16,7 @@ use crate::sys::{Ended, Waited, wait_any};
 pub(crate) struct Reaped {
     main: i32,
     /// How the main process ended, once it has.
-    pub(crate) exit: Option<Exit>,
+    pub(crate) exit: Option<StageExit>,
     /// Processor time of all that ended.
     pub(crate) cpu: Duration,
     /// The largest resident set of any that ended, in KiB.
@@ -69,10 +69,10 @@ fn kill_all() -> Result<(), Fault> {
     }
 }
 
-fn exit(status: i32) -> Exit {
+fn exit(status: i32) -> StageExit {
     if libc::WIFSIGNALED(status) {
-        Exit::Signal(libc::WTERMSIG(status))
+        StageExit::Signal(libc::WTERMSIG(status))
     } else {
-        Exit::Code(libc::WEXITSTATUS(status))
+        StageExit::Code(libc::WEXITSTATUS(status))
     }
 }

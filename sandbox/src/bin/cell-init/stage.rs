@@ -7,7 +7,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sandbox::protocol::{
-    Captured, Exit, OUTPUT_BYTES_MAX, Stage, StageLimits, StageReport, Stop, Usage,
+    ExceededLimit, OUTPUT_BYTES_MAX, Stage, StageExit, StageLimits, StageOutput, StageReport,
+    StageUsage,
 };
 
 use crate::capture::{Capture, chunk};
@@ -97,13 +98,13 @@ impl<'a> Watch<'a> {
     }
 
     /// Watches until the main process ends or a limit is broken.
-    fn until_end(&mut self) -> Result<Option<Stop>, Fault> {
+    fn until_end(&mut self) -> Result<Option<ExceededLimit>, Fault> {
         loop {
             let main_ended = self.wait()?;
             self.stdout.read_some(&mut self.chunk)?;
             self.stderr.read_some(&mut self.chunk)?;
             if self.stdout.is_over() || self.stderr.is_over() {
-                return Ok(Some(Stop::Output));
+                return Ok(Some(ExceededLimit::Output));
             }
             if main_ended {
                 return Ok(None);
@@ -137,16 +138,16 @@ impl<'a> Watch<'a> {
     }
 
     /// Looks at the clock and the control group.
-    fn sample(&mut self) -> Option<Stop> {
+    fn sample(&mut self) -> Option<ExceededLimit> {
         self.sampled_at = Instant::now();
         let now = self.meter.read();
         self.note_memory(&now);
         if oom_killed(&self.before, &now) || self.is_over_memory() {
-            Some(Stop::Memory)
+            Some(ExceededLimit::Memory)
         } else if self.cpu(&now) > millis(self.limits.cpu_time_ms) {
-            Some(Stop::CpuTime)
+            Some(ExceededLimit::CpuTime)
         } else if self.wall_left().is_zero() {
-            Some(Stop::WallTime)
+            Some(ExceededLimit::WallTime)
         } else {
             None
         }
@@ -180,9 +181,13 @@ impl<'a> Watch<'a> {
         group.unwrap_or_default().max(self.processes.cpu)
     }
 
-    fn report(mut self, stopped: Option<Stop>, wall: Duration) -> Result<StageReport, Fault> {
+    fn report(
+        mut self,
+        stopped: Option<ExceededLimit>,
+        wall: Duration,
+    ) -> Result<StageReport, Fault> {
         setup_failure(&self.setup)?;
-        if stopped != Some(Stop::Output) {
+        if stopped != Some(ExceededLimit::Output) {
             self.stdout.drain(&mut self.chunk)?;
             self.stderr.drain(&mut self.chunk)?;
         }
@@ -191,9 +196,9 @@ impl<'a> Watch<'a> {
         let cpu = self.cpu(&after);
         let stopped = stopped.or_else(|| self.broken_unseen(&after, cpu));
         Ok(StageReport {
-            exit: self.processes.exit.unwrap_or(Exit::Signal(KILLED)),
+            exit: self.processes.exit.unwrap_or(StageExit::Signal(KILLED)),
             stopped,
-            usage: Usage {
+            usage: StageUsage {
                 cpu_us: micros(cpu),
                 wall_us: micros(wall),
                 memory_peak_kib: self.memory_peak_kib(),
@@ -204,13 +209,13 @@ impl<'a> Watch<'a> {
     }
 
     /// A limit that was broken between the last look and the end.
-    fn broken_unseen(&self, after: &Reading, cpu: Duration) -> Option<Stop> {
+    fn broken_unseen(&self, after: &Reading, cpu: Duration) -> Option<ExceededLimit> {
         if oom_killed(&self.before, after) || self.is_over_memory() {
-            Some(Stop::Memory)
+            Some(ExceededLimit::Memory)
         } else if cpu > millis(self.limits.cpu_time_ms) {
-            Some(Stop::CpuTime)
+            Some(ExceededLimit::CpuTime)
         } else if self.stdout.is_over() || self.stderr.is_over() {
-            Some(Stop::Output)
+            Some(ExceededLimit::Output)
         } else {
             None
         }
@@ -220,12 +225,12 @@ impl<'a> Watch<'a> {
 /// What a shell would say of a command line that cannot be executed.
 fn not_executable(program: &str, why: &str) -> StageReport {
     let text = format!("cannot execute {program}: {why}\n").into_bytes();
-    let stderr = Captured { total_bytes: text.len() as u64, bytes: text, truncated: false };
+    let stderr = StageOutput { total_bytes: text.len() as u64, bytes: text, truncated: false };
     StageReport {
-        exit: Exit::Code(exec::NOT_EXECUTABLE),
+        exit: StageExit::Code(exec::NOT_EXECUTABLE),
         stopped: None,
-        usage: Usage::default(),
-        stdout: Captured::default(),
+        usage: StageUsage::default(),
+        stdout: StageOutput::default(),
         stderr,
     }
 }

@@ -6,12 +6,12 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
-use sandbox::protocol::SourceFile;
+use sandbox::protocol::CellFile;
 
 use crate::fault::{During, Fault};
 
 /// What [`write_files`] reads.
-pub(crate) fn input(files: &[SourceFile]) -> Result<Vec<u8>, Fault> {
+pub(crate) fn input(files: &[CellFile]) -> Result<Vec<u8>, Fault> {
     postcard::to_stdvec(files).during("cannot pass the files on")
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn input(files: &[SourceFile]) -> Result<Vec<u8>, Fault> {
 pub(crate) fn write_files(directory: &str) -> Result<(), Fault> {
     let mut input = Vec::new();
     stdin().lock().read_to_end(&mut input).during("cannot read the files")?;
-    let files: Vec<SourceFile> = postcard::from_bytes(&input).during("malformed files")?;
+    let files: Vec<CellFile> = postcard::from_bytes(&input).during("malformed files")?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let root = openat(CWD, directory, DIRECTORY, Mode::empty()).during(directory)?;
     files
@@ -35,7 +35,7 @@ const NEW_FILE: OFlags = OFlags::WRONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-fn write_file(root: &OwnedFd, file: &SourceFile) -> Result<(), Fault> {
+fn write_file(root: &OwnedFd, file: &CellFile) -> Result<(), Fault> {
     let (directories, name) = components(&file.path)?;
     let mut directory = root.try_clone().during("cannot open the folder")?;
     for component in directories {
