@@ -6,7 +6,7 @@
 
 pub mod batch;
 pub mod config;
-pub mod error;
+mod last_batch;
 pub mod metrics;
 pub mod progress;
 pub mod progress_line;

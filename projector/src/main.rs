@@ -73,7 +73,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
     let stores = Stores::open(config).await?;
-    stores.results.migrate().await.context("migrate PostgreSQL")?;
+    stores.results.writer().migrate().await.context("migrate PostgreSQL")?;
     stores.progress.migrate().await.context("prepare MongoDB")?;
     Ok(())
 }
@@ -84,9 +84,9 @@ async fn rebuild_view(config: &Config, view: View) -> anyhow::Result<()> {
         View::Results => &stores.results,
         View::Progress => &stores.progress,
     };
-    let mut line = ProgressLine::new(projection.name());
+    let mut line = ProgressLine::new(projection.store().name());
     let rebuilt = rebuild(&stores.ledger(), projection, &mut |stage| line.show(stage)).await;
     line.end();
-    rebuilt.with_context(|| format!("rebuild {}", projection.name()))?;
+    rebuilt.with_context(|| format!("rebuild {}", projection.store().name()))?;
     Ok(())
 }

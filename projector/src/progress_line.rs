@@ -4,8 +4,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use views::generation::Position;
 
-use crate::projection::Position;
 use crate::rebuild::Stage;
 
 /// How often the line changes on a terminal.

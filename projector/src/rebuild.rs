@@ -5,9 +5,10 @@ use std::time::Duration;
 use ledger::{Ledger, ReadError};
 use tokio::time::Instant;
 
-use crate::error::ProjectionError;
-use crate::projection::{Hold, Position, Projection, Switch};
+use crate::projection::Projection;
 use crate::reader::{BatchLimits, Reader, ReaderError};
+use views::error::WriteError;
+use views::generation::{Hold, Position, Switch, ViewStore};
 
 /// Larger batches than the running service takes: nobody waits for a single event here.
 const LIMITS: BatchLimits =
@@ -20,7 +21,7 @@ const LEVEL_TIME_MAX: Duration = Duration::from_secs(3);
 pub enum RebuildError {
     /// The store failed.
     #[error("the view cannot be written")]
-    View(#[from] ProjectionError),
+    View(#[from] WriteError),
     /// The ledger is away.
     #[error("the ledger cannot be read")]
     Away(#[from] ReadError),
@@ -58,12 +59,12 @@ pub async fn rebuild(
 ) -> Result<Position, RebuildError> {
     let mut replay = Replay {
         projection,
-        position: projection.begin_generation().await?,
+        position: projection.store().begin_generation().await?,
         reader: Reader::after(ledger, 0, LIMITS),
     };
     loop {
         replay.to(ledger.last_sequence().await?, report).await?;
-        let hold = projection.hold().await?;
+        let hold = projection.store().hold().await?;
         if !replay.draw_level(hold.as_ref()).await? {
             continue;
         }
@@ -74,7 +75,7 @@ pub async fn rebuild(
         }
     }
     report(Stage::Switched(replay.position));
-    delete_superseded(projection, report).await?;
+    delete_superseded(projection.store(), report).await?;
     Ok(replay.position)
 }
 
@@ -115,7 +116,7 @@ impl Replay<'_> {
     async fn step(&mut self) -> Result<(), RebuildError> {
         let batch = self.reader.next().await?;
         self.position = match self.projection.build(self.position, &batch).await {
-            Err(ProjectionError::Moved) => return Err(RebuildError::Overtaken),
+            Err(WriteError::Moved) => return Err(RebuildError::Overtaken),
             folded => folded?,
         };
         Ok(())
@@ -123,12 +124,12 @@ impl Replay<'_> {
 }
 
 async fn delete_superseded(
-    projection: &dyn Projection,
+    store: &dyn ViewStore,
     report: &mut (dyn FnMut(Stage) + Send),
 ) -> Result<(), RebuildError> {
     let mut all = 0;
     loop {
-        let deleted = projection.delete_superseded().await?;
+        let deleted = store.delete_superseded().await?;
         if deleted == 0 {
             return Ok(());
         }

@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::batch::Batch;
-use crate::error::ProjectionError;
 use crate::metrics;
-use crate::projection::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_TIME_MAX, Position, Projection};
+use crate::projection::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_TIME_MAX, Projection};
 use crate::reader::{BatchLimits, Reader, ReaderError};
 use crate::status::Status;
+use views::error::WriteError;
+use views::generation::Position;
 
 /// The first wait after a fault; it doubles from one to the next.
 const WAIT_MIN: Duration = Duration::from_millis(50);
@@ -48,7 +49,7 @@ pub struct Runner {
 #[derive(Debug, thiserror::Error)]
 enum Interruption {
     #[error("the view cannot be written")]
-    View(#[from] ProjectionError),
+    View(#[from] WriteError),
     #[error("a batch was not written within {} s", FOLD_TIME_MAX.as_secs())]
     Silent,
     #[error("the ledger cannot be read")]
@@ -68,23 +69,23 @@ impl Interruption {
             Self::Broken { .. } | Self::Ahead { .. } => Some(WAIT_STOPPED),
             Self::Silent | Self::Away(_) => None,
             Self::View(error) => match error {
-                ProjectionError::Moved => Some(WAIT_MOVED),
-                ProjectionError::Held => Some(WAIT_HELD),
-                ProjectionError::Impossible(_)
-                | ProjectionError::TooLarge(_)
-                | ProjectionError::Encoding(_)
-                | ProjectionError::Hole { .. } => Some(WAIT_STOPPED),
-                ProjectionError::Missing(_)
-                | ProjectionError::Postgres(_)
-                | ProjectionError::Mongo(_)
-                | ProjectionError::Refused { .. } => None,
+                WriteError::Moved => Some(WAIT_MOVED),
+                WriteError::Held => Some(WAIT_HELD),
+                WriteError::Impossible(_)
+                | WriteError::TooLarge(_)
+                | WriteError::Encoding(_)
+                | WriteError::Hole { .. } => Some(WAIT_STOPPED),
+                WriteError::Missing(_)
+                | WriteError::Postgres(_)
+                | WriteError::Mongo(_)
+                | WriteError::Refused { .. } => None,
             },
         }
     }
 
     /// Tells whether this is the ordinary course of things: another process folded, or a rebuild switches.
     fn is_ordinary(&self) -> bool {
-        matches!(self, Self::View(ProjectionError::Moved | ProjectionError::Held))
+        matches!(self, Self::View(WriteError::Moved | WriteError::Held))
     }
 }
 
@@ -132,14 +133,18 @@ impl Runner {
         Ok(())
     }
 
+    fn name(&self) -> &'static str {
+        self.projection.store().name()
+    }
+
     async fn begin(&self) -> Result<Position, Interruption> {
-        let position = self.projection.position().await?;
+        let position = self.projection.store().position().await?;
         let last = self.ledger.last_sequence().await?;
         if last < position.sequence {
             return Err(Interruption::Ahead { stands: position.sequence, last });
         }
         if self.status.position().map(|before| before.generation) != Some(position.generation) {
-            let name = self.projection.name();
+            let name = self.name();
             info!(
                 projection.name = name,
                 projection.generation = position.generation,
@@ -157,11 +162,11 @@ impl Runner {
             let folded = timeout(FOLD_TIME_MAX, self.projection.fold(at, batch)).await;
             match folded.map_err(|_elapsed| Interruption::Silent)? {
                 Ok(next) => {
-                    metrics::folded(self.projection.name(), batch.events().len(), begun.elapsed());
+                    metrics::folded(self.name(), batch.events().len(), begun.elapsed());
                     self.moved(next);
                     return Ok(next);
                 }
-                Err(ProjectionError::Held) if !self.stop.is_cancelled() => sleep(WAIT_HELD).await,
+                Err(WriteError::Held) if !self.stop.is_cancelled() => sleep(WAIT_HELD).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -169,16 +174,16 @@ impl Runner {
 
     fn moved(&self, position: Position) {
         self.status.follow(position);
-        metrics::stands(self.projection.name(), position.generation, position.sequence);
+        metrics::stands(self.name(), position.generation, position.sequence);
     }
 
     fn report(&self, interruption: &Interruption) {
         if interruption.is_ordinary() {
             return;
         }
-        metrics::fault(self.projection.name());
+        metrics::fault(self.name());
         self.status.stop(chain(interruption));
-        let projection = self.projection.name();
+        let projection = self.name();
         let error = interruption as &dyn Error;
         if interruption.patience().is_some() {
             error!(error, projection.name = projection, "the projection has stopped");

@@ -13,13 +13,15 @@ use platform::telemetry::{Metrics, TelemetryError};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
-use crate::error::ProjectionError;
 use crate::metrics;
 use crate::progress::ProgressStore;
 use crate::projection::Projection;
-use crate::results::ResultsStore;
+use crate::results::ResultsProjection;
 use crate::runner::{Runner, chain};
 use crate::status::Status;
+use views::error::{OpenError, WriteError};
+use views::generation::ViewStore as _;
+use views::results::ResultsWriter;
 
 /// How often the lag is measured.
 const LAG_EVERY: Duration = Duration::from_secs(1);
@@ -31,7 +33,7 @@ const FINISH_TIME_MAX: Duration = Duration::from_secs(25);
 pub enum ServeError {
     /// A store's address makes no sense.
     #[error("a store cannot be used")]
-    Store(#[from] ProjectionError),
+    Store(#[from] OpenError),
     /// The ledger's address makes no sense.
     #[error("the ledger cannot be used")]
     Ledger(#[from] ConnectError),
@@ -52,7 +54,7 @@ pub struct Stores {
     /// The connection to the ledger.
     pub connection: Connection,
     /// `results`.
-    pub results: ResultsStore,
+    pub results: ResultsProjection,
     /// `progress`.
     pub progress: ProgressStore,
 }
@@ -62,7 +64,9 @@ impl Stores {
     pub async fn open(config: &Config) -> Result<Self, ServeError> {
         Ok(Self {
             connection: Connection::open(&config.nats.url, "projector").await?,
-            results: ResultsStore::connect_lazy(config.postgres.url.expose_secret())?,
+            results: ResultsProjection::new(ResultsWriter::connect_lazy(
+                config.postgres.url.expose_secret(),
+            )?),
             progress: ProgressStore::connect_lazy(
                 config.mongo.url.expose_secret(),
                 &config.mongo.database,
@@ -110,8 +114,8 @@ pub fn start(
     projections
         .into_iter()
         .map(|projection| {
-            let status = Status::new(projection.name());
-            let (name, stop) = (projection.name(), shutdown.token());
+            let status = Status::new(projection.store().name());
+            let (name, stop) = (projection.store().name(), shutdown.token());
             let runner = Runner::new(ledger.clone(), projection, status.clone(), stop);
             shutdown.spawn_vital(name, runner.run());
             status
@@ -157,7 +161,8 @@ fn databases(
     move || {
         let stores = stores.clone();
         Box::pin(async move {
-            let (results, progress) = tokio::join!(stores.results.ping(), stores.progress.ping());
+            let (results, progress) =
+                tokio::join!(stores.results.writer().ping(), stores.progress.ping());
             named_faults([("postgres", results), ("mongodb", progress)])
         })
     }
@@ -185,9 +190,9 @@ fn projections(
 }
 
 fn named_faults<const N: usize>(
-    results: [(&str, Result<(), ProjectionError>); N],
+    results: [(&str, Result<(), WriteError>); N],
 ) -> Result<(), String> {
-    let fault = |(name, result): (&str, Result<(), ProjectionError>)| {
+    let fault = |(name, result): (&str, Result<(), WriteError>)| {
         result.err().map(|error| format!("{name}: {}", chain(&error)))
     };
     joined(&results.into_iter().filter_map(fault).collect::<Vec<_>>())

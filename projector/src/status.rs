@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::projection::Position;
+use views::generation::Position;
 
 /// A projection's state of health. Clones are the same one.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{instrument, warn};
+use views::results::{ListQuery, ResultsView, Summary};
 
 use crate::body::{Output, Resolved};
 use crate::changes::{Waiter, Waiters};
@@ -21,7 +22,6 @@ use crate::error::ApiError;
 use crate::metrics;
 use crate::outputs::{Outputs, resolve};
 use crate::progress::{Progress, ProgressView};
-use crate::results::{ListQuery, ResultsView, Summary};
 
 /// How often one who waits looks into the ledger while changes are announced: a guard against an announcement that is lost.
 const LOOK_WHEN_FED: Duration = Duration::from_secs(2);

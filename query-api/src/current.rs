@@ -7,10 +7,11 @@ use std::sync::Arc;
 use events::{Submission, SubmissionId};
 use ledger::Ledger;
 use tracing::{error, warn};
+use views::error::ViewError;
+use views::results::{Found, ResultsView};
 
 use crate::error::ApiError;
 use crate::metrics;
-use crate::results::{Found, ResultsView, ViewError};
 use crate::seen::Seen;
 
 /// Reads submissions.
@@ -81,7 +82,7 @@ fn is_new_enough(submission: &Submission, position: u64, floor: u64) -> bool {
 fn report(error: &ViewError) {
     let source = error.source().map(ToString::to_string);
     match error {
-        ViewError::Away(_) => {
+        ViewError::Away { .. } => {
             warn!(error = %error, error.source = source, "the results view is away, folding");
         }
         ViewError::Impossible(_) => {

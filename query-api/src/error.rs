@@ -5,9 +5,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use ledger::{ObjectError, ReadError};
 use platform::problem::Problem;
-
-use crate::progress::ProgressError;
-use crate::results::ViewError;
+use views::error::ViewError;
 
 /// When a client may try again.
 const RETRY_SOON: Duration = Duration::from_secs(2);
@@ -24,12 +22,9 @@ pub enum ApiError {
     /// The ledger could not be read.
     #[error("the ledger could not be read")]
     Ledger(#[from] ReadError),
-    /// The view of submissions has no answer.
-    #[error("the results view could not be read")]
-    Results(#[from] ViewError),
-    /// The view of progress has no answer.
-    #[error("the progress view could not be read")]
-    Progress(#[from] ProgressError),
+    /// A view has no answer.
+    #[error("a view could not be read")]
+    View(#[from] ViewError),
     /// A stored event cannot be shown.
     #[error("the event at sequence {sequence} is not JSON")]
     Payload {
@@ -61,14 +56,12 @@ impl ApiError {
             Self::Refused(problem) => problem.clone(),
             Self::NotFound => Problem::not_found("there is no such submission, or it is not yours"),
             Self::Ledger(error) => of_ledger(error),
-            Self::Results(ViewError::Away(_)) => away("the results view does not answer"),
-            Self::Progress(ProgressError::Away(_)) => away("the progress view does not answer"),
+            Self::View(ViewError::Away { detail, source: _ }) => away(detail),
             Self::Output(ObjectError::Unavailable(_)) => {
                 away("the store of outputs does not answer")
             }
             Self::Payload { .. }
-            | Self::Results(ViewError::Impossible(_))
-            | Self::Progress(ProgressError::Impossible(_))
+            | Self::View(ViewError::Impossible(_))
             | Self::Output(
                 ObjectError::Absent(_) | ObjectError::Corrupt(_) | ObjectError::Full(_),
             ) => Problem::internal(),

@@ -14,9 +14,9 @@ use ledger::Connection;
 use platform::http::health::{self, Checks};
 use platform::telemetry::Metrics;
 use serde_json::json;
+use views::results::ResultsView;
 
 use crate::progress::ProgressView;
-use crate::results::ResultsView;
 
 /// How long one store may take to answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(1_500);

@@ -12,7 +12,6 @@ mod health;
 pub mod metrics;
 pub mod outputs;
 pub mod progress;
-pub mod results;
 pub mod routes;
 mod seen;
 pub mod service;

@@ -12,13 +12,14 @@ use platform::shutdown::{Shutdown, ShutdownError};
 use platform::telemetry::{Metrics, TelemetryError, init_logs};
 use sandbox::languages::Catalog;
 use tracing::info;
+use views::error::OpenError;
+use views::results::ResultsReader;
 
 use crate::app::{App, Parts};
 use crate::changes::{Feed, Waiters};
 use crate::config::Config;
 use crate::health::Stores;
 use crate::progress::mongo::MongoProgress;
-use crate::results::postgres::PostgresResults;
 use crate::{metrics, routes};
 
 /// How long tasks may take to end after the last answer.
@@ -36,12 +37,9 @@ pub enum ServiceError {
     /// The address of NATS cannot be used.
     #[error(transparent)]
     Nats(#[from] ConnectError),
-    /// The address of Postgres cannot be used.
-    #[error("`postgres.url` cannot be used")]
-    Postgres(#[from] sqlx::Error),
-    /// The address of MongoDB cannot be used.
-    #[error("`mongo.url` cannot be used")]
-    Mongo(#[from] mongodb::error::Error),
+    /// The address of a view's store cannot be used.
+    #[error(transparent)]
+    View(#[from] OpenError),
     /// It did not end cleanly.
     #[error(transparent)]
     Shutdown(#[from] ShutdownError),
@@ -74,7 +72,7 @@ async fn open(config: &Config) -> Result<Stores, ServiceError> {
     let mongo = &config.mongo;
     Ok(Stores {
         connection: Connection::open(&config.nats.url, "query-api").await?,
-        results: Arc::new(PostgresResults::open(config.postgres.url.expose_secret())?),
+        results: Arc::new(ResultsReader::open(config.postgres.url.expose_secret())?),
         progress: Arc::new(MongoProgress::open(mongo.url.expose_secret(), &mongo.database).await?),
     })
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::solved::Solved;
 use super::tracked::Tracked;
 use super::view::Progress;
-use crate::error::{Impossible, ProjectionError};
+use views::error::{Impossible, WriteError};
 
 /// How many updates go into one command (reference/store-limits.md §8: batches of 100 are enough).
 const UPDATES_MAX: usize = 100;
@@ -89,7 +89,7 @@ pub(super) enum Written {
 pub(super) async fn load<T: Guarded>(
     database: &Database,
     keys: impl IntoIterator<Item = impl Serialize>,
-) -> Result<Vec<T>, ProjectionError> {
+) -> Result<Vec<T>, WriteError> {
     let keys: Vec<Bson> = keys.into_iter().map(|key| to_bson(&key)).collect::<Result<_, _>>()?;
     if keys.is_empty() {
         return Ok(Vec::new());
@@ -108,7 +108,7 @@ pub(super) async fn load<T: Guarded>(
 pub(super) async fn write<T: Guarded>(
     database: &Database,
     replacements: &[Replacement<'_, T>],
-) -> Result<Written, ProjectionError> {
+) -> Result<Written, WriteError> {
     let mut written = Written::All;
     for chunk in replacements.chunks(UPDATES_MAX) {
         let updates = chunk.iter().map(update).collect::<Result<Vec<_>, _>>()?;
@@ -133,7 +133,7 @@ pub(super) async fn write<T: Guarded>(
 pub(super) fn read<T: DeserializeOwned>(
     collection: &'static str,
     raw: &RawDocumentBuf,
-) -> Result<T, ProjectionError> {
+) -> Result<T, WriteError> {
     bson::deserialize_from_slice(raw.as_bytes()).map_err(|error| {
         let place = Document::try_from(raw.as_ref()).ok().map(|document| {
             let key = document.get("_id").map(ToString::to_string).unwrap_or_default();
@@ -143,11 +143,11 @@ pub(super) fn read<T: DeserializeOwned>(
             (key, faulty.err().map(|error| error.path().to_string()).unwrap_or_default())
         });
         let (key, column) = place.unwrap_or_default();
-        Impossible { table: collection, column, key, why: error.to_string() }.into()
+        Impossible { table: collection, column, key, source: error.into() }.into()
     })
 }
 
-fn update<T: Guarded>(replacement: &Replacement<'_, T>) -> Result<Document, ProjectionError> {
+fn update<T: Guarded>(replacement: &Replacement<'_, T>) -> Result<Document, WriteError> {
     let document = replacement.document;
     let last_seq = match replacement.loaded {
         Some(sequence) => to_bson(&sequence)?,
@@ -160,25 +160,25 @@ fn update<T: Guarded>(replacement: &Replacement<'_, T>) -> Result<Document, Proj
     })
 }
 
-fn outcome(answer: &Document, offered: usize) -> Result<Written, ProjectionError> {
+fn outcome(answer: &Document, offered: usize) -> Result<Written, WriteError> {
     let errors = answer.get_array("writeErrors").map_or(&[][..], Vec::as_slice);
     for error in errors.iter().filter_map(Bson::as_document) {
         let code = error.get_i32("code").unwrap_or_default();
         if code != DUPLICATE_KEY {
             let message = error.get_str("errmsg").unwrap_or_default().to_owned();
-            return Err(ProjectionError::Refused { code, message });
+            return Err(WriteError::Refused { code, message });
         }
     }
     if let Ok(concern) = answer.get_document("writeConcernError") {
         let code = concern.get_i32("code").unwrap_or_default();
         let message = concern.get_str("errmsg").unwrap_or_default().to_owned();
-        return Err(ProjectionError::Refused { code, message });
+        return Err(WriteError::Refused { code, message });
     }
     let matched = answer.get_i32("n").unwrap_or_default();
     let all = usize::try_from(matched).is_ok_and(|matched| matched == offered);
     Ok(if all { Written::All } else { Written::Conflict })
 }
 
-fn to_bson(value: &impl Serialize) -> Result<Bson, ProjectionError> {
-    bson::serialize_to_bson(value).map_err(|error| ProjectionError::Encoding(Box::new(error)))
+fn to_bson(value: &impl Serialize) -> Result<Bson, WriteError> {
+    bson::serialize_to_bson(value).map_err(|error| WriteError::Encoding(Box::new(error)))
 }

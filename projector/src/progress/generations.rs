@@ -11,8 +11,8 @@ use super::solved::Solved;
 use super::store::ProgressStore;
 use super::tracked::Tracked;
 use super::view::Progress;
-use crate::error::ProjectionError;
-use crate::projection::{Hold, Position, Switch};
+use views::error::WriteError;
+use views::generation::{Hold, Position, Switch};
 
 /// How many documents of one collection are deleted in one command.
 const DELETED_DOCUMENTS_MAX: i64 = 1_000;
@@ -25,7 +25,7 @@ struct ProgressHold {
 }
 
 /// Asks the live generation to stand still.
-pub(super) async fn hold(store: &ProgressStore) -> Result<Box<dyn Hold>, ProjectionError> {
+pub(super) async fn hold(store: &ProgressStore) -> Result<Box<dyn Hold>, WriteError> {
     let Pointer { generation, reserved, .. } =
         store.pointers.hold(&ObjectId::new().to_hex()).await?;
     let live = Position { generation, sequence: reserved };
@@ -33,7 +33,7 @@ pub(super) async fn hold(store: &ProgressStore) -> Result<Box<dyn Hold>, Project
 }
 
 /// Deletes a bounded number of superseded documents.
-pub(super) async fn delete_superseded(store: &ProgressStore) -> Result<u64, ProjectionError> {
+pub(super) async fn delete_superseded(store: &ProgressStore) -> Result<u64, WriteError> {
     let live = store.pointers.get().await?.generation;
     let mut deleted = 0;
     for collection in [Progress::COLLECTION, Solved::COLLECTION, Tracked::COLLECTION] {
@@ -46,7 +46,7 @@ async fn delete_some(
     store: &ProgressStore,
     collection: &str,
     live: i32,
-) -> Result<u64, ProjectionError> {
+) -> Result<u64, WriteError> {
     let collection = store.database.collection::<Document>(collection);
     // Keys are compared field by field, and the generation is the first: everything below is of earlier ones.
     let superseded = doc! {"_id": {"$lt": {"generation": live}}};
@@ -70,7 +70,7 @@ impl Hold for ProgressHold {
         self.live
     }
 
-    async fn switch(self: Box<Self>, rebuilt: Position) -> Result<Switch, ProjectionError> {
+    async fn switch(self: Box<Self>, rebuilt: Position) -> Result<Switch, WriteError> {
         if self.pointers.switch(rebuilt).await? {
             return Ok(Switch::Done);
         }

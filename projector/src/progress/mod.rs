@@ -9,7 +9,6 @@ mod fact;
 mod fold;
 mod generations;
 mod key;
-mod memory;
 mod moment;
 mod pointer;
 mod recent;

@@ -6,8 +6,8 @@ use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 
 use super::collection::read;
-use crate::error::{ProjectionError, TooLarge};
-use crate::projection::Position;
+use views::error::{TooLarge, WriteError};
+use views::generation::Position;
 
 /// Where pointers lie.
 const COLLECTION: &str = "projections";
@@ -45,7 +45,7 @@ impl Pointers {
     }
 
     /// Makes the pointer of an empty first generation, where there is none.
-    pub(super) async fn create(&self) -> Result<(), ProjectionError> {
+    pub(super) async fn create(&self) -> Result<(), WriteError> {
         let first =
             doc! {"generation": 1, "last_generation": 1, "sequence": 0_i64, "reserved": 0_i64};
         self.0
@@ -57,14 +57,14 @@ impl Pointers {
     }
 
     /// Reads the pointer.
-    pub(super) async fn get(&self) -> Result<Pointer, ProjectionError> {
+    pub(super) async fn get(&self) -> Result<Pointer, WriteError> {
         let found = self.0.find_one(doc! {"_id": NAME}).await?;
-        read(COLLECTION, &found.ok_or(ProjectionError::Missing(NAME))?)
+        read(COLLECTION, &found.ok_or(WriteError::Missing(NAME))?)
     }
 
     /// Announces that documents may hold events up to `to`. False when `at` is not where the live generation stands, or a
     /// rebuild holds it.
-    pub(super) async fn reserve(&self, at: Position, to: u64) -> Result<bool, ProjectionError> {
+    pub(super) async fn reserve(&self, at: Position, to: u64) -> Result<bool, WriteError> {
         let mut stands = standing(at)?;
         stands.insert("hold", doc! {"$exists": false});
         let reserved = doc! {"$max": {"reserved": signed(to)?}};
@@ -73,34 +73,34 @@ impl Pointers {
     }
 
     /// Moves the checkpoint, durably. False when it is not at `at` any more.
-    pub(super) async fn commit(&self, at: Position, to: u64) -> Result<bool, ProjectionError> {
+    pub(super) async fn commit(&self, at: Position, to: u64) -> Result<bool, WriteError> {
         let moved = doc! {"$set": {"sequence": signed(to)?}};
         let done = self.0.update_one(standing(at)?, moved).write_concern(durable()).await?;
         Ok(done.matched_count == 1)
     }
 
     /// Takes the number of a generation that nobody has begun.
-    pub(super) async fn begin(&self) -> Result<i32, ProjectionError> {
+    pub(super) async fn begin(&self) -> Result<i32, WriteError> {
         let pointer =
             self.change(doc! {"_id": NAME}, doc! {"$inc": {"last_generation": 1}}).await?;
-        Ok(pointer.ok_or(ProjectionError::Missing(NAME))?.last_generation)
+        Ok(pointer.ok_or(WriteError::Missing(NAME))?.last_generation)
     }
 
     /// Asks the live generation to stand still. Returns the pointer, past whose `reserved` it will not go.
-    pub(super) async fn hold(&self, token: &str) -> Result<Pointer, ProjectionError> {
+    pub(super) async fn hold(&self, token: &str) -> Result<Pointer, WriteError> {
         let pointer = self.change(doc! {"_id": NAME}, doc! {"$set": {"hold": token}}).await?;
-        pointer.ok_or(ProjectionError::Missing(NAME))
+        pointer.ok_or(WriteError::Missing(NAME))
     }
 
     /// Lifts a hold, if it is still the one named.
-    pub(super) async fn release(&self, token: &str) -> Result<(), ProjectionError> {
+    pub(super) async fn release(&self, token: &str) -> Result<(), WriteError> {
         let lifted = doc! {"$unset": {"hold": ""}};
         self.0.update_one(doc! {"_id": NAME, "hold": token}, lifted).write_concern(seen()).await?;
         Ok(())
     }
 
     /// Points at a rebuilt generation, if it is later and holds everything that any reader may have seen.
-    pub(super) async fn switch(&self, to: Position) -> Result<bool, ProjectionError> {
+    pub(super) async fn switch(&self, to: Position) -> Result<bool, WriteError> {
         let sequence = signed(to.sequence)?;
         let behind = doc! {
             "_id": NAME, "generation": {"$lt": to.generation}, "reserved": {"$lte": sequence},
@@ -117,7 +117,7 @@ impl Pointers {
         &self,
         filter: Document,
         update: Document,
-    ) -> Result<Option<Pointer>, ProjectionError> {
+    ) -> Result<Option<Pointer>, WriteError> {
         let changed = self
             .0
             .find_one_and_update(filter, update)
@@ -128,7 +128,7 @@ impl Pointers {
     }
 }
 
-fn standing(at: Position) -> Result<Document, ProjectionError> {
+fn standing(at: Position) -> Result<Document, WriteError> {
     Ok(doc! {"_id": NAME, "generation": at.generation, "sequence": signed(at.sequence)?})
 }
 

@@ -15,14 +15,15 @@ use super::collection::{Guarded, Replacement, Written, load, write};
 use super::fold::{Viewed, Views, derive, view};
 use super::generations;
 use super::key::{ProgressKey, SolvedKey, TrackedKey};
-use super::memory::{Memory, Recalled};
 use super::pointer::{NAME, Pointer, Pointers};
 use super::solved::Solved;
 use super::tracked::Tracked;
 use super::view::Progress;
 use crate::batch::Batch;
-use crate::error::ProjectionError;
-use crate::projection::{Hold, Position, Projection};
+use crate::last_batch::{LastBatch, keep_latest};
+use crate::projection::Projection;
+use views::error::{OpenError, WriteError};
+use views::generation::{Hold, Position, ViewStore};
 
 /// How long to look for a server that answers.
 const SELECTION_TIME_MAX: Duration = Duration::from_secs(5);
@@ -35,20 +36,42 @@ const CONFLICTS_MAX: u32 = 5;
 /// How long a rebuild may hold the live generation. One that died must not stop it for long.
 const HOLD_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// How many submissions are kept in memory. A document is half a KiB.
+const SUBMISSIONS_MAX: usize = 5_000;
+/// How many users are kept in memory. A document is 15 KiB at most.
+const USERS_MAX: usize = 500;
+
+/// Documents as they stand at one position.
+#[derive(Debug, Default)]
+struct Recalled {
+    tracked: BTreeMap<SubmissionId, Tracked>,
+    progress: BTreeMap<UserId, Progress>,
+}
+
+impl Recalled {
+    /// Returns the documents that are likely to be needed again.
+    fn latest(mut self) -> Self {
+        self.tracked.retain(|_, tracked| !tracked.state.is_terminal());
+        keep_latest(&mut self.tracked, SUBMISSIONS_MAX, Guarded::last_seq);
+        keep_latest(&mut self.progress, USERS_MAX, Guarded::last_seq);
+        self
+    }
+}
+
 /// The projection `progress` on MongoDB.
 #[derive(Clone, Debug)]
 pub struct ProgressStore {
     pub(super) database: Database,
     pub(super) pointers: Pointers,
     hold_time_max: Duration,
-    memory: Arc<Memory>,
+    last_batch: Arc<LastBatch<Recalled>>,
     /// The hold that was met last, and when it was met first.
     met: Arc<Mutex<Option<(String, Instant)>>>,
 }
 
 impl ProgressStore {
     /// Makes a store that connects when it is first used, so that a service starts while its database is away.
-    pub async fn connect_lazy(url: &str, database: &str) -> Result<Self, ProjectionError> {
+    pub async fn connect_lazy(url: &str, database: &str) -> Result<Self, OpenError> {
         let mut options = ClientOptions::parse(url).await?;
         options.app_name = Some("projector".to_owned());
         options.server_selection_timeout = Some(SELECTION_TIME_MAX);
@@ -59,7 +82,7 @@ impl ProgressStore {
             pointers: Pointers::of(&database),
             database,
             hold_time_max: HOLD_TIME_MAX,
-            memory: Arc::default(),
+            last_batch: Arc::default(),
             met: Arc::default(),
         })
     }
@@ -71,7 +94,7 @@ impl ProgressStore {
     }
 
     /// Makes the pointer and the indexes. Does nothing where they are.
-    pub async fn migrate(&self) -> Result<(), ProjectionError> {
+    pub async fn migrate(&self) -> Result<(), WriteError> {
         self.pointers.create().await?;
         let newest_first = doc! {"_id.generation": 1, "_id.principal": 1, "first_seq": -1};
         let options = IndexOptions::builder().name("generation_principal_first_seq".to_owned());
@@ -81,15 +104,15 @@ impl ProgressStore {
     }
 
     /// Folds a batch into the documents of one generation. Returns those that it touched.
-    async fn write_batch(&self, at: Position, batch: &Batch) -> Result<Recalled, ProjectionError> {
-        let mut recalled = self.memory.take(at);
+    async fn write_batch(&self, at: Position, batch: &Batch) -> Result<Recalled, WriteError> {
+        let mut recalled = self.last_batch.take(at);
         for _ in 0..CONFLICTS_MAX {
             if let Some(written) = self.try_batch(at.generation, batch, recalled).await? {
                 return Ok(written);
             }
             recalled = Recalled::default();
         }
-        Err(ProjectionError::Moved)
+        Err(WriteError::Moved)
     }
 
     /// Loads, folds and writes once; `None` where another writer was faster. The views go before what their facts were
@@ -99,7 +122,7 @@ impl ProgressStore {
         generation: i32,
         batch: &Batch,
         recalled: Recalled,
-    ) -> Result<Option<Recalled>, ProjectionError> {
+    ) -> Result<Option<Recalled>, WriteError> {
         let Recalled { tracked: mut known, progress } = recalled;
         self.load_tracked(generation, batch, &mut known).await?;
         let derived = derive(generation, &known, batch);
@@ -127,7 +150,7 @@ impl ProgressStore {
         generation: i32,
         batch: &Batch,
         known: &mut BTreeMap<SubmissionId, Tracked>,
-    ) -> Result<(), ProjectionError> {
+    ) -> Result<(), WriteError> {
         let unknown = batch.submissions().into_iter().filter(|id| !known.contains_key(id));
         let keys = unknown.map(|submission| TrackedKey { generation, submission });
         let found = load::<Tracked>(&self.database, keys.collect::<Vec<_>>()).await?;
@@ -141,7 +164,7 @@ impl ProgressStore {
         generation: i32,
         viewed: Viewed,
         views: &mut Views,
-    ) -> Result<(), ProjectionError> {
+    ) -> Result<(), WriteError> {
         let unknown = viewed.users.into_iter().filter(|user| !views.progress.contains_key(user));
         let users: Vec<ProgressKey> =
             unknown.map(|principal| ProgressKey { generation, principal }).collect();
@@ -166,7 +189,7 @@ impl ProgressStore {
         &self,
         loaded: &BTreeMap<K, u64>,
         documents: &BTreeMap<K, T>,
-    ) -> Result<Written, ProjectionError> {
+    ) -> Result<Written, WriteError> {
         let changed: Vec<Replacement<'_, T>> = documents
             .iter()
             .map(|(key, document)| Replacement { document, loaded: loaded.get(key).copied() })
@@ -176,17 +199,17 @@ impl ProgressStore {
     }
 
     /// Says why a reservation was refused, and lifts a hold whose rebuild must have died.
-    async fn refusal(&self, at: Position) -> Result<ProjectionError, ProjectionError> {
+    async fn refusal(&self, at: Position) -> Result<WriteError, WriteError> {
         let pointer = self.pointers.get().await?;
         let stands = Position { generation: pointer.generation, sequence: pointer.sequence };
-        let Pointer { hold: Some(token), .. } = pointer else { return Ok(ProjectionError::Moved) };
+        let Pointer { hold: Some(token), .. } = pointer else { return Ok(WriteError::Moved) };
         if stands != at {
-            return Ok(ProjectionError::Moved);
+            return Ok(WriteError::Moved);
         }
         if self.held_since(&token).elapsed() > self.hold_time_max {
             self.pointers.release(&token).await?;
         }
-        Ok(ProjectionError::Held)
+        Ok(WriteError::Held)
     }
 
     fn held_since(&self, token: &str) -> Instant {
@@ -199,20 +222,20 @@ impl ProgressStore {
 }
 
 #[async_trait]
-impl Projection for ProgressStore {
+impl ViewStore for ProgressStore {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    async fn ping(&self) -> Result<(), ProjectionError> {
+    async fn ping(&self) -> Result<(), WriteError> {
         self.database.run_command(doc! {"ping": 1}).await?;
         Ok(())
     }
 
-    async fn position(&self) -> Result<Position, ProjectionError> {
+    async fn position(&self) -> Result<Position, WriteError> {
         let pointer = match self.pointers.get().await {
             // There is no schema to keep in step with, so an empty database needs nobody to prepare it.
-            Err(ProjectionError::Missing(_)) => {
+            Err(WriteError::Missing(_)) => {
                 self.migrate().await?;
                 self.pointers.get().await?
             }
@@ -221,36 +244,43 @@ impl Projection for ProgressStore {
         Ok(Position { generation: pointer.generation, sequence: pointer.sequence })
     }
 
-    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, ProjectionError> {
-        let next = at.after(batch)?;
+    async fn begin_generation(&self) -> Result<Position, WriteError> {
+        Ok(Position { generation: self.pointers.begin().await?, sequence: 0 })
+    }
+
+    async fn hold(&self) -> Result<Box<dyn Hold>, WriteError> {
+        generations::hold(self).await
+    }
+
+    async fn delete_superseded(&self) -> Result<u64, WriteError> {
+        generations::delete_superseded(self).await
+    }
+}
+
+#[async_trait]
+impl Projection for ProgressStore {
+    fn store(&self) -> &dyn ViewStore {
+        self
+    }
+
+    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+        let next = at.after(batch.first(), batch.last())?;
         if !self.pointers.reserve(at, next.sequence).await? {
             return Err(self.refusal(at).await?);
         }
         let written = self.write_batch(at, batch).await?;
         if !self.pointers.commit(at, next.sequence).await? {
-            return Err(ProjectionError::Moved);
+            return Err(WriteError::Moved);
         }
-        self.memory.keep(next, written);
+        self.last_batch.keep(next, written.latest());
         Ok(next)
     }
 
-    async fn begin_generation(&self) -> Result<Position, ProjectionError> {
-        Ok(Position { generation: self.pointers.begin().await?, sequence: 0 })
-    }
-
-    async fn build(&self, at: Position, batch: &Batch) -> Result<Position, ProjectionError> {
-        let next = at.after(batch)?;
+    async fn build(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+        let next = at.after(batch.first(), batch.last())?;
         let written = self.write_batch(at, batch).await?;
-        self.memory.keep(next, written);
+        self.last_batch.keep(next, written.latest());
         Ok(next)
-    }
-
-    async fn hold(&self) -> Result<Box<dyn Hold>, ProjectionError> {
-        generations::hold(self).await
-    }
-
-    async fn delete_superseded(&self) -> Result<u64, ProjectionError> {
-        generations::delete_superseded(self).await
     }
 }
 

@@ -1,10 +1,11 @@
-//! The pure half of `results`: folding a batch, and what of the folded states has to be written. No SQL.
+//! The pure half of `results`: folding a batch, and which rows have to be written after it. No SQL.
 
 use std::collections::BTreeMap;
 
-use events::event::CaseResult;
-use events::submission::{Attempt, apply};
-use events::{Fold, Submission, SubmissionId};
+use events::submission::apply;
+use events::{Fold, SubmissionId};
+use views::error::TooLarge;
+use views::results::{AttemptRow, CaseRow, Changes, SubmissionRow, UnacceptedRow};
 
 use crate::batch::Batch;
 
@@ -23,52 +24,41 @@ pub fn fold(before: &States, batch: &Batch) -> States {
     after
 }
 
-/// What has to be written so that the rows of one state become the rows of the next.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes<'a> {
-    /// Rows of `submissions` to be inserted or replaced, with their violations.
-    pub submissions: Vec<(&'a Submission, u32)>,
-    /// Rows of `attempts` to be inserted or replaced.
-    pub attempts: Vec<(SubmissionId, &'a Attempt)>,
-    /// Rows of `case_results` to be inserted or replaced.
-    pub case_results: Vec<(SubmissionId, &'a CaseResult)>,
-    /// Rows of `case_results` to be deleted: from this case number on.
-    pub dropped_results: Vec<(SubmissionId, usize)>,
-    /// Rows of `unaccepted_submissions` to be inserted or replaced.
-    pub unaccepted: Vec<(SubmissionId, u32)>,
-    /// Rows of `unaccepted_submissions` to be deleted.
-    pub accepted_late: Vec<SubmissionId>,
+/// Compares the states before a batch with those after it.
+pub fn changes_between(before: &States, after: &States) -> Result<Changes, TooLarge> {
+    let mut changes = Changes::default();
+    for (&id, fold) in after {
+        add(&mut changes, id, before.get(&id), fold)?;
+    }
+    Ok(changes)
 }
 
-impl<'a> Changes<'a> {
-    /// Compares the states before a batch with those after it.
-    #[must_use]
-    pub fn between(before: &States, after: &'a States) -> Self {
-        let mut changes = Self::default();
-        for (&id, fold) in after {
-            changes.add(id, before.get(&id), fold);
-        }
-        changes
+fn add(
+    changes: &mut Changes,
+    id: SubmissionId,
+    before: Option<&Fold>,
+    after: &Fold,
+) -> Result<(), TooLarge> {
+    let Some(submission) = &after.submission else {
+        changes.unaccepted.push(UnacceptedRow::of(id, after.violations));
+        return Ok(());
+    };
+    let known = before.and_then(|fold| fold.submission.as_ref());
+    if before.is_some() && known.is_none() {
+        changes.accepted_late.push(id);
     }
-
-    fn add(&mut self, id: SubmissionId, before: Option<&Fold>, after: &'a Fold) {
-        let Some(submission) = &after.submission else {
-            self.unaccepted.push((id, after.violations));
-            return;
-        };
-        let known = before.and_then(|fold| fold.submission.as_ref());
-        if before.is_some() && known.is_none() {
-            self.accepted_late.push(id);
-        }
-        self.submissions.push((submission, after.violations));
-        let attempts = known.map_or(&[][..], |known| &known.attempts);
-        self.attempts.extend(differing(attempts, &submission.attempts).map(|row| (id, row)));
-        let results = known.map_or(&[][..], |known| &known.results);
-        self.case_results.extend(differing(results, &submission.results).map(|row| (id, row)));
-        if results.len() > submission.results.len() {
-            self.dropped_results.push((id, submission.results.len()));
-        }
+    changes.submissions.push(SubmissionRow::of(submission, after.violations)?);
+    let attempts = known.map_or(&[][..], |known| &known.attempts);
+    let begun = differing(attempts, &submission.attempts);
+    changes.attempts.extend(begun.map(|attempt| AttemptRow::of(id, attempt)));
+    let results = known.map_or(&[][..], |known| &known.results);
+    for result in differing(results, &submission.results) {
+        changes.case_results.push(CaseRow::of(id, result)?);
     }
+    if results.len() > submission.results.len() {
+        changes.dropped_results.push((id, submission.results.len()));
+    }
+    Ok(())
 }
 
 /// Returns the elements of `after` that do not stand at the same place in `before`.

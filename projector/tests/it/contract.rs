@@ -1,8 +1,9 @@
 //! What every view keeps to, whichever store it stands in: one suite, on a real PostgreSQL and on a real MongoDB.
 
 use projector::batch::Batch;
-use projector::error::ProjectionError;
-use projector::projection::{Position, Projection, Switch};
+use projector::projection::Projection as _;
+use views::error::WriteError;
+use views::generation::{Position, Switch};
 
 use crate::support::history::{Kind, batch, batches, record, step};
 use crate::support::scripted::scramble;
@@ -44,7 +45,7 @@ suite! {
 async fn fold_all(view: &impl View, batches: &[Batch]) -> Position {
     let mut position = view.store().position().await.unwrap();
     for batch in batches {
-        position = view.store().fold(position, batch).await.unwrap();
+        position = view.projection().fold(position, batch).await.unwrap();
     }
     position
 }
@@ -53,7 +54,7 @@ async fn fold_all(view: &impl View, batches: &[Batch]) -> Position {
 async fn build(view: &impl View, batches: &[Batch]) -> Position {
     let mut position = view.store().begin_generation().await.unwrap();
     for batch in batches {
-        position = view.store().build(position, batch).await.unwrap();
+        position = view.projection().build(position, batch).await.unwrap();
     }
     position
 }
@@ -77,8 +78,8 @@ async fn a_view_is_the_fold_of_the_replay_however_it_is_cut<V: View>(view: V) {
 
 async fn a_batch_that_leaves_a_hole_is_refused_and_nothing_is_written(view: impl View) {
     let history = record(&[step(0, Kind::Accept), step(1, Kind::Accept)]);
-    let refused = view.store().fold(BEGINNING, &batch(&history[1..])).await;
-    assert!(matches!(refused, Err(ProjectionError::Hole { stands: 0, first: 2 })), "{refused:?}");
+    let refused = view.projection().fold(BEGINNING, &batch(&history[1..])).await;
+    assert!(matches!(refused, Err(WriteError::Hole { stands: 0, first: 2 })), "{refused:?}");
     assert_eq!(view.store().position().await.unwrap(), BEGINNING);
     view.assert_is_fold_of(&[]).await;
     view.remove().await;
@@ -86,9 +87,9 @@ async fn a_batch_that_leaves_a_hole_is_refused_and_nothing_is_written(view: impl
 
 async fn a_batch_that_was_folded_already_is_refused_and_changes_nothing(view: impl View) {
     let history = record(&scramble(50));
-    view.store().fold(BEGINNING, &batch(&history)).await.unwrap();
-    let again = view.another_store().await.fold(BEGINNING, &batch(&history[..20])).await;
-    assert!(matches!(again, Err(ProjectionError::Moved)), "{again:?}");
+    view.projection().fold(BEGINNING, &batch(&history)).await.unwrap();
+    let again = view.another_projection().await.fold(BEGINNING, &batch(&history[..20])).await;
+    assert!(matches!(again, Err(WriteError::Moved)), "{again:?}");
     view.assert_is_fold_of(&history).await;
     view.remove().await;
 }
@@ -96,16 +97,16 @@ async fn a_batch_that_was_folded_already_is_refused_and_changes_nothing(view: im
 async fn two_processes_that_fold_at_once_give_the_view_of_one(view: impl View) {
     let history = record(&scramble(400));
     let compete = async |cut: usize| {
-        let store = view.another_store().await;
+        let projection = view.another_projection().await;
         loop {
-            let position = store.position().await.unwrap();
+            let position = projection.store().position().await.unwrap();
             let at = usize::try_from(position.sequence).unwrap();
             if at == history.len() {
                 return;
             }
             let part = batch(&history[at..history.len().min(at + cut)]);
-            match store.fold(position, &part).await {
-                Ok(_) | Err(ProjectionError::Moved) => {}
+            match projection.fold(position, &part).await {
+                Ok(_) | Err(WriteError::Moved) => {}
                 Err(error) => panic!("{error:?}"),
             }
         }
@@ -124,7 +125,7 @@ async fn a_generation_that_is_behind_is_not_shown(view: impl View) {
     assert_eq!(hold.live(), Position { generation: 1, sequence: 100 });
     assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Behind);
     assert_eq!(view.store().position().await.unwrap().generation, 1);
-    let rebuilt = view.store().build(rebuilt, &parts[1]).await.unwrap();
+    let rebuilt = view.projection().build(rebuilt, &parts[1]).await.unwrap();
     assert_eq!(switch(&view, rebuilt).await, Switch::Done);
     assert_eq!(view.store().position().await.unwrap(), rebuilt);
     view.assert_is_fold_of(&history).await;
@@ -137,9 +138,9 @@ async fn after_a_switch_the_old_generation_takes_no_more_and_is_deleted(view: im
     let old = fold_all(&view, &parts[..1]).await;
     let rebuilt = build(&view, &parts[..1]).await;
     assert_eq!(switch(&view, rebuilt).await, Switch::Done);
-    let late = view.store().fold(old, &parts[1]).await;
-    assert!(matches!(late, Err(ProjectionError::Moved)), "{late:?}");
-    view.store().fold(rebuilt, &parts[1]).await.unwrap();
+    let late = view.projection().fold(old, &parts[1]).await;
+    assert!(matches!(late, Err(WriteError::Moved)), "{late:?}");
+    view.projection().fold(rebuilt, &parts[1]).await.unwrap();
     assert!(view.count(1).await > 0);
     while view.store().delete_superseded().await.unwrap() > 0 {}
     assert_eq!(view.count(1).await, 0);
@@ -151,8 +152,8 @@ async fn of_two_rebuilds_the_slower_one_is_overtaken_only_by_a_later_generation(
     let history = batch(&record(&scramble(20)));
     let first = view.store().begin_generation().await.unwrap();
     let second = view.store().begin_generation().await.unwrap();
-    let first = view.store().build(first, &history).await.unwrap();
-    let second = view.store().build(second, &history).await.unwrap();
+    let first = view.projection().build(first, &history).await.unwrap();
+    let second = view.projection().build(second, &history).await.unwrap();
     assert_eq!(switch(&view, second).await, Switch::Done);
     assert_eq!(switch(&view, first).await, Switch::Overtaken);
     assert_eq!(view.store().position().await.unwrap(), second);

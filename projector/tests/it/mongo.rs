@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
-use projector::error::ProjectionError;
-use projector::projection::{Position, Projection as _, Switch};
+use projector::projection::Projection as _;
+use views::error::WriteError;
+use views::generation::{Position, Switch};
 
 use crate::support::history::{Kind, batch, batches, record, step};
 use crate::support::mongo::Database;
@@ -17,14 +18,14 @@ async fn a_crash_at_any_point_and_a_replay_from_the_checkpoint_give_the_same_doc
     let history = record(&scramble(300));
     let (mut crashes, mut torn) = (0, 0);
     for polls in 1.. {
-        let position = database.store.position().await.unwrap();
+        let position = database.store().position().await.unwrap();
         let at = usize::try_from(position.sequence).unwrap();
         if at == history.len() {
             break;
         }
         // Batches of other lengths each time, since a restart cuts the ledger elsewhere.
         let upto = history.len().min(at + 20 + usize::try_from(polls % 17).unwrap());
-        let store = database.another_store().await;
+        let store = database.another_projection().await;
         let part = batch(&history[at..upto]);
         if crash_after(polls % 60, store.fold(position, &part)).await.is_none() {
             crashes += 1;
@@ -41,13 +42,13 @@ async fn a_crash_at_any_point_and_a_replay_from_the_checkpoint_give_the_same_doc
 async fn an_impossible_document_stops_the_projection_and_is_named() {
     let database = Database::fresh().await;
     let history = record(&[step(0, Kind::Accept), step(0, Kind::Start)]);
-    let position = database.store.fold(BEGINNING, &batch(&history[..1])).await.unwrap();
+    let position = database.projection.fold(BEGINNING, &batch(&history[..1])).await.unwrap();
     let spoil = doc! {"$set": {"recent.0.state": "resting"}};
     let progress = database.documents.collection::<Document>("progress_v1");
     progress.update_one(doc! {}, spoil).await.unwrap();
-    let another = database.another_store().await;
+    let another = database.another_projection().await;
     let stopped = another.fold(position, &batch(&history[1..])).await.unwrap_err();
-    let ProjectionError::Impossible(impossible) = stopped else { panic!("{stopped:?}") };
+    let WriteError::Impossible(impossible) = stopped else { panic!("{stopped:?}") };
     assert_eq!((impossible.table, impossible.column.as_str()), ("progress_v1", "recent[0].state"));
     assert!(impossible.key.contains("u0"), "{}", impossible.key);
     database.remove().await;
@@ -58,19 +59,19 @@ async fn a_generation_that_is_behind_what_readers_may_have_seen_is_not_shown() {
     let database = Database::fresh().await;
     let history = record(&scramble(100));
     let parts = batches(&history, &[59]);
-    database.store.fold(BEGINNING, &parts[0]).await.unwrap();
-    let rebuilt = database.store.begin_generation().await.unwrap();
-    let rebuilt = database.store.build(rebuilt, &parts[0]).await.unwrap();
+    database.projection.fold(BEGINNING, &parts[0]).await.unwrap();
+    let rebuilt = database.store().begin_generation().await.unwrap();
+    let rebuilt = database.projection.build(rebuilt, &parts[0]).await.unwrap();
     // A crash in the middle of the second batch: the checkpoint has not moved, the documents may have.
     let pointers = database.documents.collection::<Document>("projections");
     pointers.update_one(doc! {}, doc! {"$set": {"reserved": 100_i64}}).await.unwrap();
-    let hold = database.store.hold().await.unwrap();
+    let hold = database.store().hold().await.unwrap();
     assert_eq!(hold.live(), Position { generation: 1, sequence: 100 });
     assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Behind);
-    let rebuilt = database.store.build(rebuilt, &parts[1]).await.unwrap();
-    let hold = database.store.hold().await.unwrap();
+    let rebuilt = database.projection.build(rebuilt, &parts[1]).await.unwrap();
+    let hold = database.store().hold().await.unwrap();
     assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Done);
-    assert_eq!(database.store.position().await.unwrap(), rebuilt);
+    assert_eq!(database.store().position().await.unwrap(), rebuilt);
     database.assert_is_fold_of(&history).await;
     database.remove().await;
 }
@@ -80,16 +81,16 @@ async fn a_held_generation_stands_still_until_the_switch() {
     let database = Database::fresh().await;
     let history = record(&scramble(60));
     let parts = batches(&history, &[39]);
-    let old = database.store.fold(BEGINNING, &parts[0]).await.unwrap();
-    let rebuilt = database.store.begin_generation().await.unwrap();
-    let rebuilt = database.store.build(rebuilt, &parts[0]).await.unwrap();
-    let hold = database.store.hold().await.unwrap();
-    let held = database.store.fold(old, &parts[1]).await;
-    assert!(matches!(held, Err(ProjectionError::Held)), "{held:?}");
+    let old = database.projection.fold(BEGINNING, &parts[0]).await.unwrap();
+    let rebuilt = database.store().begin_generation().await.unwrap();
+    let rebuilt = database.projection.build(rebuilt, &parts[0]).await.unwrap();
+    let hold = database.store().hold().await.unwrap();
+    let held = database.projection.fold(old, &parts[1]).await;
+    assert!(matches!(held, Err(WriteError::Held)), "{held:?}");
     assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Done);
-    let late = database.store.fold(old, &parts[1]).await;
-    assert!(matches!(late, Err(ProjectionError::Moved)), "{late:?}");
-    database.store.fold(rebuilt, &parts[1]).await.unwrap();
+    let late = database.projection.fold(old, &parts[1]).await;
+    assert!(matches!(late, Err(WriteError::Moved)), "{late:?}");
+    database.projection.fold(rebuilt, &parts[1]).await.unwrap();
     database.assert_is_fold_of(&history).await;
     database.remove().await;
 }
@@ -98,11 +99,11 @@ async fn a_held_generation_stands_still_until_the_switch() {
 async fn a_hold_whose_rebuild_died_is_lifted() {
     let database = Database::fresh().await;
     let history = record(&scramble(10));
-    drop(database.store.hold().await.unwrap());
+    drop(database.store().hold().await.unwrap());
     let whole = batch(&history);
-    let hasty = database.another_store().await.with_hold_time_max(Duration::ZERO);
+    let hasty = database.another_projection().await.with_hold_time_max(Duration::ZERO);
     let held = hasty.fold(BEGINNING, &whole).await;
-    assert!(matches!(held, Err(ProjectionError::Held)), "{held:?}");
+    assert!(matches!(held, Err(WriteError::Held)), "{held:?}");
     assert_eq!(hasty.fold(BEGINNING, &whole).await.unwrap().sequence, 10);
     database.remove().await;
 }

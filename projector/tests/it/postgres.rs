@@ -2,8 +2,9 @@
 
 use std::pin::pin;
 
-use projector::error::ProjectionError;
-use projector::projection::{Position, Projection as _, Switch};
+use projector::projection::Projection as _;
+use views::error::WriteError;
+use views::generation::{Position, Switch};
 
 use crate::support::history::{Kind, batch, batches, id, record, replay, step};
 use crate::support::postgres::Database;
@@ -17,7 +18,7 @@ async fn a_second_acceptance_on_another_subject_meets_the_first() {
     let history = record(&[accept(1), step(0, Kind::Start), accept(2)]);
     for (at, part) in (0..).step_by(2).zip(batches(&history, &[1])) {
         let at = Position { sequence: at, ..BEGINNING };
-        database.store.fold(at, &part).await.unwrap();
+        database.projection.fold(at, &part).await.unwrap();
     }
     let seen = database.visible().await;
     assert_eq!(seen, replay(&history));
@@ -33,13 +34,13 @@ async fn a_crash_at_any_point_of_a_batch_leaves_all_of_it_or_nothing() {
     for part in batches(&history, &[99, 199, 299]) {
         loop {
             polls += 1;
-            let store = database.another_store().await;
+            let store = database.another_projection().await;
             if let Some(folded) = crash_after(polls % 40, store.fold(position, &part)).await {
                 position = folded.unwrap();
                 break;
             }
             crashes += 1;
-            position = database.store.position().await.unwrap();
+            position = database.store().position().await.unwrap();
             let upto = usize::try_from(position.sequence).unwrap();
             database.assert_is_fold_of(&history[..upto]).await;
             if position.sequence == part.last() {
@@ -56,26 +57,30 @@ async fn a_crash_at_any_point_of_a_batch_leaves_all_of_it_or_nothing() {
 async fn an_impossible_row_stops_the_projection_and_is_named() {
     let database = Database::fresh().await;
     let history = record(&[step(0, Kind::Accept), step(0, Kind::Start)]);
-    let position = database.store.fold(BEGINNING, &batch(&history[..1])).await.unwrap();
+    let position = database.projection.fold(BEGINNING, &batch(&history[..1])).await.unwrap();
     let spoil = "update submissions set case_count = -1";
-    sqlx::query(spoil).execute(&database.pool).await.unwrap();
-    let stopped =
-        database.another_store().await.fold(position, &batch(&history[1..])).await.unwrap_err();
-    let ProjectionError::Impossible(impossible) = stopped else { panic!("{stopped:?}") };
+    views::testing::sqlx::query(spoil).execute(&database.pool).await.unwrap();
+    let stopped = database
+        .another_projection()
+        .await
+        .fold(position, &batch(&history[1..]))
+        .await
+        .unwrap_err();
+    let WriteError::Impossible(impossible) = stopped else { panic!("{stopped:?}") };
     assert_eq!((impossible.table, impossible.column.as_str()), ("submissions", "case_count"));
     assert_eq!(impossible.key, id(0).to_string());
-    assert_eq!(database.store.position().await.unwrap(), position);
+    assert_eq!(database.store().position().await.unwrap(), position);
     database.remove().await;
 }
 
 #[tokio::test]
 async fn a_database_without_a_schema_is_an_error_and_migrating_twice_is_none() {
     let database = Database::empty().await;
-    let nowhere = database.store.position().await;
-    assert!(matches!(nowhere, Err(ProjectionError::Missing("results"))), "{nowhere:?}");
-    database.store.migrate().await.unwrap();
-    database.store.migrate().await.unwrap();
-    assert_eq!(database.store.position().await.unwrap(), BEGINNING);
+    let nowhere = database.store().position().await;
+    assert!(matches!(nowhere, Err(WriteError::Missing("results"))), "{nowhere:?}");
+    database.projection.writer().migrate().await.unwrap();
+    database.projection.writer().migrate().await.unwrap();
+    assert_eq!(database.store().position().await.unwrap(), BEGINNING);
     database.remove().await;
 }
 
@@ -84,11 +89,11 @@ async fn a_batch_that_waits_for_a_switch_finds_the_generation_moved() {
     let database = Database::fresh().await;
     let history = record(&scramble(60));
     let parts = batches(&history, &[39]);
-    let old = database.store.fold(BEGINNING, &parts[0]).await.unwrap();
-    let rebuilt = database.store.begin_generation().await.unwrap();
-    let rebuilt = database.store.build(rebuilt, &parts[0]).await.unwrap();
-    let hold = database.store.hold().await.unwrap();
-    let other = database.another_store().await;
+    let old = database.projection.fold(BEGINNING, &parts[0]).await.unwrap();
+    let rebuilt = database.store().begin_generation().await.unwrap();
+    let rebuilt = database.projection.build(rebuilt, &parts[0]).await.unwrap();
+    let hold = database.store().hold().await.unwrap();
+    let other = database.another_projection().await;
     let mut waiting = pin!(other.fold(old, &parts[1]));
     // The fold has begun and cannot end: it waits for the lock that the hold has.
     let blocked = "select count(*) from pg_stat_activity
@@ -97,7 +102,7 @@ async fn a_batch_that_waits_for_a_switch_finds_the_generation_moved() {
         tokio::select! {
             biased;
             early = &mut waiting => panic!("it did not wait: {early:?}"),
-            count = sqlx::query_scalar::<_, i64>(blocked).fetch_one(&database.pool) => {
+            count = views::testing::sqlx::query_scalar::<_, i64>(blocked).fetch_one(&database.pool) => {
                 if count.unwrap() == 1 {
                     break;
                 }
@@ -105,6 +110,6 @@ async fn a_batch_that_waits_for_a_switch_finds_the_generation_moved() {
         }
     }
     assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Done);
-    assert!(matches!(waiting.await, Err(ProjectionError::Moved)));
+    assert!(matches!(waiting.await, Err(WriteError::Moved)));
     database.remove().await;
 }

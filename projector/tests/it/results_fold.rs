@@ -1,8 +1,8 @@
 //! The fold of `results` and its rows, without a database.
 
-use events::Fold;
-use projector::results::{AttemptRow, CaseRow, Changes, States, SubmissionRow, fold};
+use projector::results::{States, changes_between, fold};
 use proptest::prelude::*;
+use views::results::{AttemptRow, CaseRow, Changes, JsonText, SubmissionRow};
 
 use crate::support::history::{Kind, batch, batches, id, record, replay, step, steps};
 
@@ -47,7 +47,7 @@ proptest! {
         for batch in batches(&history, &cuts) {
             let touched = fold(&states, &batch);
             let before = states.clone().into_iter().filter(|(id, _)| touched.contains_key(id));
-            tables.write(&Changes::between(&before.collect(), &touched));
+            tables.write(changes_between(&before.collect(), &touched).unwrap());
             states.extend(touched);
         }
         prop_assert_eq!(tables.folds(), states);
@@ -64,25 +64,23 @@ struct Tables {
 }
 
 impl Tables {
-    fn write(&mut self, changes: &Changes<'_>) {
-        for (submission, violations) in &changes.submissions {
-            let row = SubmissionRow::of(submission, *violations).unwrap();
+    fn write(&mut self, changes: Changes) {
+        for row in changes.submissions {
             self.submissions.insert(row.submission_id, row);
         }
-        for (id, attempt) in &changes.attempts {
-            let row = AttemptRow::of(*id, attempt);
+        for row in changes.attempts {
             self.attempts.insert((row.submission_id, row.number), row);
         }
-        for (id, from) in &changes.dropped_results {
-            let from = i64::try_from(*from).unwrap();
+        for (id, from) in changes.dropped_results {
+            let from = i64::try_from(from).unwrap();
             self.cases.retain(|(of, number), _| *of != id.as_uuid() || *number < from);
         }
-        for (id, result) in &changes.case_results {
-            let row = CaseRow::of(*id, result).unwrap();
+        for row in changes.case_results {
             self.cases.insert((row.submission_id, row.case_number), row);
         }
-        for (id, violations) in &changes.unaccepted {
-            self.unaccepted.insert(*id, Fold { submission: None, violations: *violations });
+        for row in changes.unaccepted {
+            let id = events::SubmissionId::new(row.submission_id);
+            self.unaccepted.insert(id, row.try_into().unwrap());
         }
         self.unaccepted.retain(|id, _| !changes.accepted_late.contains(id));
     }
@@ -123,7 +121,10 @@ fn an_impossible_row_is_an_error_that_names_table_column_and_key() {
         ("violations", SubmissionRow { violations: -1, ..good.clone() }),
         ("request_hash", SubmissionRow { request_hash: "AA".repeat(32), ..good.clone() }),
         ("outcome", SubmissionRow { outcome: None, ..good.clone() }),
-        ("outcome", SubmissionRow { outcome: Some("{}".to_owned()), ..good.clone() }),
+        (
+            "outcome",
+            SubmissionRow { outcome: Some(JsonText::new("{}".to_owned())), ..good.clone() },
+        ),
         ("verdict", SubmissionRow { verdict: Some("time_limit".to_owned()), ..good }),
     ];
     for (column, row) in faults {

@@ -9,9 +9,10 @@ use ledger::Ledger;
 use platform::shutdown::Shutdown;
 use projector::projection::Projection;
 use projector::rebuild::{RebuildError, Stage, rebuild};
-use projector::results::ResultsStore;
+use projector::results::ResultsProjection;
 use projector::serve::start;
 use projector::status::{Phase, Status};
+use views::results::ResultsWriter;
 
 use crate::support::history::{Kind, id, record, step, subject};
 use crate::support::memory::Memory;
@@ -39,7 +40,7 @@ async fn it_catches_up_and_then_follows_event_by_event() {
     let database = postgres::Database::fresh().await;
     let history = record(&scramble(700));
     let memory = Memory::of(&history[..650]);
-    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
+    let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
     soon(status.reached(650)).await;
     for recorded in &history[650..] {
         memory.append(std::slice::from_ref(recorded));
@@ -53,13 +54,13 @@ async fn it_catches_up_and_then_follows_event_by_event() {
 
 async fn a_store_that_comes_and_goes_is_waited_for_and_nothing_is_missing<V: View>()
 where
-    V::Store: 'static,
+    V::Projection: 'static,
 {
     let view = V::fresh().await;
     let proxy = Proxy::closed(V::address()).await;
     let history = record(&scramble(300));
     let memory = Memory::of(&history[..100]);
-    let (status, shutdown) = run(&memory.ledger, view.store_by(proxy.address).await);
+    let (status, shutdown) = run(&memory.ledger, view.projection_by(proxy.address).await);
     soon(status.stopped()).await;
     proxy.open();
     soon(status.reached(100)).await;
@@ -91,8 +92,8 @@ async fn one_projection_without_its_store_does_not_stop_the_other() {
     let memory = Memory::of(&record(&scramble(100)));
     let shutdown = Shutdown::new();
     let both: [Arc<dyn Projection>; 2] = [
-        Arc::new(ResultsStore::connect_lazy(&nowhere).unwrap()),
-        Arc::new(database.another_store().await),
+        Arc::new(ResultsProjection::new(ResultsWriter::connect_lazy(&nowhere).unwrap())),
+        Arc::new(database.another_projection().await),
     ];
     let statuses = start(&memory.ledger, both, &shutdown);
     soon(statuses[1].reached(100)).await;
@@ -111,11 +112,11 @@ async fn an_event_in_an_unknown_form_stops_the_projection_before_it() {
     let newer = text.replace("execution.started:1", "execution.started:9");
     memory.store.put_raw(&subject(&history[2]), newer);
     memory.append(&record(&[step(2, Kind::Accept)]));
-    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
+    let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
     let why = soon(status.stopped()).await;
     assert!(why.contains("after event 2") && why.contains("execution.started:9"), "{why}");
     assert!(status.check().is_err());
-    assert_eq!(database.store.position().await.unwrap().sequence, 2);
+    assert_eq!(database.store().position().await.unwrap().sequence, 2);
     assert_eq!(database.visible().await.len(), 2);
     shutdown.finish(PATIENCE).await.unwrap();
     database.remove().await;
@@ -126,10 +127,10 @@ async fn a_hole_in_the_ledger_stops_the_projection_before_it() {
     let database = postgres::Database::fresh().await;
     let memory = Memory::of(&record(&scramble(20)));
     memory.store.remove(11);
-    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
+    let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
     let why = soon(status.stopped()).await;
     assert!(why.contains("hole"), "{why}");
-    assert_eq!(database.store.position().await.unwrap().sequence, 10);
+    assert_eq!(database.store().position().await.unwrap().sequence, 10);
     shutdown.finish(PATIENCE).await.unwrap();
     database.remove().await;
 }
@@ -138,11 +139,11 @@ async fn a_hole_in_the_ledger_stops_the_projection_before_it() {
 async fn a_view_that_is_ahead_of_the_ledger_is_not_touched() {
     let database = postgres::Database::fresh().await;
     let history = record(&scramble(20));
-    let (status, shutdown) = run(&Memory::of(&history).ledger, database.another_store().await);
+    let (status, shutdown) = run(&Memory::of(&history).ledger, database.another_projection().await);
     soon(status.reached(20)).await;
     shutdown.finish(PATIENCE).await.unwrap();
     let shorter = Memory::of(&history[..5]);
-    let (status, shutdown) = run(&shorter.ledger, database.another_store().await);
+    let (status, shutdown) = run(&shorter.ledger, database.another_projection().await);
     let why = soon(status.stopped()).await;
     assert!(why.contains("stands at event 20 and the ledger ends at 5"), "{why}");
     shutdown.finish(PATIENCE).await.unwrap();
@@ -154,9 +155,10 @@ async fn readers_of_results_see_no_gap_and_no_step_back_over_a_rebuild() {
     let database = postgres::Database::fresh().await;
     let history = record(&scramble(2_000));
     let memory = Memory::of(&history[..700]);
-    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
+    let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
     soon(status.reached(700)).await;
-    let rebuilding = rebuild_while_it_grows(&memory, &database.store, &status, &history[700..]);
+    let rebuilding =
+        rebuild_while_it_grows(&memory, &database.projection, &status, &history[700..]);
     tokio::select! {
         () = soon(rebuilding) => {}
         () = read_results(&database) => {}
@@ -209,21 +211,23 @@ async fn read_results(database: &postgres::Database) {
     let mut seen = BTreeMap::new();
     let mut stood = 0;
     loop {
-        let rows: Vec<(uuid::Uuid, i64)> =
-            sqlx::query_as("select submission_id, sequence from results_submissions")
-                .fetch_all(&database.pool)
-                .await
-                .unwrap();
+        let rows: Vec<(uuid::Uuid, i64)> = views::testing::sqlx::query_as(
+            "select submission_id, sequence from results_submissions",
+        )
+        .fetch_all(&database.pool)
+        .await
+        .unwrap();
         let now: BTreeMap<uuid::Uuid, i64> = rows.into_iter().collect();
         for (id, sequence) in &seen {
             let sees = now.get(id);
             assert!(sees >= Some(sequence), "{id} stood at {sequence}, and now at {sees:?}");
         }
         seen = now;
-        let stands: i64 = sqlx::query_scalar("select sequence from results_position")
-            .fetch_one(&database.pool)
-            .await
-            .unwrap();
+        let stands: i64 =
+            views::testing::sqlx::query_scalar("select sequence from results_position")
+                .fetch_one(&database.pool)
+                .await
+                .unwrap();
         assert!(stands >= stood, "the view stood at {stood}, and now at {stands}");
         stood = stands;
     }
@@ -234,9 +238,10 @@ async fn readers_of_progress_see_no_gap_and_no_step_back_over_a_rebuild() {
     let database = mongo::Database::fresh().await;
     let history = record(&scramble(2_000));
     let memory = Memory::of(&history[..500]);
-    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
+    let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
     soon(status.reached(500)).await;
-    let rebuilding = rebuild_while_it_grows(&memory, &database.store, &status, &history[500..]);
+    let rebuilding =
+        rebuild_while_it_grows(&memory, &database.projection, &status, &history[500..]);
     tokio::select! {
         () = soon(rebuilding) => {}
         () = read_progress(&database) => {}
@@ -263,9 +268,9 @@ async fn read_progress(database: &mongo::Database) {
 async fn a_rebuild_of_an_empty_ledger_is_an_empty_view() {
     let database = postgres::Database::fresh().await;
     let memory = Memory::empty();
-    let rebuilt = rebuild(&memory.ledger, &database.store, &mut |_| {}).await.unwrap();
+    let rebuilt = rebuild(&memory.ledger, &database.projection, &mut |_| {}).await.unwrap();
     assert_eq!((rebuilt.generation, rebuilt.sequence), (2, 0));
-    assert_eq!(database.store.position().await.unwrap(), rebuilt);
+    assert_eq!(database.store().position().await.unwrap(), rebuilt);
     database.remove().await;
 }
 
@@ -274,10 +279,10 @@ async fn a_rebuild_mends_a_spoiled_view() {
     let database = postgres::Database::fresh().await;
     let history = record(&scramble(100));
     let memory = Memory::of(&history);
-    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
+    let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
     soon(status.reached(100)).await;
-    sqlx::query("delete from attempts").execute(&database.pool).await.unwrap();
-    rebuild(&memory.ledger, &database.store, &mut |_| {}).await.unwrap();
+    views::testing::sqlx::query("delete from attempts").execute(&database.pool).await.unwrap();
+    rebuild(&memory.ledger, &database.projection, &mut |_| {}).await.unwrap();
     shutdown.finish(PATIENCE).await.unwrap();
     database.assert_is_fold_of(&memory.replay().await).await;
     database.remove().await;
@@ -287,14 +292,14 @@ async fn a_rebuild_mends_a_spoiled_view() {
 async fn a_rebuild_of_a_broken_ledger_leaves_the_live_view_as_it_was() {
     let database = postgres::Database::fresh().await;
     let memory = Memory::of(&record(&scramble(30)));
-    let (status, shutdown) = run(&memory.ledger, database.another_store().await);
+    let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
     soon(status.reached(30)).await;
     shutdown.finish(PATIENCE).await.unwrap();
     let before = database.visible().await;
     memory.store.remove(7);
-    let failed = rebuild(&memory.ledger, &database.store, &mut |_| {}).await;
+    let failed = rebuild(&memory.ledger, &database.projection, &mut |_| {}).await;
     assert!(matches!(failed, Err(RebuildError::Broken(_))), "{failed:?}");
-    assert_eq!(database.store.position().await.unwrap().generation, 1);
+    assert_eq!(database.store().position().await.unwrap().generation, 1);
     assert_eq!(database.visible().await, before);
     assert!(before.contains_key(&id(0)));
     database.remove().await;

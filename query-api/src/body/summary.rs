@@ -2,9 +2,9 @@
 
 use events::{Lane, State, SubmissionId, Verdict};
 use serde::Serialize;
+use views::results::Summary;
 
 use super::{LanguageBody, ScoreBody, Stamp, UsageBody};
-use crate::results::Summary;
 
 /// One page of a list.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use mongodb::bson::{self, Bson, Document};
 use serde::de::{Deserialize, Deserializer, Error};
 
 use super::{ByLane, Progress, Recent, Solved, Streak};
-use crate::results::Impossible;
+use views::error::Impossible;
 
 /// The collection of one document for each user.
 pub(super) const COLLECTION: &str = "progress_v1";

@@ -10,27 +10,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use events::{Lane, State, SubmissionId, UserId, Verdict};
 
-use crate::results::Impossible;
+use views::error::ViewError;
 
 /// Answers from the view.
 #[async_trait]
 pub trait ProgressView: fmt::Debug + Send + Sync {
     /// Returns what the view knows of a user; of a new one, nothing.
-    async fn of_user(&self, user: &UserId) -> Result<Option<Progress>, ProgressError>;
+    async fn of_user(&self, user: &UserId) -> Result<Option<Progress>, ViewError>;
 
     /// Asks for a sign of life.
-    async fn ping(&self) -> Result<(), ProgressError>;
-}
-
-/// Why the view has no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ProgressError {
-    /// MongoDB does not answer, or not in time.
-    #[error("the progress view does not answer")]
-    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A document is impossible.
-    #[error(transparent)]
-    Impossible(#[from] Impossible),
+    async fn ping(&self) -> Result<(), ViewError>;
 }
 
 /// One user's progress.

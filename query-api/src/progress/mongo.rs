@@ -9,9 +9,10 @@ use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::{ClientOptions, ReadConcern, SelectionCriteria};
 use mongodb::{Client, Database};
 use tracing::instrument;
+use views::error::{OpenError, ViewError};
 
 use super::document::{self, COLLECTION};
-use super::{Progress, ProgressError, ProgressView};
+use super::{Progress, ProgressView};
 
 /// The collection of pointers to what readers see.
 const PROJECTIONS: &str = "projections";
@@ -27,7 +28,7 @@ pub struct MongoProgress {
 
 impl MongoProgress {
     /// Prepares a connection to `url`; it is made in the background.
-    pub async fn open(url: &str, database: &str) -> Result<Self, mongodb::error::Error> {
+    pub async fn open(url: &str, database: &str) -> Result<Self, OpenError> {
         let mut options = ClientOptions::parse(url).await?;
         options.app_name = Some("query-api".to_owned());
         options.server_selection_timeout = Some(QUESTION_TIME_MAX);
@@ -41,7 +42,7 @@ impl MongoProgress {
 
     /// Reads the pointer, then the document of the generation that it names. Where there is none, a rebuild may have
     /// switched in between, so the pointer is read again.
-    async fn find(&self, user: &UserId) -> Result<Option<Document>, ProgressError> {
+    async fn find(&self, user: &UserId) -> Result<Option<Document>, ViewError> {
         let mut seen = None;
         for _try in 0..TRIES_MAX {
             let generation = self.generation().await?;
@@ -55,25 +56,23 @@ impl MongoProgress {
             }
             seen = generation;
         }
-        Err(ProgressError::Away("the view was rebuilt too often under one question".into()))
+        Err(away("the view was rebuilt too often under one question"))
     }
 
-    async fn generation(&self) -> Result<Option<Bson>, ProgressError> {
+    async fn generation(&self) -> Result<Option<Bson>, ViewError> {
         let pointers = self.database.collection::<Document>(PROJECTIONS);
         let pointer = pointers.find_one(doc! {"_id": "progress"}).await.map_err(away)?;
         Ok(pointer.and_then(|mut pointer| pointer.remove("generation")))
     }
 }
 
-fn away(error: mongodb::error::Error) -> ProgressError {
-    ProgressError::Away(error.into())
+fn away(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
+    ViewError::Away { detail: "the progress view does not answer", source: source.into() }
 }
 
-async fn in_time<T>(
-    question: impl Future<Output = Result<T, ProgressError>>,
-) -> Result<T, ProgressError> {
+async fn in_time<T>(question: impl Future<Output = Result<T, ViewError>>) -> Result<T, ViewError> {
     let answer = tokio::time::timeout(QUESTION_TIME_MAX, question).await;
-    answer.unwrap_or_else(|late| Err(ProgressError::Away(late.into())))
+    answer.unwrap_or_else(|late| Err(away(late)))
 }
 
 impl fmt::Debug for MongoProgress {
@@ -85,12 +84,12 @@ impl fmt::Debug for MongoProgress {
 #[async_trait]
 impl ProgressView for MongoProgress {
     #[instrument(skip_all)]
-    async fn of_user(&self, user: &UserId) -> Result<Option<Progress>, ProgressError> {
+    async fn of_user(&self, user: &UserId) -> Result<Option<Progress>, ViewError> {
         let found = in_time(self.find(user)).await?;
         Ok(found.map(|document| document::read(document, user)).transpose()?)
     }
 
-    async fn ping(&self) -> Result<(), ProgressError> {
+    async fn ping(&self) -> Result<(), ViewError> {
         let pong = async { self.database.run_command(doc! {"ping": 1}).await.map_err(away) };
         in_time(pong).await.map(drop)
     }

@@ -8,13 +8,13 @@ use events::{Lane, LanguageSlug, State as SubmissionState, UserId};
 use platform::params::Query;
 use platform::problem::Problem;
 use serde::Deserialize;
+use views::results::ListQuery;
 
 use super::Asking;
 use crate::app::App;
 use crate::body::{PageBody, SummaryBody};
 use crate::cursor::Cursor;
 use crate::error::ApiError;
-use crate::results::ListQuery;
 
 /// The most submissions of one page.
 const LIMIT_MAX: u32 = 100;

@@ -1,8 +1,9 @@
 //! `ProgressView` on MongoDB.
 
 use mongodb::bson::{self, Document, doc};
+use query_api::progress::ProgressView;
 use query_api::progress::mongo::MongoProgress;
-use query_api::progress::{ProgressError, ProgressView};
+use views::error::ViewError;
 
 use crate::support::servers::Mongo;
 
@@ -64,5 +65,5 @@ async fn a_store_that_is_not_there_is_away() {
     let view =
         MongoProgress::open("mongodb://127.0.0.1:1/?directConnection=true", "none").await.unwrap();
     let error = view.of_user(&"ada".parse().unwrap()).await.unwrap_err();
-    assert!(matches!(error, ProgressError::Away(_)), "{error:?}");
+    assert!(matches!(error, ViewError::Away { .. }), "{error:?}");
 }

@@ -18,7 +18,7 @@ use super::{fresh_name, variable};
 
 /// A database of a test's own.
 pub(crate) struct Database {
-    pub(crate) store: ProgressStore,
+    pub(crate) projection: ProgressStore,
     pub(crate) documents: mongodb::Database,
 }
 
@@ -101,21 +101,21 @@ impl Database {
 }
 
 impl View for Database {
-    type Store = ProgressStore;
+    type Projection = ProgressStore;
 
     async fn fresh() -> Self {
         let (url, name) = (variable("RUNLEDGER_TEST_MONGO_URL"), fresh_name());
-        let store = ProgressStore::connect_lazy(&url, &name).await.unwrap();
-        store.migrate().await.unwrap();
+        let projection = ProgressStore::connect_lazy(&url, &name).await.unwrap();
+        projection.migrate().await.unwrap();
         let documents = Client::with_uri_str(&url).await.unwrap().database(&name);
-        Self { store, documents }
+        Self { projection, documents }
     }
 
-    fn store(&self) -> &ProgressStore {
-        &self.store
+    fn projection(&self) -> &ProgressStore {
+        &self.projection
     }
 
-    async fn another_store(&self) -> ProgressStore {
+    async fn another_projection(&self) -> ProgressStore {
         let url = variable("RUNLEDGER_TEST_MONGO_URL");
         ProgressStore::connect_lazy(&url, self.documents.name()).await.unwrap()
     }
@@ -126,7 +126,7 @@ impl View for Database {
         hosts.split(['/', ',', '?']).next().unwrap().parse().unwrap()
     }
 
-    async fn store_by(&self, address: SocketAddr) -> ProgressStore {
+    async fn projection_by(&self, address: SocketAddr) -> ProgressStore {
         // Direct, or the driver would ask the server for its address and go there past the proxy. Impatient about
         // silence, as the driver notices a cut connection only when it uses it.
         let url = format!("mongodb://{address}/?directConnection=true&heartbeatFrequencyMS=500");

@@ -100,10 +100,9 @@ impl World {
 
     /// Waits until both views hold every event up to `sequence`.
     pub(crate) async fn views_reach(&self, sequence: u64) {
-        use projector::projection::Projection as _;
         let asking = async {
-            while self.results.store.position().await.unwrap().sequence < sequence
-                || self.progress.store.position().await.unwrap().sequence < sequence
+            while self.results.store().position().await.unwrap().sequence < sequence
+                || self.progress.store().position().await.unwrap().sequence < sequence
             {
                 tokio::task::yield_now().await;
             }

@@ -5,29 +5,35 @@ use std::pin::pin;
 use std::task::Poll;
 
 use events::Recorded;
-use projector::projection::{Position, Projection};
+use projector::projection::Projection;
+use views::generation::{Position, ViewStore};
 
 /// Where a view without events stands.
 pub(crate) const BEGINNING: Position = Position { generation: 1, sequence: 0 };
 
 /// A view in a database of a test's own.
 pub(crate) trait View: Sized {
-    type Store: Projection;
+    type Projection: Projection;
 
     /// Makes it, empty.
     async fn fresh() -> Self;
 
-    /// Returns the store.
-    fn store(&self) -> &Self::Store;
+    /// Returns the projection.
+    fn projection(&self) -> &Self::Projection;
 
-    /// Makes another store on it, as another process has it.
-    async fn another_store(&self) -> Self::Store;
+    /// Returns the projection's store.
+    fn store(&self) -> &dyn ViewStore {
+        self.projection().store()
+    }
+
+    /// Makes another projection on it, as another process has it.
+    async fn another_projection(&self) -> Self::Projection;
 
     /// Returns where the server listens.
     fn address() -> SocketAddr;
 
-    /// Makes another store on it, by another way to the same server.
-    async fn store_by(&self, address: SocketAddr) -> Self::Store;
+    /// Makes another projection on it, by another way to the same server.
+    async fn projection_by(&self, address: SocketAddr) -> Self::Projection;
 
     /// Compares the live generation with what the pure fold makes of a history.
     async fn assert_is_fold_of(&self, history: &[Recorded]);

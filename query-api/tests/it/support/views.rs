@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use events::submission::Outcome;
 use events::{Submission, SubmissionId, UserId};
-use query_api::progress::{Progress, ProgressError, ProgressView};
-use query_api::results::{Found, Impossible, ListQuery, ResultsView, Summary, ViewError};
+use query_api::progress::{Progress, ProgressView};
+use views::error::{Impossible, ViewError};
+use views::results::{Found, ListQuery, ResultsView, Summary};
 
 /// Submissions by the sequence of their acceptance.
 #[derive(Debug, Default)]
@@ -42,12 +43,12 @@ impl FakeResults {
 
     fn check(&self) -> Result<(), ViewError> {
         if self.is_away.load(Ordering::SeqCst) {
-            return Err(ViewError::Away("planted".into()));
+            return Err(away("the results view does not answer"));
         }
         if self.is_broken.load(Ordering::SeqCst) {
             let (column, key) = ("state".to_owned(), "x".to_owned());
             let source = "planted".into();
-            return Err(Impossible { table: "results_submissions", column, key, source }.into());
+            return Err(Impossible { table: "submissions", column, key, source }.into());
         }
         Ok(())
     }
@@ -109,16 +110,20 @@ pub(crate) struct FakeProgress {
 
 #[async_trait]
 impl ProgressView for FakeProgress {
-    async fn of_user(&self, user: &UserId) -> Result<Option<Progress>, ProgressError> {
+    async fn of_user(&self, user: &UserId) -> Result<Option<Progress>, ViewError> {
         self.ping().await?;
         let known = self.known.lock().unwrap();
         Ok(known.as_ref().filter(|(owner, _)| owner == user).map(|(_, progress)| progress.clone()))
     }
 
-    async fn ping(&self) -> Result<(), ProgressError> {
+    async fn ping(&self) -> Result<(), ViewError> {
         if self.is_away.load(Ordering::SeqCst) {
-            return Err(ProgressError::Away("planted".into()));
+            return Err(away("the progress view does not answer"));
         }
         Ok(())
     }
+}
+
+fn away(detail: &'static str) -> ViewError {
+    ViewError::Away { detail, source: "planted".into() }
 }

@@ -1,8 +1,10 @@
-//! What can go wrong between a projection and its store, and whether waiting helps.
+//! What can go wrong between a view and its store.
+
+use std::error::Error;
 
 /// A stored value that no fold can have written.
 #[derive(Debug, thiserror::Error)]
-#[error("{table} {key} has an impossible {column}: {why}")]
+#[error("impossible value in {table}.{column} of {key}")]
 pub struct Impossible {
     /// The table or collection.
     pub table: &'static str,
@@ -10,31 +12,55 @@ pub struct Impossible {
     pub column: String,
     /// The row's or document's key.
     pub key: String,
-    /// What is wrong with it.
-    pub why: String,
+    /// What is wrong with the value.
+    pub source: Box<dyn Error + Send + Sync>,
 }
 
 /// A folded value that the store cannot hold.
 #[derive(Debug, thiserror::Error)]
-#[error("{table} {key} cannot hold {column} {value}")]
+#[error("{table}.{column} of {key} cannot hold {value}")]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct TooLarge {
-    /// The table.
     pub table: &'static str,
-    /// The column.
     pub column: &'static str,
-    /// The row's key.
     pub key: String,
-    /// The value.
     pub value: u64,
 }
 
-/// Why a projection did not move.
+/// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum ProjectionError {
+pub enum OpenError {
+    /// The address of PostgreSQL cannot be used.
+    #[error("`postgres.url` cannot be used")]
+    Postgres(#[from] sqlx::Error),
+    /// The address of MongoDB cannot be used.
+    #[error("`mongo.url` cannot be used")]
+    Mongo(#[from] mongodb::error::Error),
+}
+
+/// Why a view has no answer for its reader.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The store does not answer, or not in time.
+    #[error("{detail}")]
+    Away {
+        /// Which view it is, in a sentence that clients may read.
+        detail: &'static str,
+        /// What the driver says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A row or document is impossible.
+    #[error(transparent)]
+    Impossible(#[from] Impossible),
+}
+
+/// Why a view did not move.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
     /// Another process moved the position, or a rebuild the generation: read the position again.
     #[error("the projection does not stand where it was left")]
     Moved,
-    /// The batch does not follow what was folded last.
+    /// The events do not follow what was folded last.
     #[error("event {first} does not follow event {stands}")]
     Hole {
         /// The last event folded.
@@ -54,12 +80,12 @@ pub enum ProjectionError {
     /// The store cannot hold what was folded.
     #[error("the store cannot hold the fold")]
     TooLarge(#[from] TooLarge),
-    /// A value has no form in the store's encoding.
-    #[error("a value cannot be encoded for the store")]
-    Encoding(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// PostgreSQL refused or did not answer.
     #[error("postgres failed")]
     Postgres(#[from] sqlx::Error),
+    /// A value has no form in the store's encoding.
+    #[error("a value cannot be encoded for the store")]
+    Encoding(#[source] Box<dyn Error + Send + Sync>),
     /// MongoDB did not answer.
     #[error("mongodb failed")]
     Mongo(#[from] mongodb::error::Error),

@@ -1,56 +1,56 @@
-//! `submissions`, and how its row is joined with those of attempts and case results to a fold.
+//! `submissions`: its columns, and how its row is joined with those of attempts and case results to a fold.
 
 use events::event::{CaseResult, LanguageRef};
 use events::submission::{Attempt, Outcome};
-use events::{Fold, State, Submission, SubmissionId, Timestamp};
+use events::{Fold, State, Submission, SubmissionId, Timestamp, Verdict};
 use uuid::Uuid;
 
-use super::field::{Place, json_text};
-use super::{AttemptRow, CaseRow};
+use super::attempts::AttemptRow;
+use super::case_results::CaseRow;
+use super::place::Place;
+use super::table::{JsonText, TableRow as _, table};
 use crate::error::{Impossible, TooLarge};
 
-const TABLE: &str = "submissions";
-
-/// One row of `submissions`, without its generation. The columns are described in the migration.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-#[expect(missing_docs, reason = "the migration describes each column, and this is the same list")]
-pub struct SubmissionRow {
-    pub submission_id: Uuid,
-    pub principal: String,
-    pub lane: String,
-    pub pool: String,
-    pub language: String,
-    pub language_version: String,
-    pub origin: String,
-    pub state: String,
-    pub verdict: Option<String>,
-    pub accepted_at: Timestamp,
-    pub compiled_at: Option<Timestamp>,
-    pub cancellation_requested_at: Option<Timestamp>,
-    pub finished_at: Option<Timestamp>,
-    pub accepted_sequence: i64,
-    pub sequence: i64,
-    pub violations: i64,
-    pub case_count: i64,
-    pub suite_sha256: Option<String>,
-    pub request_hash: String,
-    pub compiled: Option<String>,
-    pub outcome: Option<String>,
+table! {
+    /// One row of `submissions`, without its generation.
+    pub struct SubmissionRow: submissions {
+        submission_id: Uuid => Key,
+        principal: String => Fixed,
+        lane: String => Fixed,
+        pool: String => Fixed,
+        language: String => Fixed,
+        language_version: String => Fixed,
+        origin: String => Fixed,
+        state: String => Changing,
+        verdict: Option<String> => Changing,
+        accepted_at: Timestamp => Fixed,
+        compiled_at: Option<Timestamp> => Changing,
+        cancellation_requested_at: Option<Timestamp> => Changing,
+        finished_at: Option<Timestamp> => Changing,
+        accepted_sequence: i64 => Fixed,
+        sequence: i64 => Changing,
+        violations: i64 => Changing,
+        case_count: i64 => Fixed,
+        suite_sha256: Option<String> => Fixed,
+        request_hash: String => Fixed,
+        compiled: Option<JsonText> => Changing,
+        outcome: Option<JsonText> => Changing,
+    }
 }
 
 impl SubmissionRow {
     /// Writes a submission as its row.
     pub fn of(submission: &Submission, violations: u32) -> Result<Self, TooLarge> {
-        let place = Place { table: TABLE, key: submission.id };
+        let place = Place { table: Self::TABLE, key: submission.id };
         Ok(Self {
             submission_id: submission.id.as_uuid(),
             principal: submission.principal.to_string(),
-            lane: submission.lane.to_string(),
+            lane: submission.lane.as_str().to_owned(),
             pool: submission.pool.to_string(),
             language: submission.language.slug.to_string(),
             language_version: submission.language.version.clone(),
             origin: submission.origin.as_str().to_owned(),
-            state: submission.state.to_string(),
+            state: submission.state.as_str().to_owned(),
             verdict: submission.verdict().map(|verdict| verdict.as_str().to_owned()),
             accepted_at: submission.accepted_at,
             compiled_at: submission.compiled_at,
@@ -62,8 +62,8 @@ impl SubmissionRow {
             case_count: i64::from(submission.case_count),
             suite_sha256: submission.suite_sha256.map(|digest| digest.to_string()),
             request_hash: submission.request_hash.to_string(),
-            compiled: submission.compiled.as_ref().map(json_text),
-            outcome: submission.outcome.as_ref().map(json_text),
+            compiled: submission.compiled.as_ref().map(JsonText::write),
+            outcome: submission.outcome.as_ref().map(JsonText::write),
         })
     }
 
@@ -73,27 +73,27 @@ impl SubmissionRow {
         attempts: Vec<AttemptRow>,
         case_results: Vec<CaseRow>,
     ) -> Result<Fold, Impossible> {
-        let place = Place { table: TABLE, key: self.submission_id };
+        let place = Place { table: Self::TABLE, key: self.submission_id };
         let attempts =
             attempts.into_iter().map(Attempt::try_from).collect::<Result<Vec<_>, _>>()?;
         let results =
             case_results.into_iter().map(CaseResult::try_from).collect::<Result<Vec<_>, _>>()?;
         let violations = place.number("violations", self.violations)?;
-        let compiled = self.compiled.as_deref().map(|json| place.json("compiled", json));
-        let outcome = self.outcome.as_deref().map(|json| place.json("outcome", json));
+        let compiled = self.compiled.as_ref().map(|json| place.json("compiled", json));
+        let outcome = self.outcome.as_ref().map(|json| place.json("outcome", json));
         let submission = Submission {
             attempts,
             results,
             compiled: compiled.transpose()?,
             outcome: outcome.transpose()?,
-            ..self.begun(&place)?
+            ..self.plain_columns(&place)?
         };
         self.check(&place, &submission)?;
         Ok(Fold { submission: Some(submission), violations })
     }
 
-    /// Reads the plain columns.
-    fn begun(&self, place: &Place<Uuid>) -> Result<Submission, Impossible> {
+    /// Reads the columns that are no part of an event: no attempt, no result and no outcome.
+    pub(super) fn plain_columns(&self, place: &Place<Uuid>) -> Result<Submission, Impossible> {
         let suite = self.suite_sha256.as_deref();
         Ok(Submission {
             id: SubmissionId::new(self.submission_id),
@@ -132,9 +132,9 @@ impl SubmissionRow {
         };
         let state = submission.state;
         if ended != state.is_terminal().then_some(state) {
-            return Err(place.impossible("outcome", format_args!("the state is {}", self.state)));
+            return Err(place.impossible("outcome", format!("the state is {}", self.state)));
         }
-        if self.verdict.as_deref() != submission.verdict().map(events::Verdict::as_str) {
+        if self.verdict.as_deref() != submission.verdict().map(Verdict::as_str) {
             return Err(place.impossible("verdict", "the outcome has another"));
         }
         if (1..).zip(&submission.attempts).any(|(number, attempt)| attempt.number != number) {

@@ -1,45 +1,35 @@
-//! `case_results`.
+//! `case_results`: its columns.
 
 use events::event::CaseResult;
 use events::{Exit, SubmissionId, Usage};
 use uuid::Uuid;
 
-use super::field::{Place, json_text};
+use super::place::Place;
+use super::table::{JsonText, TableRow as _, table};
 use crate::error::{Impossible, TooLarge};
 
-const TABLE: &str = "case_results";
-
-/// One row of `case_results`, without its generation.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct CaseRow {
-    /// The submission.
-    pub submission_id: Uuid,
-    /// The case, from 0.
-    pub case_number: i64,
-    /// What its author calls it, as JSON.
-    pub name: Option<String>,
-    /// The judgement.
-    pub verdict: String,
-    /// The exit code.
-    pub exit_code: Option<i32>,
-    /// The signal.
-    pub exit_signal: Option<i32>,
-    /// Processor time, in microseconds.
-    pub cpu_us: i64,
-    /// Time from start to end, in microseconds.
-    pub wall_us: i64,
-    /// The most memory in use at once, in KiB.
-    pub memory_kib: i64,
-    /// The hash of its standard output.
-    pub output_sha256: String,
-    /// The points it earned.
-    pub points: i64,
+table! {
+    /// One row of `case_results`, without its generation.
+    pub struct CaseRow: case_results {
+        submission_id: Uuid => Key,
+        case_number: i64 => Key,
+        name: Option<JsonText> => Changing,
+        verdict: String => Changing,
+        exit_code: Option<i32> => Changing,
+        exit_signal: Option<i32> => Changing,
+        cpu_us: i64 => Changing,
+        wall_us: i64 => Changing,
+        memory_kib: i64 => Changing,
+        output_sha256: String => Changing,
+        points: i64 => Changing,
+    }
 }
 
 impl CaseRow {
     /// Writes the result of a submission's case as its row.
     pub fn of(submission: SubmissionId, result: &CaseResult) -> Result<Self, TooLarge> {
-        let place = Place { table: TABLE, key: format_args!("{submission}/{}", result.case) };
+        let key = format_args!("{submission}/{}", result.case);
+        let place = Place { table: Self::TABLE, key };
         let (exit_code, exit_signal) = match result.exit {
             Exit::Code(code) => (Some(code), None),
             Exit::Signal(signal) => (None, Some(signal)),
@@ -47,7 +37,7 @@ impl CaseRow {
         Ok(Self {
             submission_id: submission.as_uuid(),
             case_number: i64::from(result.case),
-            name: result.name.as_ref().map(json_text),
+            name: result.name.as_ref().map(JsonText::write),
             verdict: result.verdict.as_str().to_owned(),
             exit_code,
             exit_signal,
@@ -65,7 +55,7 @@ impl TryFrom<CaseRow> for CaseResult {
 
     fn try_from(row: CaseRow) -> Result<Self, Impossible> {
         let key = format!("{}/{}", row.submission_id, row.case_number);
-        let place = Place { table: TABLE, key };
+        let place = Place { table: CaseRow::TABLE, key };
         let exit = match (row.exit_code, row.exit_signal) {
             (Some(code), None) => Exit::Code(code),
             (None, Some(signal)) => Exit::Signal(signal),

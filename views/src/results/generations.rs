@@ -1,11 +1,16 @@
 //! Generations of `results`: begun beside the live one, shown to readers in one step, and deleted when superseded.
 
 use async_trait::async_trait;
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
-use super::store::{position, sequence_of};
-use crate::error::ProjectionError;
-use crate::projection::{Hold, Position, Switch};
+use super::attempts::AttemptRow;
+use super::case_results::CaseRow;
+use super::checkpoint::{position, sequence_of};
+use super::submissions::SubmissionRow;
+use super::table::TableRow as _;
+use super::unaccepted_submissions::UnacceptedRow;
+use crate::error::WriteError;
+use crate::generation::{Hold, Position, Switch};
 
 /// How many rows of one table are deleted in one transaction.
 const DELETED_ROWS_MAX: i64 = 5_000;
@@ -28,22 +33,6 @@ const REBUILT: &str = "
 const SWITCH: &str = "
     update projections set generation = $1 where projection_name = 'results'";
 
-/// Each deletes some rows of one table that belong to generations before the live one.
-const DELETE_ROWS: [&str; 4] = [
-    "delete from case_results where ctid = any (array(
-        select ctid from case_results
-        where generation < (select generation from projections where projection_name = 'results') limit $1))",
-    "delete from attempts where ctid = any (array(
-        select ctid from attempts
-        where generation < (select generation from projections where projection_name = 'results') limit $1))",
-    "delete from unaccepted_submissions where ctid = any (array(
-        select ctid from unaccepted_submissions
-        where generation < (select generation from projections where projection_name = 'results') limit $1))",
-    "delete from submissions where ctid = any (array(
-        select ctid from submissions
-        where generation < (select generation from projections where projection_name = 'results') limit $1))",
-];
-
 const DELETE_CHECKPOINTS: &str = "
     delete from checkpoints
     where projection_name = 'results'
@@ -56,13 +45,13 @@ struct ResultsHold {
 }
 
 /// Begins an empty generation.
-pub(super) async fn begin(pool: &PgPool) -> Result<Position, ProjectionError> {
+pub(super) async fn begin(pool: &PgPool) -> Result<Position, WriteError> {
     let generation: i32 = sqlx::query_scalar(BEGIN).fetch_one(pool).await?;
     Ok(Position { generation, sequence: 0 })
 }
 
 /// Stops the live generation where it stands.
-pub(super) async fn hold(pool: &PgPool) -> Result<Box<dyn Hold>, ProjectionError> {
+pub(super) async fn hold(pool: &PgPool) -> Result<Box<dyn Hold>, WriteError> {
     let mut transaction = pool.begin().await?;
     sqlx::query(HOLD_TIME_MAX).execute(&mut *transaction).await?;
     sqlx::query(LOCK).execute(&mut *transaction).await?;
@@ -71,11 +60,16 @@ pub(super) async fn hold(pool: &PgPool) -> Result<Box<dyn Hold>, ProjectionError
 }
 
 /// Deletes a bounded number of superseded rows.
-pub(super) async fn delete_superseded(pool: &PgPool) -> Result<u64, ProjectionError> {
+pub(super) async fn delete_superseded(pool: &PgPool) -> Result<u64, WriteError> {
     let mut deleted = 0;
-    for statement in DELETE_ROWS {
-        let done = sqlx::query(statement).bind(DELETED_ROWS_MAX).execute(pool).await?;
-        deleted += done.rows_affected();
+    for table in [CaseRow::TABLE, AttemptRow::TABLE, UnacceptedRow::TABLE, SubmissionRow::TABLE] {
+        let delete = AssertSqlSafe(format!(
+            "delete from {table} where ctid = any (array(
+                select ctid from {table}
+                where generation < (select generation from projections where projection_name = 'results')
+                limit $1))"
+        ));
+        deleted += sqlx::query(delete).bind(DELETED_ROWS_MAX).execute(pool).await?.rows_affected();
     }
     if deleted == 0 {
         sqlx::query(DELETE_CHECKPOINTS).execute(pool).await?;
@@ -89,7 +83,7 @@ impl Hold for ResultsHold {
         self.live
     }
 
-    async fn switch(mut self: Box<Self>, rebuilt: Position) -> Result<Switch, ProjectionError> {
+    async fn switch(mut self: Box<Self>, rebuilt: Position) -> Result<Switch, WriteError> {
         if self.live.generation >= rebuilt.generation {
             return Ok(Switch::Overtaken);
         }

@@ -1,41 +1,30 @@
-//! `attempts`.
+//! `attempts`: its columns.
 
 use events::submission::{Attempt, LostAttempt};
 use events::{BootId, SubmissionId, Timestamp};
 use uuid::Uuid;
 
-use super::field::Place;
+use super::place::Place;
+use super::table::{TableRow as _, table};
 use crate::error::Impossible;
 
-/// One row of `attempts`, without its generation.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct AttemptRow {
-    /// The submission.
-    pub submission_id: Uuid,
-    /// The attempt, from 1.
-    pub number: i64,
-    /// The executor that started it.
-    pub executor: String,
-    /// That executor's life.
-    pub boot_id: Uuid,
-    /// The image's name.
-    pub image: String,
-    /// The image's content digest.
-    pub image_digest: String,
-    /// The hash of the cell's restrictions.
-    pub sandbox_profile: String,
-    /// How the cell is shared.
-    pub isolation: String,
-    /// The kernel's release.
-    pub kernel: String,
-    /// The processor's model name.
-    pub cpu_model: String,
-    /// When it was started.
-    pub started_at: Timestamp,
-    /// Why it was lost.
-    pub lost_reason: Option<String>,
-    /// When that was recorded.
-    pub lost_at: Option<Timestamp>,
+table! {
+    /// One row of `attempts`, without its generation.
+    pub struct AttemptRow: attempts {
+        submission_id: Uuid => Key,
+        number: i64 => Key,
+        executor: String => Fixed,
+        boot_id: Uuid => Fixed,
+        image: String => Fixed,
+        image_digest: String => Fixed,
+        sandbox_profile: String => Fixed,
+        isolation: String => Fixed,
+        kernel: String => Fixed,
+        cpu_model: String => Fixed,
+        started_at: Timestamp => Fixed,
+        lost_reason: Option<String> => Changing,
+        lost_at: Option<Timestamp> => Changing,
+    }
 }
 
 impl AttemptRow {
@@ -64,7 +53,7 @@ impl TryFrom<AttemptRow> for Attempt {
 
     fn try_from(row: AttemptRow) -> Result<Self, Impossible> {
         let key = format!("{}/{}", row.submission_id, row.number);
-        let place = Place { table: "attempts", key };
+        let place = Place { table: AttemptRow::TABLE, key };
         let lost = match (&row.lost_reason, row.lost_at) {
             (None, None) => None,
             (Some(reason), Some(at)) => {

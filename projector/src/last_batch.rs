@@ -1,0 +1,62 @@
+//! What the last batch left, so that the next one need not load it again. Only a shortcut: what is not here is loaded,
+//! and what is here counts only as long as no other process has moved the position.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use views::generation::Position;
+
+/// What a view held at one position.
+#[derive(Debug, Default)]
+pub(crate) struct LastBatch<T>(Mutex<Option<(Position, T)>>);
+
+impl<T: Default> LastBatch<T> {
+    /// Takes what was kept at `at`. If the caller is cancelled before [`LastBatch::keep`], nothing is kept.
+    pub(crate) fn take(&self, at: Position) -> T {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.filter(|(position, _)| *position == at).map(|(_, kept)| kept).unwrap_or_default()
+    }
+
+    /// Keeps what the view holds at `at`.
+    pub(crate) fn keep(&self, at: Position, held: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, held));
+    }
+}
+
+/// Drops the values that were changed longest ago, if there are more than `max`. `last_event` tells when one was changed.
+pub(crate) fn keep_latest<K: Ord, T>(
+    values: &mut BTreeMap<K, T>,
+    max: usize,
+    last_event: impl Fn(&T) -> u64,
+) {
+    let Some(surplus) = values.len().checked_sub(max).filter(|surplus| *surplus > 0) else {
+        return;
+    };
+    let mut sequences: Vec<u64> = values.values().map(&last_event).collect();
+    let (_, oldest_kept, _) = sequences.select_nth_unstable(surplus);
+    let oldest_kept = *oldest_kept;
+    values.retain(|_, value| last_event(value) >= oldest_kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_is_given_once_and_only_for_its_position() {
+        let (last_batch, at) = (LastBatch::default(), Position { generation: 1, sequence: 7 });
+        last_batch.keep(at, vec![1]);
+        assert_eq!(last_batch.take(at), [1]);
+        assert!(last_batch.take(at).is_empty());
+        last_batch.keep(at, vec![1]);
+        assert!(last_batch.take(Position { sequence: 8, ..at }).is_empty());
+        assert!(last_batch.take(at).is_empty());
+    }
+
+    #[test]
+    fn the_latest_values_are_kept() {
+        let mut values: BTreeMap<u64, u64> = (0..15).map(|number| (number, number)).collect();
+        keep_latest(&mut values, 5, |changed| *changed);
+        assert_eq!(values.into_keys().collect::<Vec<_>>(), [10, 11, 12, 13, 14]);
+    }
+}

@@ -1,0 +1,82 @@
+//! The projection on its store: one transaction for each batch, which holds the rows and the checkpoint.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use events::{Fold, SubmissionId};
+use views::error::WriteError;
+use views::generation::{Position, ViewStore};
+use views::results::{Audience, ResultsWriter};
+
+use super::changes::{States, changes_between, fold};
+use crate::batch::Batch;
+use crate::last_batch::{LastBatch, keep_latest};
+use crate::projection::Projection;
+
+/// How many submissions are kept in memory. The largest part of each is the compiler's output, 64 KiB at most.
+const SUBMISSIONS_MAX: usize = 1_000;
+
+/// The projection `results` on PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct ResultsProjection {
+    writer: ResultsWriter,
+    last_batch: Arc<LastBatch<States>>,
+}
+
+impl ResultsProjection {
+    /// Makes the projection that writes to this store.
+    pub fn new(writer: ResultsWriter) -> Self {
+        Self { writer, last_batch: Arc::default() }
+    }
+
+    /// Returns the store.
+    pub fn writer(&self) -> &ResultsWriter {
+        &self.writer
+    }
+
+    async fn fold_for(
+        &self,
+        audience: Audience,
+        at: Position,
+        batch: &Batch,
+    ) -> Result<Position, WriteError> {
+        let next = at.after(batch.first(), batch.last())?;
+        let mut writing = self.writer.begin(audience, at).await?;
+        // Valid under the lock only, which has just told that nobody has moved the position.
+        let mut known = self.last_batch.take(at);
+        let unknown = batch.submissions().into_iter().filter(|id| !known.contains_key(id));
+        let unknown: Vec<SubmissionId> = unknown.collect();
+        known.extend(writing.load(&unknown).await?);
+        let after = fold(&known, batch);
+        writing.write(changes_between(&known, &after)?).await?;
+        writing.commit(next).await?;
+        known.extend(after);
+        known.retain(|_, fold| is_live(fold));
+        keep_latest(&mut known, SUBMISSIONS_MAX, last_event);
+        self.last_batch.keep(next, known);
+        Ok(next)
+    }
+}
+
+#[async_trait]
+impl Projection for ResultsProjection {
+    fn store(&self) -> &dyn ViewStore {
+        &self.writer
+    }
+
+    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+        self.fold_for(Audience::Readers, at, batch).await
+    }
+
+    async fn build(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+        self.fold_for(Audience::Rebuild, at, batch).await
+    }
+}
+
+fn is_live(fold: &Fold) -> bool {
+    fold.submission.as_ref().is_some_and(|submission| !submission.state.is_terminal())
+}
+
+fn last_event(fold: &Fold) -> u64 {
+    fold.submission.as_ref().map_or(0, |submission| submission.sequence)
+}
