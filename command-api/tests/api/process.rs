@@ -1,15 +1,15 @@
 //! The binary as an operator runs it, on a real nats-server that the test starts itself.
 
-use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ledger::testing::{NatsServer, ServerOptions};
 use platform::auth::{Claims, mint};
 use platform::clock::{Clock, SystemClock};
 use platform::config::TokenSecret;
 use reqwest::StatusCode;
 use serde_json::Value;
+use servers::ClaimedPort;
+use servers::testing::{NatsServer, ServerOptions};
 use tokio::process::{Child, Command};
 
 use crate::support::hello;
@@ -22,20 +22,24 @@ struct Service {
     process: Child,
     url: String,
     http: reqwest::Client,
+    _port: ClaimedPort,
 }
 
 impl Service {
     fn start(nats: &NatsServer) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let listen = format!("127.0.0.1:{port}");
+        let port = ClaimedPort::any().unwrap();
+        let listen = port.address();
         let process = command(nats).env("RUNLEDGER__HTTP__LISTEN", &listen).spawn().unwrap();
-        Self { process, url: format!("http://{listen}"), http: reqwest::Client::new() }
+        let (url, http) = (format!("http://{listen}"), reqwest::Client::new());
+        Self { process, url, http, _port: port }
     }
 
     /// Asks until the answer has this status.
-    async fn wait_for(&self, path: &str, status: StatusCode) {
+    async fn wait_for(&mut self, path: &str, status: StatusCode) {
         let answered = async {
             loop {
+                let ended = self.process.try_wait().unwrap();
+                assert!(ended.is_none(), "the service has ended: {ended:?}");
                 let answer = self.http.get(format!("{}{path}", self.url)).send().await;
                 if answer.is_ok_and(|answer| answer.status() == status) {
                     return;
@@ -93,7 +97,7 @@ fn token() -> String {
 async fn it_waits_for_nats_makes_the_streams_and_stops_when_told() {
     let mut nats = NatsServer::start().await;
     nats.kill();
-    let service = Service::start(&nats);
+    let mut service = Service::start(&nats);
     service.wait_for("/health/live", StatusCode::OK).await;
     service.wait_for("/health/ready", StatusCode::SERVICE_UNAVAILABLE).await;
     let (status, problem) = service.submit().await;
@@ -118,7 +122,7 @@ async fn what_was_accepted_is_there_after_both_were_killed() {
     nats.kill();
     service.process.kill().await.unwrap();
     nats.restart().await;
-    let service = Service::start(&nats);
+    let mut service = Service::start(&nats);
     service.wait_for("/health/ready", StatusCode::OK).await;
     let (status, second) = service.submit().await;
     assert_eq!((status, &first["sequence"]), (StatusCode::ACCEPTED, &Value::from(1)));

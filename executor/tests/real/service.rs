@@ -15,13 +15,15 @@ use events::{
     Verdict,
 };
 use executor::cells::engine::Engine;
-use ledger::testing::{NatsServer, small_streams};
+use ledger::testing::small_streams;
 use ledger::{Accepting, Connection, Ledger};
 use platform::clock::{Clock, SystemClock};
 use platform::ids::{IdSource, RandomIds};
 use sandbox::languages::Catalog;
+use servers::ClaimedPort;
+use servers::testing::NatsServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
@@ -54,9 +56,9 @@ impl World {
     }
 
     async fn executor(&self, grace_s: u32, ack_wait_s: u32) -> Executor {
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let port = ClaimedPort::any().unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_executor"))
-            .env("RUNLEDGER__HTTP__LISTEN", format!("127.0.0.1:{port}"))
+            .env("RUNLEDGER__HTTP__LISTEN", port.address())
             .env("RUNLEDGER__NATS__URL", self.nats.url())
             .env("RUNLEDGER__LOG__FORMAT", "text")
             .env("RUNLEDGER__DOCKER__HOST", docker_host())
@@ -70,8 +72,10 @@ impl World {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let executor = Executor { process, port };
+        let mut executor = Executor { process, port };
         wait_until("ready", async || {
+            let ended = executor.process.try_wait().unwrap();
+            assert!(ended.is_none(), "the executor has ended: {ended:?}");
             executor.get("/health/ready").await.starts_with("HTTP/1.1 200")
         })
         .await;
@@ -107,14 +111,14 @@ impl World {
 
 struct Executor {
     process: Child,
-    port: u16,
+    port: ClaimedPort,
 }
 
 impl Executor {
     /// The whole answer to a GET, or nothing while there is none.
     async fn get(&self, path: &str) -> String {
         let asked = async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            let mut stream = TcpStream::connect(self.port.address()).await?;
             let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await?;
             let mut answer = String::new();
@@ -144,7 +148,7 @@ impl Executor {
 }
 
 /// Looks again and again, for some minutes at most.
-async fn wait_until(what: &str, condition: impl AsyncFn() -> bool) {
+async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let looking = async {
         while !condition().await {
             sleep(Duration::from_millis(20)).await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use events::subject::LEDGER_STREAM;
 use futures::StreamExt as _;
-use ledger::testing::NatsCluster;
 use ledger::{Connection, Ledger, ProvisionError};
+use servers::testing::NatsCluster;
 use tokio::time::timeout;
 
 use crate::common::{clock, connect_cluster, pool, submit};
@@ -50,7 +50,7 @@ async fn nothing_acknowledged_is_lost_when_leaders_are_killed() {
     let load = Load::begin(&ledger, WRITERS);
     for _ in 0..3 {
         load.more(300).await;
-        let leader = cluster.leader_of(LEDGER_STREAM).await.unwrap();
+        let leader = cluster.leader_of(LEDGER_STREAM).unwrap();
         cluster.servers[leader].kill();
         // The two others go on without it.
         load.more(300).await;
@@ -105,7 +105,7 @@ async fn the_queue_outlives_the_leader() {
                 break;
             }
         }
-        let leader = cluster.leader_of(LEDGER_STREAM).await.unwrap();
+        let leader = cluster.leader_of(LEDGER_STREAM).unwrap();
         cluster.servers[leader].restart().await;
     }
 }

@@ -14,8 +14,9 @@ use events::{
     BootId, Digest, Event, Exit, Lane, LimitPolicy, PoolName, Recorded, SubmissionId, Timestamp,
     Usage, Verdict,
 };
-use ledger::testing::{NatsCluster, NatsServer, small_streams};
+use ledger::testing::small_streams;
 use ledger::{Accepting, Aggregate, Clock, Connection, Ledger};
+use servers::testing::{NatsCluster, NatsServer};
 use uuid::Uuid;
 
 /// A new id in every process and every call.

@@ -7,8 +7,8 @@ use async_nats::jetstream;
 use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
 use futures::{FutureExt as _, StreamExt as _};
 use ledger::memory::MemoryStore;
-use ledger::testing::NatsServer;
 use ledger::{Connection, FollowError, Ledger, ReadError};
+use servers::testing::NatsServer;
 use tokio::time::timeout;
 
 use crate::common::{clock, connect, fresh_id, start_of_time, submit};

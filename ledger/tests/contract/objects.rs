@@ -3,8 +3,9 @@
 use async_nats::jetstream::{self, object_store::ObjectStore};
 use events::{Content, Digest, ObjectBucket, ObjectRef};
 use futures::future::join_all;
-use ledger::testing::{NatsServer, small_streams};
+use ledger::testing::small_streams;
 use ledger::{Connection, ObjectError};
+use servers::testing::NatsServer;
 
 use crate::common::connect;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use events::{BootId, Lane, SubmissionId};
 use futures::{FutureExt as _, StreamExt as _};
-use ledger::testing::NatsServer;
 use ledger::{Connection, Held};
+use servers::testing::NatsServer;
 use tokio::time::{Instant, timeout};
 
 use crate::common::{clock, connect, fresh_id, fresh_uuid, pool, submit};

@@ -3,8 +3,9 @@
 use async_nats::jetstream::{self, stream};
 use events::subject::{CHECKPOINTS_STREAM, LEDGER_STREAM, LEDGER_SUBJECTS};
 use futures::future::join_all;
-use ledger::testing::{NatsServer, ServerOptions, small_streams};
+use ledger::testing::small_streams;
 use ledger::{Connection, ProvisionError, StreamSettings};
+use servers::testing::{NatsServer, ServerOptions};
 
 async fn open(server: &NatsServer) -> (Connection, StreamSettings) {
     let connection = Connection::open(&server.url(), "test").await.unwrap();

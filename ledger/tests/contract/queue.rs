@@ -5,8 +5,8 @@ use std::time::Duration;
 use events::subject::LEDGER_STREAM;
 use events::{Lane, SubmissionId};
 use futures::FutureExt as _;
-use ledger::testing::NatsServer;
 use ledger::{Backlog, Connection, Job, Ledger, QueueError, Worker};
+use servers::testing::NatsServer;
 use tokio::time::{Instant, timeout};
 
 use crate::common::{clock, connect, fresh_id, pool, submit};

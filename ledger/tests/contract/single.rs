@@ -1,8 +1,9 @@
 //! The ledger on one real server.
 
-use ledger::testing::{NatsServer, small_streams};
+use ledger::testing::small_streams;
 use ledger::verify::verify_chain;
 use ledger::{Accepting, Connection, ExecuteError, Ledger};
+use servers::testing::NatsServer;
 
 use crate::common::{accepted, clock, connect, fresh_id, kinds, lose, start, submit, writer};
 use crate::load::{

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use ledger::EventStore;
 use ledger::memory::{Checks, MemoryStore};
 use ledger::store::{Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX};
-use ledger::testing::{NatsCluster, NatsServer};
+use servers::testing::{NatsCluster, NatsServer};
 
 use crate::common::{connect, connect_cluster, fresh_id, fresh_uuid, pool, start_of_time};
 

@@ -79,20 +79,20 @@ async fn it_answers_operators_and_says_what_is_away() {
     assert!(status.success(), "{told}");
     let (status, told) = world.run(&["serve", "--check-config"]).await;
     assert!(status.success(), "{told}");
-    let service = world.serve();
+    let mut service = world.serve();
     for path in ["/health/live", "/health/ready", "/health/db", "/health/queue"] {
-        world.wait_for(path, 200).await;
+        world.wait_for(&mut service, path, 200).await;
     }
-    let metrics = world.wait_for("/metrics", 200).await;
+    let metrics = world.wait_for(&mut service, "/metrics", 200).await;
     assert!(
         metrics.contains("ledger_projection_generation{projection=\"results\"} 1"),
         "{metrics}"
     );
     world.stop_nats();
-    world.wait_for("/health/queue", 503).await;
-    world.wait_for("/health/ready", 503).await;
-    world.wait_for("/health/db", 200).await;
-    world.wait_for("/health/live", 200).await;
+    world.wait_for(&mut service, "/health/queue", 503).await;
+    world.wait_for(&mut service, "/health/ready", 503).await;
+    world.wait_for(&mut service, "/health/db", 200).await;
+    world.wait_for(&mut service, "/health/live", 200).await;
     terminate(service).await;
     world.remove().await;
 }

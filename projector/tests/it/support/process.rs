@@ -1,13 +1,14 @@
 //! The real binary, with a real ledger behind it.
 
-use std::net::TcpListener;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use events::Recorded;
 use ledger::store::{Expected, Publication};
-use ledger::testing::{NatsServer, small_streams};
+use ledger::testing::small_streams;
 use ledger::{Connection, Ledger};
+use servers::ClaimedPort;
+use servers::testing::NatsServer;
 use tokio::process::{Child, Command};
 
 use super::history::subject;
@@ -24,7 +25,7 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     connection: Connection,
     nats: NatsServer,
-    port: u16,
+    port: ClaimedPort,
 }
 
 impl World {
@@ -40,7 +41,7 @@ impl World {
             ledger,
             connection,
             nats,
-            port: free_port(),
+            port: ClaimedPort::any().unwrap(),
         }
     }
 
@@ -80,15 +81,17 @@ impl World {
 
     /// Asks the service something over HTTP. `None` while it does not listen.
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let url = format!("http://127.0.0.1:{}{path}", self.port);
+        let url = format!("http://{}{path}", self.port.address());
         let response = reqwest::get(url).await.ok()?;
         Some((response.status().as_u16(), response.text().await.ok()?))
     }
 
     /// Asks until the service gives this status.
-    pub(crate) async fn wait_for(&self, path: &str, status: u16) -> String {
+    pub(crate) async fn wait_for(&self, service: &mut Child, path: &str, status: u16) -> String {
         let asking = async {
             loop {
+                let ended = service.try_wait().unwrap();
+                assert!(ended.is_none(), "the projector has ended: {ended:?}");
                 match self.get(path).await {
                     Some((got, body)) if got == status => return body,
                     Some(_) | None => tokio::task::yield_now().await,
@@ -125,7 +128,7 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_projector"));
         command
             .args(arguments)
-            .env("RUNLEDGER__HTTP__LISTEN", format!("127.0.0.1:{}", self.port))
+            .env("RUNLEDGER__HTTP__LISTEN", self.port.address())
             .env("RUNLEDGER__NATS__URL", self.nats.url())
             .env("RUNLEDGER__POSTGRES__URL", self.results.url())
             .env("RUNLEDGER__MONGO__URL", variable("RUNLEDGER_TEST_MONGO_URL"))
@@ -135,8 +138,4 @@ impl World {
             .kill_on_drop(true);
         command
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

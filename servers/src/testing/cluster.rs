@@ -1,0 +1,65 @@
+//! Several nats-servers that keep the same streams.
+
+use serde_json::Value;
+
+use super::nats::{NatsServer, ServerOptions};
+use crate::http;
+use crate::port::ClaimedPort;
+
+/// A cluster on loopback. Every server syncs always.
+#[derive(Debug)]
+pub struct NatsCluster {
+    /// The servers.
+    pub servers: Vec<NatsServer>,
+    _routes: Vec<ClaimedPort>,
+}
+
+impl NatsCluster {
+    /// Starts `size` servers and waits until they have a leader.
+    pub async fn start(size: usize) -> Self {
+        let routes: Vec<ClaimedPort> =
+            (0..size).map(|_| ClaimedPort::any().expect("a port")).collect();
+        let all: Vec<String> =
+            routes.iter().map(|port| format!("nats://{}", port.address())).collect();
+        let all = all.join(", ");
+        let mut servers: Vec<NatsServer> = routes
+            .iter()
+            .enumerate()
+            .map(|(index, route)| {
+                let listen = route.address();
+                let more =
+                    format!("cluster {{\n  name: test\n  listen: {listen}\n  routes: [{all}]\n}}");
+                let options = ServerOptions { more, ..ServerOptions::default() };
+                NatsServer::configured(&format!("n{index}"), &options)
+            })
+            .collect();
+        servers.iter_mut().for_each(NatsServer::launch);
+        for server in &servers {
+            server.wait().await;
+        }
+        Self { servers, _routes: routes }
+    }
+
+    /// Returns the URLs of all servers, for a client that finds its way around a dead one.
+    pub fn urls(&self) -> String {
+        let urls: Vec<String> = self.servers.iter().map(NatsServer::url).collect();
+        urls.join(",")
+    }
+
+    /// Returns the monitoring addresses of all servers.
+    pub fn monitor_urls(&self) -> Vec<String> {
+        self.servers.iter().map(NatsServer::monitor_url).collect()
+    }
+
+    /// Returns the index of the server that leads `stream`.
+    pub fn leader_of(&self, stream: &str) -> Option<usize> {
+        let leader = self.servers.iter().find_map(|server| {
+            let (_, body) = http::get(server.monitor_address(), "/jsz?streams=true").ok()?;
+            let answer: Value = serde_json::from_str(&body).ok()?;
+            let details = answer["account_details"][0]["stream_detail"].as_array()?;
+            let found = details.iter().find(|detail| detail["name"] == stream)?;
+            Some(found["cluster"]["leader"].as_str()?.to_owned())
+        })?;
+        self.servers.iter().position(|server| server.name() == leader)
+    }
+}

@@ -1,0 +1,152 @@
+//! nats-servers for suites that need the ledger's server and nothing else.
+//!
+//! A launcher that cannot launch panics: a test without its server has nothing to say.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{TestServer, workspace_root};
+use crate::nats::Nats;
+use crate::port::ClaimedPort;
+
+/// Names the nats-server binary to test with.
+pub const BINARY_VARIABLE: &str = "RUNLEDGER_TEST_NATS_SERVER";
+
+/// The line that makes an acknowledged event stay over a crash of the machine.
+const SYNC_ALWAYS: &str = "sync_interval: always";
+
+/// How a server is to differ from the deployed one.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Whether it has `sync_interval: always`.
+    pub sync_always: bool,
+    /// More lines of its configuration.
+    pub more: String,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { sync_always: true, more: String::new() }
+    }
+}
+
+/// A server, killed when dropped.
+#[derive(Debug)]
+pub struct NatsServer {
+    name: String,
+    server: TestServer<Nats>,
+    _directory: TempDir,
+}
+
+impl NatsServer {
+    /// Starts a single server that syncs always, and waits until its JetStream is ready.
+    pub async fn start() -> Self {
+        Self::start_with(&ServerOptions::default()).await
+    }
+
+    /// Starts a single server.
+    pub async fn start_with(options: &ServerOptions) -> Self {
+        let mut server = Self::configured("single", options);
+        server.launch();
+        server.wait().await;
+        server
+    }
+
+    /// Writes a server's configuration: the deployed one, with the differences.
+    pub(super) fn configured(name: &str, options: &ServerOptions) -> Self {
+        let directory = TempDir::with_prefix("runledger-nats-").expect("a temporary directory");
+        let deployed = fs::read_to_string(workspace_root().join("deploy/nats/nats.conf"))
+            .expect("the deployed configuration");
+        assert!(deployed.contains(SYNC_ALWAYS), "the deployed server syncs always");
+        let sync = if options.sync_always { SYNC_ALWAYS } else { "" };
+        let text = format!("{}\n{}\n", deployed.replace(SYNC_ALWAYS, sync), options.more);
+        let config = directory.path().join("nats.conf");
+        fs::write(&config, text).expect("a configuration file");
+        let ports = [(); 2].map(|()| ClaimedPort::any().expect("a port"));
+        let [address, monitor_address] = ports.each_ref().map(ClaimedPort::address);
+        let server = Nats {
+            program: binary(),
+            config,
+            name: Some(name.to_owned()),
+            address,
+            monitor_address,
+            store: directory.path().join("data"),
+        };
+        let server = TestServer::new("nats", server, ports.into(), directory.path());
+        let server = server.expect("a server's directories");
+        Self { name: name.to_owned(), server, _directory: directory }
+    }
+
+    /// Starts the process, and does not wait for it.
+    pub(super) fn launch(&mut self) {
+        self.server.process.start().expect("nats-server starts");
+    }
+
+    /// Waits until its JetStream is ready; in a cluster, until it knows the leader.
+    pub(super) async fn wait(&self) {
+        self.server.ready().await.expect("nats-server becomes ready");
+    }
+
+    /// Returns the URL for clients.
+    pub fn url(&self) -> String {
+        self.server.server.url()
+    }
+
+    /// Returns the monitoring address.
+    pub fn monitor_url(&self) -> String {
+        self.server.server.monitor_url()
+    }
+
+    /// Returns host and port of the monitoring address.
+    pub(super) fn monitor_address(&self) -> &str {
+        &self.server.server.monitor_address
+    }
+
+    /// Returns the name that it has in a cluster.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Kills it at once, as a crash would (`kill -9`). One that was killed already stays dead.
+    pub fn kill(&mut self) {
+        if self.server.process.is_running() {
+            self.server.process.kill().expect("nats-server is killed");
+        }
+    }
+
+    /// Starts it again on the same ports and data, and waits until it is ready.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.launch();
+        self.wait().await;
+    }
+
+    /// Stops all its work, as a machine that hangs would (`SIGSTOP`).
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a paused one go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.server.process.signal(signal).expect("a running server");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test launcher has no configuration but this one")]
+fn binary() -> PathBuf {
+    let Ok(path) = std::env::var(BINARY_VARIABLE) else {
+        panic!(
+            "set {BINARY_VARIABLE} to a nats-server binary (2.15 or later); `cargo dev test` does that"
+        );
+    };
+    let path = PathBuf::from(path);
+    assert!(path.is_file(), "{BINARY_VARIABLE} names {}, which is not a file", path.display());
+    path
+}
