@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::paths::{self, Layout};
-use crate::servers::{Site, postgres};
+use crate::servers::{Site, superuser_url};
 use crate::state::Record;
 
 /// Writes the file of a topology that is up.
@@ -87,7 +87,7 @@ pub(crate) fn for_tests(site: &Site) -> Result<Vec<(String, String)>> {
     let path = |path: &Path| path.display().to_string();
     Ok(vec![
         ("RUNLEDGER_TEST_NATS_SERVER".to_owned(), path(&site.tools.nats_server)),
-        ("RUNLEDGER_TEST_POSTGRES_URL".to_owned(), postgres::superuser_url(site)?),
+        ("RUNLEDGER_TEST_POSTGRES_URL".to_owned(), superuser_url(site)?),
         ("RUNLEDGER_TEST_POSTGRES_BIN_DIR".to_owned(), path(&site.tools.postgres)),
         ("RUNLEDGER_TEST_MONGO_URL".to_owned(), site.mongo_url()?),
         ("RUNLEDGER_TEST_MONGOD".to_owned(), path(&site.tools.mongod)),

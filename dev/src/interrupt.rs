@@ -2,45 +2,23 @@
 //! stopped. Programs that we start have their signals at the default again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tokio::runtime::Builder;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-static RAISED: AtomicBool = AtomicBool::new(false);
+static RAISED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 const POLL: Duration = Duration::from_millis(50);
 
 /// Begins to listen. Until then signals end the process as usual.
 pub(crate) fn listen() -> Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build().context("signal runtime")?;
-    let signals = runtime.block_on(async { subscribe() })?;
-    thread::Builder::new()
-        .name("signals".into())
-        .spawn(move || runtime.block_on(note(signals)))
-        .context("signal thread")?;
-    Ok(())
-}
-
-fn subscribe() -> Result<[Signal; 3]> {
-    Ok([
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::hangup())?,
-    ])
-}
-
-async fn note([mut int, mut term, mut hup]: [Signal; 3]) {
-    loop {
-        tokio::select! {
-            _ = int.recv() => {}
-            _ = term.recv() => {}
-            _ = hup.recv() => {}
-        }
-        RAISED.store(true, Ordering::SeqCst);
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&RAISED)).context("listen to signals")?;
     }
+    Ok(())
 }
 
 /// Whether the person, or the system, asked us to end.

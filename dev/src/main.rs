@@ -215,7 +215,7 @@ fn one(layout: Layout, name: &str, deeds: &[&str]) -> Result<()> {
     dev_env::refresh(&site)
 }
 
-fn begin(site: &Site, part: &dyn servers::Part) -> Result<String> {
+fn begin(site: &Site, part: &servers::Part) -> Result<String> {
     if part.name() == "docker" && !site.engine.ours {
         return Err(failure("the engine is this machine's own", "start it as this machine does"));
     }

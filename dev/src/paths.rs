@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+pub(crate) use servers::files::{
+    make_private, make_public, reachable_by_all, remove_tree, write_whole,
+};
 use sha2::{Digest, Sha256};
 
 use crate::environment;
@@ -103,54 +105,6 @@ pub(crate) fn cache(kind: &str) -> PathBuf {
     environment::home().join(".cache/runledger").join(kind)
 }
 
-/// Creates a directory that its user alone can enter.
-pub(crate) fn make_private(dir: &Path) -> Result<()> {
-    make(dir, 0o700)
-}
-
-/// Creates a directory that every user can enter.
-pub(crate) fn make_public(dir: &Path) -> Result<()> {
-    make(dir, 0o755)
-}
-
-fn make(dir: &Path, mode: u32) -> Result<()> {
-    let shown = || format!("create directory {}", dir.display());
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).with_context(shown)?;
-    let owner = fs::metadata(dir).with_context(shown)?.uid();
-    if owner == rustix::process::getuid().as_raw() {
-        fs::set_permissions(dir, fs::Permissions::from_mode(mode)).with_context(shown)?;
-    }
-    Ok(())
-}
-
-/// Writes a file so that a reader sees the old or the new content, never a part.
-pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let shown = || format!("write {}", path.display());
-    let dir = path.parent().with_context(shown)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).with_context(shown)?;
-    std::io::Write::write_all(&mut file, content).with_context(shown)?;
-    fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).with_context(shown)?;
-    file.persist(path).with_context(shown)?;
-    Ok(())
-}
-
-/// Removes a directory and all in it; one that is not there is fine.
-pub(crate) fn remove_tree(dir: &Path) -> Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", dir.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether a user without any right of ours can enter the directory.
-pub(crate) fn reachable_by_all(dir: &Path) -> bool {
-    dir.ancestors()
-        .filter(|part| !part.as_os_str().is_empty())
-        .all(|part| fs::metadata(part).map_or(true, |meta| meta.mode() & 0o001 != 0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,33 +125,5 @@ mod tests {
         let layout = Layout::new(Path::new("/srv/r"), Path::new("/srv/r/.runledger"));
 
         assert_eq!(layout.sockets(), Path::new("/srv/r/.runledger/run"));
-    }
-
-    #[test]
-    fn a_private_ancestor_is_noticed() {
-        let home = tempfile::tempdir().unwrap();
-        let inner = home.path().join("clone");
-        make_public(&inner).unwrap();
-
-        make_private(home.path()).unwrap();
-        let closed = reachable_by_all(&inner);
-        make_public(home.path()).unwrap();
-        let open = reachable_by_all(&inner);
-
-        assert!(!closed);
-        assert!(open);
-    }
-
-    #[test]
-    fn a_written_file_has_its_content_and_mode() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secret");
-
-        write_whole(&path, b"one", 0o600).unwrap();
-        write_whole(&path, b"two", 0o600).unwrap();
-
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

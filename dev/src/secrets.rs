@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use rand::Rng;
 
 use crate::paths::{self, Layout};
 
@@ -17,15 +18,16 @@ pub(crate) struct Secret(String);
 impl Secret {
     /// The secret of this topology, made at first use.
     pub(crate) fn ensure(layout: &Layout) -> Result<Self> {
-        let dir = layout.dir.join("secrets");
-        let path = dir.join("hs256");
+        let path = file(layout);
         if path.is_file() {
             let text = fs::read_to_string(&path).context("read the signing secret")?;
             return Ok(Self(text.trim().to_owned()));
         }
-        paths::make_private(&dir)?;
+        paths::make_private(path.parent().context("directory of secrets")?)?;
         let mut bytes = [0_u8; SECRET_BYTES];
-        rand::rng().fill_bytes(&mut bytes);
+        let random =
+            fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+        random.context("read /dev/urandom")?;
         let text = hex::encode(bytes);
         paths::write_whole(&path, text.as_bytes(), 0o600)?;
         Ok(Self(text))
@@ -35,6 +37,11 @@ impl Secret {
     pub(crate) fn text(&self) -> &str {
         &self.0
     }
+}
+
+/// Where the secret of this topology is kept.
+pub(crate) fn file(layout: &Layout) -> PathBuf {
+    layout.dir.join("secrets/hs256")
 }
 
 impl fmt::Debug for Secret {

@@ -1,26 +1,25 @@
 //! A whole topology in one directory: brings its parts up in order, keeps what already runs well,
 //! and takes everything down again.
 
-use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
+use servers::kill::End;
+use servers::log;
+use servers::ready::wait_until_ready;
 
 use crate::failure::failure;
 use crate::install::{self, Tools};
 use crate::paths::{self, Layout};
-use crate::ports::Ports;
-use crate::process::{self, End};
+use crate::ports::{Ports, part_of};
 use crate::secrets::Secret;
-use crate::servers::{self, Engine, Part, Site};
+use crate::servers::{self as parts, Engine, Part, Site, docker};
 use crate::state::Record;
 use crate::steps::{note, step};
-use crate::{command, dev_env, interrupt, programs};
+use crate::{command, dev_env, interrupt, process, programs};
 
 /// How long a part may take to become ready; a store that recovers after a crash needs a while.
 const READY_PATIENCE: Duration = Duration::from_mins(1);
-
-const READY_POLL: Duration = Duration::from_millis(50);
 
 /// How much of a log is shown when its part does not come up.
 const SHOWN_LINES: usize = 20;
@@ -39,7 +38,9 @@ pub(crate) fn plan(layout: Layout) -> Result<Site> {
     let engine = Engine::choose(&layout);
     let tools = install::ensure(!engine.ours)?;
     let mut ports = Ports::load(&layout)?;
-    ports.settle(&layout.key(), |owner| owner_runs(&layout, owner))?;
+    ports.choose(&layout.key(), |owner| {
+        Record::alive(&layout, part_of(owner)).is_ok_and(|record| record.is_some())
+    })?;
     ports.save(&layout)?;
     engine.record(&layout)?;
     site(layout, ports, tools, engine)
@@ -61,74 +62,47 @@ fn site(layout: Layout, ports: Ports, tools: Tools, engine: Engine) -> Result<Si
     Ok(Site { layout, ports, tools, engine, programs, secret })
 }
 
-/// Whether the part that listens on this port runs.
-fn owner_runs(layout: &Layout, owner: &str) -> bool {
-    let part = match owner {
-        "edge" => "nginx",
-        "nats-monitor" => "nats",
-        other => other,
-    };
-    Record::alive(layout, part).is_ok_and(|record| record.is_some())
-}
-
-/// Brings parts up, in their order: each is started when it does not run as it should, asked until it is ready, and settled.
-pub(crate) fn start(site: &Site, parts: &[&dyn Part]) -> Result<()> {
+/// Brings parts up, in their order: each is started when it
+/// does not run as it should, and asked until it is ready and set up.
+pub(crate) fn start(site: &Site, parts: &[&Part]) -> Result<()> {
     for part in parts {
         interrupt::check()?;
         if part.name() == "docker" && !site.engine.ours {
             step("use the Docker engine of this machine", || Ok(site.engine.host.clone()))?;
             continue;
         }
-        step(&format!("start {}", part.name()), || start_one(site, *part))?;
+        step(&format!("start {}", part.name()), || start_one(site, part))?;
     }
     Ok(())
 }
 
 /// Starts a single part unless it runs and is healthy.
-pub(crate) fn start_one(site: &Site, part: &dyn Part) -> Result<String> {
-    let spec = part.prepare(site)?;
+pub(crate) fn start_one(site: &Site, part: &Part) -> Result<String> {
+    let server = part.server(site)?;
+    let program = server.prepare()?;
     let running = Record::alive(&site.layout, part.name())?;
-    let current = running.is_some_and(|record| record.fingerprint == spec.fingerprint());
-    if current && part.check(site).is_ok() {
-        // An earlier start may have been interrupted before it had settled.
-        part.settle(site)?;
+    let current = running.filter(|record| record.fingerprint == process::fingerprint(&program));
+    // An earlier start may have been interrupted before it had set the part up.
+    if current.is_some() && server.check().and_then(|()| server.set_up()).is_ok() {
         return Ok(format!("{}, running already", part.address(site)?));
     }
     stop_one(&site.layout, part)?;
-    let record = process::start(&site.layout, part.name(), &spec)?;
-    let begun = wait_until_ready(site, part, &record).and_then(|()| part.settle(site));
-    begun.map_err(|error| with_log(site, part, error))?;
+    let record = process::start(&site.layout, part.name(), &program)?;
+    wait_until_ready(&*server, &record.identity, READY_PATIENCE, interrupt::check)
+        .map_err(|error| with_log(site, part, error))?;
+    site.ports.release(part.name());
     part.address(site)
 }
 
-fn wait_until_ready(site: &Site, part: &dyn Part, record: &Record) -> Result<()> {
-    let until = Instant::now() + READY_PATIENCE;
-    loop {
-        interrupt::check()?;
-        if !record.identity.is_alive() {
-            bail!("{} ended right after its start", part.name());
-        }
-        match part.check(site) {
-            Ok(()) => return Ok(()),
-            Err(error) if Instant::now() >= until => {
-                return Err(error)
-                    .context(format!("not ready after {} s", READY_PATIENCE.as_secs()));
-            }
-            Err(_) => interrupt::pause(READY_POLL),
-        }
-    }
-}
-
-fn with_log(site: &Site, part: &dyn Part, error: anyhow::Error) -> anyhow::Error {
+fn with_log(site: &Site, part: &Part, error: anyhow::Error) -> anyhow::Error {
     if interrupt::raised() {
         return error;
     }
     let path = site.layout.log(part.name());
-    let log = fs::read_to_string(&path).unwrap_or_default();
     note(format_args!(
         "\nthe end of {}:\n{}",
         path.display(),
-        command::last_lines(&log, SHOWN_LINES)
+        command::last_lines(&log::tail(&path), SHOWN_LINES)
     ));
     let name = part.name();
     failure(
@@ -140,12 +114,12 @@ fn with_log(site: &Site, part: &dyn Part, error: anyhow::Error) -> anyhow::Error
 /// Takes a whole topology down. Does what it can even where a part resists, then reports the first trouble.
 pub(crate) fn stop(layout: &Layout) -> Result<()> {
     let mut trouble = None;
-    for part in servers::all().into_iter().rev() {
+    for part in parts::all().into_iter().rev() {
         let was_there = Record::load(layout, part.name())?.is_some();
         let result = if was_there {
             step(&format!("stop {}", part.name()), || stop_one(layout, part))
         } else {
-            part.after_stop(layout).map(|()| String::new())
+            after_stop(layout, part).map(|()| String::new())
         };
         trouble = trouble.or_else(|| result.err());
     }
@@ -155,15 +129,15 @@ pub(crate) fn stop(layout: &Layout) -> Result<()> {
 }
 
 /// Ends a single part in order.
-pub(crate) fn stop_one(layout: &Layout, part: &dyn Part) -> Result<String> {
-    if Record::alive(layout, part.name())?.is_some() {
-        // A part that no longer answers cannot clean up; what follows does it by force.
-        if let Err(error) = part.before_stop(layout) {
-            note(format_args!("  {} does not clean up: {error:#}", part.name()));
+pub(crate) fn stop_one(layout: &Layout, part: &Part) -> Result<String> {
+    if part.name() == "docker" && Record::alive(layout, part.name())?.is_some() {
+        // An engine that no longer answers cannot clean up; what follows does it by force.
+        if let Err(error) = docker::remove_containers(layout) {
+            note(format_args!("  docker does not clean up: {error:#}"));
         }
     }
-    let end = process::stop(layout, part.name(), part.stopping())?;
-    part.after_stop(layout)?;
+    let end = process::stop(layout, part.name())?;
+    after_stop(layout, part)?;
     Ok(match end {
         None => "did not run".to_owned(),
         Some(End::Orderly) => String::new(),
@@ -171,11 +145,16 @@ pub(crate) fn stop_one(layout: &Layout, part: &dyn Part) -> Result<String> {
     })
 }
 
+/// Removes what a part may have left behind that has ended, however it ended.
+fn after_stop(layout: &Layout, part: &Part) -> Result<()> {
+    if part.name() == "docker" { docker::remove_leftovers(layout) } else { Ok(()) }
+}
+
 /// Kills a single part at once, as a crash would.
-pub(crate) fn kill_one(layout: &Layout, part: &dyn Part) -> Result<String> {
+pub(crate) fn kill_one(layout: &Layout, part: &Part) -> Result<String> {
     match Record::alive(layout, part.name())? {
         Some(record) => {
-            process::kill_group(&record.identity)?;
+            process::kill_part(&record.identity)?;
             Ok(format!("pid {}", record.identity.pid))
         }
         None => Ok("did not run".to_owned()),

@@ -18,7 +18,7 @@ pub(crate) fn show(site: &Site) -> Result<bool> {
     Ok(healthy)
 }
 
-fn look(site: &Site, part: &dyn Part) -> Result<(String, String, bool)> {
+fn look(site: &Site, part: &Part) -> Result<(String, String, bool)> {
     let foreign = part.name() == "docker" && !site.engine.ours;
     let record = Record::alive(&site.layout, part.name())?;
     let pid =

@@ -46,7 +46,7 @@ fn bring_up(layout: Layout) -> Result<(Site, String)> {
     step("database schema", || servers::migrate(&site))?;
     stack::start(&site, servers::SERVICES)?;
     stack::start(&site, &[servers::EDGE])?;
-    let token = token::demo(&site.secret)?;
+    let token = token::demo(&site)?;
     dev_env::write(&site, &token)?;
     let proof = step("run a Python program through the edge", || {
         smoke::prove(site.edge_url()?, token.clone(), || trouble(&site))

@@ -1,7 +1,7 @@
 //! What the launcher promises about real servers. `cargo dev test` names their programs.
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -62,25 +62,28 @@ async fn a_server_that_ends_at_its_start_is_told_at_once_with_its_last_words() {
 }
 
 #[tokio::test]
-async fn a_server_whose_port_was_taken_is_told_at_once_though_the_thief_answers() {
+async fn a_server_whose_port_was_taken_in_between_is_told_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let thief = NatsServer::start().await;
-    let address = |url: String| url.rsplit_once('/').unwrap().1.to_owned();
+    let ports = [(); 2].map(|()| ClaimedPort::any().unwrap());
+    let [address, monitor_address] = ports.each_ref().map(ClaimedPort::address);
+    // Only a program that insists on this very port gets it in spite of the claim.
+    let thief = TcpListener::bind(&monitor_address).unwrap();
     let server = Nats {
         program: program("RUNLEDGER_TEST_NATS_SERVER"),
         config: workspace_root().join("deploy/nats/nats.conf"),
         name: None,
-        address: address(thief.url()),
-        monitor_address: address(thief.monitor_url()),
+        address,
+        monitor_address,
         store: dir.path().join("data"),
     };
-    let mut robbed = TestServer::new("robbed", server, Vec::new(), dir.path()).unwrap();
+    let mut robbed = TestServer::new("robbed", server, ports.into(), dir.path()).unwrap();
     let begun = Instant::now();
 
     let error = format!("{:#}", robbed.start().await.unwrap_err());
 
     assert!(begun.elapsed() < AT_ONCE);
     assert!(error.contains("address already in use"), "{error}");
+    drop(thief);
 }
 
 #[tokio::test]

@@ -7,21 +7,24 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use futures::future::try_join_all;
 use platform::ids::{IdSource as _, RandomIds};
 use rustix::process::Signal;
+use servers::Server;
+use servers::nats::Nats;
+use servers::nginx::Nginx;
+use servers::service::Service;
+use servers::testing::{TestServer, TiedProcess};
 use tempfile::TempDir;
 
 use crate::cells::Cells;
 use crate::client::TestClient;
-use crate::process::{Process, Spec};
-use crate::servers::edge::Edge;
 use crate::servers::engine::Engine;
 use crate::servers::mongo::Mongo;
-use crate::servers::nats::Nats;
 use crate::servers::postgres::Postgres;
-use crate::services::{SINGLES, Service, Settings, environment};
+use crate::servers::{edge, nats};
+use crate::services::{SINGLES, Settings, environment, service};
 use crate::tokens::Secret;
 use crate::tools::Tools;
 
@@ -41,11 +44,11 @@ pub struct WorldBuilder {
 /// A running world.
 #[derive(Debug)]
 pub struct World {
-    services: BTreeMap<String, Service>,
-    edge: Option<Edge>,
+    services: BTreeMap<String, TestServer<Service>>,
+    edge: Option<TestServer<Nginx>>,
     mongo: Mongo,
     postgres: Postgres,
-    nats: Nats,
+    nats: TestServer<Nats>,
     cells: Cells,
     engine: Option<Engine>,
     secret: Secret,
@@ -121,7 +124,7 @@ impl WorldBuilder {
             None
         };
         let id = RandomIds.new_id().simple().to_string();
-        let mut nats = Nats::new(&tools, dir.path())?;
+        let mut nats = nats(&tools, dir.path())?;
         nats.process.start()?;
         let (postgres, mongo) = self.databases(&tools, dir.path(), &format!("world_{id}")).await?;
         nats.ready().await?;
@@ -157,14 +160,20 @@ impl WorldBuilder {
 }
 
 /// A test may have left a service killed; what runs has to end well.
-async fn end(service: &mut Service) -> Result<()> {
+async fn end(service: &mut TestServer<Service>) -> Result<()> {
     if !service.process.is_running() {
         return Ok(());
     }
     let status = service.process.stop(STOP_PATIENCE).await?;
-    let name = service.process.name();
-    ensure!(status.success(), "{name} ended with {status}:\n{}", service.process.log_tail());
+    ensure!(status.success(), "{}", service.process.described(&format!("ended with {status}")));
     Ok(())
+}
+
+async fn ready<S>(server: Option<&TestServer<S>>, name: &str) -> Result<()>
+where
+    S: Server + Clone + Send + 'static,
+{
+    server.with_context(|| format!("this world has no {name} of its own"))?.ready().await
 }
 
 impl World {
@@ -172,8 +181,8 @@ impl World {
         let mut common = self.common_settings(tools)?;
         common.extend(builder.settings.iter().cloned());
         for (name, args) in SINGLES {
-            let service =
-                Service::new(name, &tools.bin_dir.join(name), args, &common, self.dir.path())?;
+            let program = tools.bin_dir.join(name);
+            let service = service(name, &program, args, &common, self.dir.path())?;
             self.services.insert(name.to_owned(), service);
         }
         for number in 1..=builder.executors {
@@ -185,13 +194,8 @@ impl World {
             ];
             let own = own.map(|(key, value)| (key.to_owned(), value));
             let settings = own.into_iter().chain(common.iter().cloned()).collect();
-            let service = Service::new(
-                &name,
-                &tools.bin_dir.join("executor"),
-                &[],
-                &settings,
-                self.dir.path(),
-            )?;
+            let program = tools.bin_dir.join("executor");
+            let service = service(&name, &program, &[], &settings, self.dir.path())?;
             self.services.insert(name, service);
         }
         Ok(())
@@ -199,8 +203,8 @@ impl World {
 
     fn common_settings(&self, tools: &Tools) -> Result<Settings> {
         let settings = [
-            ("NATS__URL", self.nats.url()),
-            ("NATS__MONITOR_URL", self.nats.monitor_url()),
+            ("NATS__URL", self.nats.server.url()),
+            ("NATS__MONITOR_URL", self.nats.server.monitor_url()),
             ("POSTGRES__URL", self.postgres.url()?),
             ("MONGO__URL", self.mongo.url().to_owned()),
             ("MONGO__DATABASE", self.mongo.database.clone()),
@@ -215,25 +219,20 @@ impl World {
         for service in self.services.values_mut() {
             service.process.start()?;
         }
-        try_join_all(self.services.values_mut().map(Service::ready)).await?;
+        self.all_ready().await?;
         if with_edge {
-            let (command, query) =
-                (self.service("command-api")?.address(), self.service("query-api")?.address());
-            let mut edge = Edge::new(tools, self.dir.path(), command, query)?;
-            edge.process.start()?;
-            edge.ready().await?;
+            let [command, query] = ["command-api", "query-api"].map(|name| self.service(name));
+            let mut edge = edge(tools, self.dir.path(), &command?.address, &query?.address)?;
+            edge.start().await?;
             self.edge = Some(edge);
         }
         Ok(())
     }
 
     async fn migrate(&self, tools: &Tools) -> Result<()> {
-        let spec = Spec::new(tools.bin_dir.join("projector"), ["migrate"]);
-        let spec = spec.env(environment(self.common_settings(tools)?));
-        let output = tokio::process::Command::from(spec.command())
-            .output()
-            .await
-            .context("run projector migrate")?;
+        let mut migrate = tokio::process::Command::new(tools.bin_dir.join("projector"));
+        migrate.arg("migrate").env_clear().envs(environment(&self.common_settings(tools)?));
+        let output = migrate.output().await.context("run projector migrate")?;
         let said = [output.stdout, output.stderr].concat();
         ensure!(output.status.success(), "projector migrate: {}", String::from_utf8_lossy(&said));
         Ok(())
@@ -241,12 +240,13 @@ impl World {
 
     /// Returns a service by name.
     pub fn service(&self, name: &str) -> Result<&Service> {
-        self.services.get(name).with_context(|| format!("this world has no {name}"))
+        let service = self.services.get(name).with_context(|| format!("this world has no {name}"));
+        Ok(&service?.server)
     }
 
     /// Returns the event bus.
     pub fn nats(&self) -> &Nats {
-        &self.nats
+        &self.nats.server
     }
 
     /// Returns the results store.
@@ -260,8 +260,8 @@ impl World {
     }
 
     /// Returns the edge.
-    pub fn edge(&self) -> Result<&Edge> {
-        self.edge.as_ref().context("this world has no edge")
+    pub fn edge(&self) -> Result<&Nginx> {
+        Ok(&self.edge.as_ref().context("this world has no edge")?.server)
     }
 
     /// Returns the containers of this world's executors.
@@ -288,11 +288,11 @@ impl World {
         self.engine.as_ref().context("this world has no engine of its own")
     }
 
-    fn process(&mut self, name: &str) -> Result<&mut Process> {
+    fn process(&mut self, name: &str) -> Result<&mut TiedProcess> {
         let process = match name {
             "nats" => Some(&mut self.nats.process),
-            "postgres" => self.postgres.process.as_mut(),
-            "mongod" => self.mongo.process.as_mut(),
+            "postgres" => self.postgres.server.as_mut().map(|server| &mut server.process),
+            "mongod" => self.mongo.server.as_mut().map(|server| &mut server.process),
             "edge" => self.edge.as_mut().map(|edge| &mut edge.process),
             service => self.services.get_mut(service).map(|service| &mut service.process),
         };
@@ -327,22 +327,19 @@ impl World {
     }
 
     /// Waits until a part is ready.
-    pub async fn ready(&mut self, name: &str) -> Result<()> {
+    pub async fn ready(&self, name: &str) -> Result<()> {
         match name {
             "nats" => self.nats.ready().await,
-            "postgres" => self.postgres.ready().await,
-            "mongod" => self.mongo.ready().await,
-            "edge" => self.edge.as_mut().context("this world has no edge")?.ready().await,
-            service => match self.services.get_mut(service) {
-                Some(service) => service.ready().await,
-                None => bail!("this world has no {service}"),
-            },
+            "postgres" => ready(self.postgres.server.as_ref(), name).await,
+            "mongod" => ready(self.mongo.server.as_ref(), name).await,
+            "edge" => ready(self.edge.as_ref(), name).await,
+            service => ready(self.services.get(service), name).await,
         }
     }
 
     /// Waits until every service is ready, after a server was away.
-    pub async fn all_ready(&mut self) -> Result<()> {
-        try_join_all(self.services.values_mut().map(Service::ready)).await?;
+    pub async fn all_ready(&self) -> Result<()> {
+        try_join_all(self.services.values().map(TestServer::ready)).await?;
         Ok(())
     }
 
@@ -369,12 +366,10 @@ impl World {
 
     fn logs(&self) -> String {
         let services = self.services.values().map(|service| &service.process);
-        let servers =
-            [Some(&self.nats.process), self.postgres.process.as_ref(), self.mongo.process.as_ref()];
-        let all = services.chain(servers.into_iter().flatten());
-        let ends = all.map(|process| {
-            format!("--- the end of {}'s log\n{}", process.name(), process.log_tail())
-        });
+        let postgres = self.postgres.server.as_ref().map(|server| &server.process);
+        let mongo = self.mongo.server.as_ref().map(|server| &server.process);
+        let all = services.chain([&self.nats.process]).chain(postgres).chain(mongo);
+        let ends = all.map(|process| process.described("was part of this world"));
         ends.collect::<Vec<_>>().join("\n")
     }
 

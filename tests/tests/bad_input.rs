@@ -180,7 +180,7 @@ async fn only_json_is_read() -> Result<()> {
                  content-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             );
-            let answer = send_raw(world.edge()?.address(), request.as_bytes()).await?;
+            let answer = send_raw(&world.edge()?.address, request.as_bytes()).await?;
             ensure!(answer.starts_with("HTTP/1.1 415 "), "{content_type:?}: {answer}");
             ensure!(answer.contains("/problems/unsupported-media-type"), "{answer}");
         }
@@ -202,7 +202,7 @@ async fn a_body_over_the_limit_is_answered_and_the_connection_is_not_reset_befor
                  content-type: application/json\r\n{framing}\r\n\r\n"
             )
         };
-        let (edge, service) = (world.edge()?.address(), world.service("command-api")?.address());
+        let (edge, service) = (&world.edge()?.address, &world.service("command-api")?.address);
         // Just above the service's limit, far above it, and above the edge's own.
         for (address, bytes) in [
             (edge, MIB + 1),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use blackbox::audit::Audit;
 use blackbox::client::{Reply, Submitted, TestClient};
-use blackbox::process::wait_until;
 use blackbox::programs::{expect, python};
+use blackbox::wait::wait_until;
 use blackbox::world::{World, WorldBuilder};
 use serde_json::json;
 

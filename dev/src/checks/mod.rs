@@ -120,7 +120,7 @@ fn test(mut site: Site, filter: &[String]) -> Result<Tally> {
         programs::build(&site.layout.root, programs::DEV)
     })?;
     // Every black-box test has a nats-server of its own, so none is started here.
-    let shared: Vec<&dyn Part> =
+    let shared: Vec<&Part> =
         servers::SERVERS.iter().copied().filter(|part| part.name() != "nats").collect();
     stack::start(&site, &shared)?;
     images::ensure(&site.layout.root, &site.engine)?;

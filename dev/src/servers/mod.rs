@@ -1,29 +1,23 @@
-//! The parts of a running Runledger. Each knows how to be configured, when it is ready, and how
-//! it ends; in which order that happens is `stack`'s business.
+//! The parts of a running Runledger: how each is configured here. In which order they start and
+//! stop is `stack`'s business; how a server is started and asked is the crate `servers`'.
 
 pub(crate) mod docker;
-mod mongo;
-mod nats;
-mod nginx;
-pub(crate) mod postgres;
 mod services;
+mod stores;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
+use servers::Server;
 
 use crate::install::Tools;
 use crate::paths::Layout;
 use crate::ports::Ports;
-use crate::process::Spec;
 use crate::secrets::Secret;
 
 pub(crate) use docker::Engine;
 pub(crate) use services::migrate;
-
-/// How long one question to a part may take.
-const ASK_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) use stores::superuser_url;
 
 /// What every part can be told about.
 #[derive(Debug)]
@@ -45,18 +39,17 @@ pub(crate) struct Site {
 impl Site {
     /// The event bus.
     pub(crate) fn nats_url(&self) -> Result<String> {
-        Ok(format!("nats://{}", self.ports.address("nats")?))
+        Ok(stores::nats(self)?.url())
     }
 
     /// The results database.
     pub(crate) fn postgres_url(&self) -> Result<String> {
-        let owner = postgres::OWNER;
-        Ok(format!("postgres://{owner}@{}/{}", self.ports.address("postgres")?, postgres::DATABASE))
+        Ok(stores::postgres(self)?.url())
     }
 
     /// The progress database's server.
     pub(crate) fn mongo_url(&self) -> Result<String> {
-        Ok(format!("mongodb://{}/?replicaSet={}", self.ports.address("mongo")?, mongo::REPLICA_SET))
+        Ok(stores::mongo(self)?.url())
     }
 
     /// The origin that clients use.
@@ -71,79 +64,73 @@ impl Site {
 }
 
 /// One long-lived process of the topology.
-pub(crate) trait Part: Sync {
-    /// The name that people, logs and files use.
-    fn name(&self) -> &'static str;
+pub(crate) struct Part {
+    name: &'static str,
+    configure: fn(&Site) -> Result<Box<dyn Server>>,
+}
 
-    /// Writes configuration, makes directories, and says what to run. Harmless when repeated.
-    fn prepare(&self, site: &Site) -> Result<Spec>;
+impl Part {
+    /// The name that people, logs and files use.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The part as it is configured on this site.
+    pub(crate) fn server(&self, site: &Site) -> Result<Box<dyn Server>> {
+        (self.configure)(site)
+    }
 
     /// Asks the running part whether it does its work.
-    fn check(&self, site: &Site) -> Result<()>;
-
-    /// Does once what a fresh part needs after its first start. Harmless when repeated.
-    fn settle(&self, site: &Site) -> Result<()> {
-        let _ = site;
-        Ok(())
-    }
-
-    /// Removes what would outlive the process. Called before it is asked to end.
-    fn before_stop(&self, layout: &Layout) -> Result<()> {
-        let _ = layout;
-        Ok(())
-    }
-
-    /// Removes what the process may have left behind. Called when it has ended, however it ended.
-    fn after_stop(&self, layout: &Layout) -> Result<()> {
-        let _ = layout;
-        Ok(())
+    pub(crate) fn check(&self, site: &Site) -> Result<()> {
+        self.server(site)?.check()
     }
 
     /// Where it listens, for people.
-    fn address(&self, site: &Site) -> Result<String> {
-        site.ports.address(self.name())
-    }
-
-    /// The signal that ends it in order, and how long that may take.
-    fn stopping(&self) -> (rustix::process::Signal, Duration) {
-        (rustix::process::Signal::TERM, Duration::from_secs(15))
+    pub(crate) fn address(&self, site: &Site) -> Result<String> {
+        match self.name {
+            "docker" => Ok(site.engine.host.clone()),
+            "nginx" => site.ports.address("edge"),
+            name => site.ports.address(name),
+        }
     }
 }
 
+/// nats-server: the ledger's home.
+const NATS: Part = Part { name: "nats", configure: |site| Ok(Box::new(stores::nats(site)?)) };
+
+/// PostgreSQL: the results views.
+const POSTGRES: Part =
+    Part { name: "postgres", configure: |site| Ok(Box::new(stores::postgres(site)?)) };
+
+/// mongod: the progress views.
+const MONGO: Part = Part { name: "mongo", configure: |site| Ok(Box::new(stores::mongo(site)?)) };
+
+/// The container engine, where it is ours.
+const DOCKER: Part =
+    Part { name: "docker", configure: |site| Ok(Box::new(docker::Dockerd::of(site)?)) };
+
 /// The data stores and the engine, in the order of their start.
-pub(crate) const SERVERS: &[&dyn Part] =
-    &[&nats::Nats, &postgres::Postgres, &mongo::Mongo, &docker::Docker];
+pub(crate) const SERVERS: &[&Part] = &[&NATS, &POSTGRES, &MONGO, &DOCKER];
 
 /// Our own services, in the order of their start: the first makes the streams that the others read.
-pub(crate) const SERVICES: &[&dyn Part] =
+pub(crate) const SERVICES: &[&Part] =
     &[&services::COMMAND_API, &services::EXECUTOR, &services::PROJECTOR, &services::QUERY_API];
 
 /// The edge, which is opened last and closed first.
-pub(crate) const EDGE: &dyn Part = &nginx::Nginx;
+pub(crate) const EDGE: &Part =
+    &Part { name: "nginx", configure: |site| Ok(Box::new(stores::nginx(site)?)) };
 
 /// Every part, in the order of its start.
-pub(crate) fn all() -> Vec<&'static dyn Part> {
+pub(crate) fn all() -> Vec<&'static Part> {
     SERVERS.iter().chain(SERVICES).copied().chain([EDGE]).collect()
 }
 
 /// The part of this name.
-pub(crate) fn named(name: &str) -> Result<&'static dyn Part> {
-    all().into_iter().find(|part| part.name() == name).with_context(|| {
-        let names: Vec<&str> = all().iter().map(|part| part.name()).collect();
+pub(crate) fn named(name: &str) -> Result<&'static Part> {
+    all().into_iter().find(|part| part.name == name).with_context(|| {
+        let names: Vec<&str> = all().iter().map(|part| part.name).collect();
         format!("there is no part {name}; there are {}", names.join(", "))
     })
-}
-
-/// Asks a local address over HTTP and returns status and body.
-fn ask(url: &str) -> Result<(u16, String)> {
-    let client = reqwest::blocking::Client::builder().no_proxy().timeout(ASK_PATIENCE).build()?;
-    let answer = client.get(url).send().context("no answer")?;
-    Ok((answer.status().as_u16(), answer.text().context("broken answer")?))
-}
-
-/// Runs asynchronous code to its end.
-fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 #[cfg(test)]
@@ -155,12 +142,11 @@ mod tests {
 
     #[test]
     fn every_part_has_a_name_of_its_own_by_which_it_is_found() {
-        let names: Vec<&str> = all().iter().map(|part| part.name()).collect();
-        let distinct: BTreeSet<&str> = names.iter().copied().collect();
+        let names: BTreeSet<&str> = all().iter().map(|part| part.name).collect();
 
-        assert_eq!(names.len(), distinct.len(), "two parts share a name: {names:?}");
-        for name in names {
-            assert_eq!(named(name).unwrap().name(), name);
+        assert_eq!(names.len(), all().len());
+        for part in all() {
+            assert!(std::ptr::eq(named(part.name).unwrap(), part));
         }
         assert!(named("absent").is_err());
     }
@@ -170,7 +156,7 @@ mod tests {
         let portless = |name: &str| name == "docker" || name == "nginx";
 
         assert!(
-            all().iter().map(|part| part.name()).all(|n| portless(n) || ports::OWNERS.contains(&n))
+            all().iter().map(|part| part.name).all(|n| portless(n) || ports::OWNERS.contains(&n))
         );
     }
 }

@@ -1,70 +1,53 @@
 //! Our four services: one environment, one way to be ready.
 
+use std::ffi::OsString;
+
 use anyhow::{Context, Result, bail};
+use servers::Server;
+use servers::service::Service;
 
-use super::{Part, Site, ask};
+use super::{Part, Site};
 use crate::command::{clean, output};
-use crate::process::Spec;
-
-/// One of our services.
-pub(crate) struct Service {
-    name: &'static str,
-    args: &'static [&'static str],
-}
 
 /// HTTP in, events out.
-pub(crate) const COMMAND_API: Service = Service { name: "command-api", args: &[] };
+pub(crate) const COMMAND_API: Part =
+    Part { name: "command-api", configure: |site| service(site, "command-api", &[]) };
 
 /// Views out.
-pub(crate) const QUERY_API: Service = Service { name: "query-api", args: &[] };
+pub(crate) const QUERY_API: Part =
+    Part { name: "query-api", configure: |site| service(site, "query-api", &[]) };
 
 /// Submissions in, outcomes out.
-pub(crate) const EXECUTOR: Service = Service { name: "executor", args: &[] };
+pub(crate) const EXECUTOR: Part =
+    Part { name: "executor", configure: |site| service(site, "executor", &[]) };
 
 /// Events in, views out.
-pub(crate) const PROJECTOR: Service = Service { name: "projector", args: &["serve"] };
+pub(crate) const PROJECTOR: Part =
+    Part { name: "projector", configure: |site| service(site, "projector", &["serve"]) };
 
-/// How long a service may take to finish what it holds. The executor's own bound is below it.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(45);
-
-impl Part for Service {
-    fn name(&self) -> &'static str {
-        self.name
+fn service(site: &Site, name: &str, args: &[&str]) -> Result<Box<dyn Server>> {
+    let program = site.programs.join(name);
+    if !program.is_file() {
+        bail!("{} is not built; `cargo dev up` builds it", program.display());
     }
-
-    fn prepare(&self, site: &Site) -> Result<Spec> {
-        let program = site.programs.join(self.name);
-        if !program.is_file() {
-            bail!("{} is not built; `cargo dev up` builds it", program.display());
-        }
-        let mut spec = Spec::new(program).args(self.args.iter().copied());
-        spec.env = environment(site, self.name)?;
-        Ok(spec)
-    }
-
-    fn check(&self, site: &Site) -> Result<()> {
-        match ask(&format!("{}/health/ready", site.service_url(self.name)?))? {
-            (200, _) => Ok(()),
-            (status, body) => bail!("/health/ready answers {status}: {}", body.trim()),
-        }
-    }
-
-    fn stopping(&self) -> (rustix::process::Signal, std::time::Duration) {
-        (rustix::process::Signal::TERM, PATIENCE)
-    }
+    Ok(Box::new(Service {
+        program,
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        env: environment(site)?,
+        address: site.ports.address(name)?,
+    }))
 }
 
 /// Brings the schema up to date.
 pub(crate) fn migrate(site: &Site) -> Result<()> {
     let mut command = clean(site.programs.join("projector"));
-    command.arg("migrate").envs(environment(site, "projector")?).current_dir("/");
+    command.arg("migrate").envs(environment(site)?).current_dir("/");
     output(&mut command).context("bring the database schema up to date").map(drop)
 }
 
 /// The same for every service; each reads the sections that it knows.
-fn environment(site: &Site, name: &str) -> Result<Vec<(String, std::ffi::OsString)>> {
+fn environment(site: &Site) -> Result<Vec<(String, OsString)>> {
     let values = [
-        ("HTTP__LISTEN", site.ports.address(name)?),
         ("NATS__URL", site.nats_url()?),
         ("NATS__MONITOR_URL", site.service_url("nats-monitor")?),
         ("POSTGRES__URL", site.postgres_url()?),
@@ -95,17 +78,17 @@ mod tests {
     fn site(dir: &Path) -> Site {
         let layout = Layout::new(dir, dir);
         let mut ports = Ports::default();
-        ports.settle("services", |_| false).unwrap();
+        ports.choose("services", |_| false).unwrap();
         let nowhere = PathBuf::from("/nowhere");
         let tools = Tools {
             nats_server: nowhere.clone(),
             mongod: nowhere.clone(),
             postgres: nowhere.clone(),
-            nginx: nowhere.clone(),
+            nginx: nowhere,
             dockerd: None,
         };
         let (engine, secret) = (Engine::private(&layout), Secret::ensure(&layout).unwrap());
-        Site { layout, ports, tools, engine, programs: nowhere, secret }
+        Site { layout, ports, tools, engine, programs: dir.to_owned(), secret }
     }
 
     #[test]
@@ -115,12 +98,13 @@ mod tests {
         compose.apply_merge().unwrap();
         let dir = tempfile::tempdir().unwrap();
 
-        let here = environment(&site(dir.path()), "executor").unwrap();
+        let here = environment(&site(dir.path())).unwrap();
 
         // The executor's has every name: what all services share, and what is its alone.
         let there = compose["services"]["executor"]["environment"].as_mapping().unwrap();
         let ours = here.iter().map(|(name, _)| name).filter(|name| name.starts_with("RUNLEDGER__"));
-        let ours: BTreeSet<&str> = ours.map(String::as_str).collect();
+        let ours: BTreeSet<&str> =
+            ours.map(String::as_str).chain(["RUNLEDGER__HTTP__LISTEN"]).collect();
         assert_eq!(ours, there.keys().filter_map(|name| name.as_str()).collect());
     }
 
@@ -130,11 +114,11 @@ mod tests {
         let site = site(dir.path());
 
         for part in crate::servers::SERVICES {
-            let name = part.name();
-            let variables = environment(&site, name).unwrap();
+            std::fs::write(dir.path().join(part.name()), "").unwrap();
+            let program = part.server(&site).unwrap().prepare().unwrap();
             let listen =
-                variables.iter().find(|(key, _)| key == "RUNLEDGER__HTTP__LISTEN").unwrap();
-            assert_eq!(listen.1.to_str().unwrap(), site.ports.address(name).unwrap());
+                program.env.iter().find(|(key, _)| key == "RUNLEDGER__HTTP__LISTEN").unwrap();
+            assert_eq!(listen.1.to_str().unwrap(), site.ports.address(part.name()).unwrap());
         }
     }
 }

@@ -50,9 +50,7 @@ impl Mongo {
     }
 
     /// The set's configuration holds the address, which changes with the port.
-    fn correct_address(&self) -> Result<()> {
-        let answer = self.run(doc! { "replSetGetConfig": 1 })?;
-        let mut config = answer.get_document("config").context("no configuration")?.clone();
+    fn correct_address(&self, mut config: Document) -> Result<()> {
         let members = config.get_array_mut("members").context("no members")?;
         let member = members.first_mut().and_then(|m| m.as_document_mut()).context("no member")?;
         if member.get_str("host").is_ok_and(|host| host == self.address()) {
@@ -93,12 +91,11 @@ impl Server for Mongo {
     }
 
     fn set_up(&self) -> Result<()> {
-        // After a restart the node may not have read yet that it is in a replica set. Then this is
-        // refused, and the node becomes the primary by itself.
-        if !self.run(doc! { "hello": 1 })?.contains_key("setName") {
-            self.initiate()?;
+        match self.run(doc! { "replSetGetConfig": 1 }) {
+            Ok(answer) => self.correct_address(answer.get_document("config")?.clone())?,
+            // A node that has not read its configuration yet refuses this, too.
+            Err(_) => self.initiate()?,
         }
-        self.correct_address()?;
         if !is_primary(&self.run(doc! { "hello": 1 })?) {
             bail!("the replica set has no primary yet");
         }

@@ -13,7 +13,7 @@ use events::{Fold, Submission, SubmissionId};
 
 pub use self::stream::{Message, read_ledger};
 use crate::client::Submitted;
-use crate::process::wait_until;
+use crate::wait::wait_until;
 use crate::world::World;
 
 /// How long a view may be behind the ledger once the load is over.

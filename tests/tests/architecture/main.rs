@@ -22,11 +22,11 @@ const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
     ("query-api", &["events", "ledger", "platform", "sandbox", "views"], &[]),
     ("client", &[], &[]),
     ("runledger", &["client", "events", "platform"], &[]),
-    ("dev", &["client", "platform"], &[]),
-    ("blackbox", &["client", "events", "platform"], &["sandbox"]),
+    ("dev", &["client", "servers"], &["platform"]),
+    ("blackbox", &["client", "events", "platform", "servers"], &["sandbox"]),
 ];
 
-/// The homes of drivers. `dev` has `mongodb` to initiate the replica set.
+/// The homes of drivers.
 const DRIVERS: [(&str, &[&str]); 4] = [
     ("async-nats", &["ledger"]),
     ("sqlx", &["views"]),

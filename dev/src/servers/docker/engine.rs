@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
+use servers::ASK_PATIENCE;
 
 use super::socket;
 use crate::command::{clean, find, output, output_within};
 use crate::environment;
 use crate::paths::{self, Layout};
-use crate::servers::ASK_PATIENCE;
 use crate::state::Record;
 
 /// Where Debian's engine listens when an init system has started it.

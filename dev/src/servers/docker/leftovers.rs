@@ -5,21 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use servers::ProcessIdentity;
+use servers::kill::{all_pids, kill};
 
 use crate::command::{clean, output};
-use crate::process;
-use crate::state::Identity;
 
 /// Ends containerd and its shims, which outlive an engine that was killed. They are known by our
 /// run directory on their command line.
 pub(super) fn end_helpers(exec_root: &Path) -> Result<()> {
     for identity in processes_with(exec_root) {
-        process::kill(&identity).context("end a helper of the engine")?;
+        kill(&identity).context("end a helper of the engine")?;
     }
     Ok(())
 }
 
-fn processes_with(exec_root: &Path) -> Vec<Identity> {
+fn processes_with(exec_root: &Path) -> Vec<ProcessIdentity> {
     let wanted = exec_root.as_os_str().as_encoded_bytes();
     all_pids()
         .into_iter()
@@ -27,7 +27,7 @@ fn processes_with(exec_root: &Path) -> Vec<Identity> {
             let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
             let ours = line.split(|byte| *byte == 0).any(|arg| is_below(arg, wanted));
             let program = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            (ours && program.starts_with("containerd")).then(|| Identity::of(pid)).flatten()
+            (ours && program.starts_with("containerd")).then(|| ProcessIdentity::of(pid)).flatten()
         })
         .collect()
 }
@@ -43,8 +43,8 @@ pub(super) fn end_contained(containers: &Path) -> Result<()> {
     }
     for pid in all_pids() {
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        if let (true, Some(identity)) = (names_container(&groups, &ids), Identity::of(pid)) {
-            process::kill(&identity).context("end a process in a container")?;
+        if let (true, Some(identity)) = (names_container(&groups, &ids), ProcessIdentity::of(pid)) {
+            kill(&identity).context("end a process in a container")?;
         }
     }
     Ok(())
@@ -57,11 +57,6 @@ fn names_container(groups: &str, ids: &[String]) -> bool {
         let name = name.strip_suffix(".scope").unwrap_or(name);
         ids.iter().any(|id| id == name)
     })
-}
-
-fn all_pids() -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Whether an argument is a path in the directory.

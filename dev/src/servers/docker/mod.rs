@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::Signal;
+use servers::{Program, Server};
 
-use super::{Part, Site};
+use super::Site;
 use crate::command::{clean, output};
 use crate::failure::failure;
 use crate::paths::{self, Layout};
-use crate::process::Spec;
 use crate::steps;
 
 pub(crate) use engine::Engine;
@@ -22,23 +22,30 @@ pub(crate) use engine::Engine;
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
 /// The private engine.
-pub(crate) struct Docker;
+pub(super) struct Dockerd {
+    program: PathBuf,
+    engine: Engine,
+    layout: Layout,
+}
 
-impl Part for Docker {
-    fn name(&self) -> &'static str {
-        "docker"
+impl Dockerd {
+    /// The engine of this topology.
+    pub(super) fn of(site: &Site) -> Result<Self> {
+        let program = site.tools.dockerd.clone().context("dockerd is not installed")?;
+        Ok(Self { program, engine: site.engine.clone(), layout: site.layout.clone() })
     }
+}
 
-    fn prepare(&self, site: &Site) -> Result<Spec> {
+impl Server for Dockerd {
+    fn prepare(&self) -> Result<Program> {
         check_possible()?;
-        let layout = &site.layout;
+        let layout = &self.layout;
         let exec = exec_root(layout);
         paths::make_public(&exec)?;
         let data = layout.data("docker");
         paths::make_private(&data)?;
-        let dockerd = site.tools.dockerd.clone().context("dockerd is not installed")?;
-        Ok(Spec::new(dockerd)
-            .args(["--host", &site.engine.host, "--bridge=none"])
+        Ok(Program::new(&self.program)
+            .args(["--host", &self.engine.host, "--bridge=none"])
             .args([
                 "--iptables=false",
                 "--ip6tables=false",
@@ -47,37 +54,32 @@ impl Part for Docker {
             ])
             .args([flag("--data-root=", &data), flag("--exec-root=", &exec)])
             .args([flag("--pidfile=", &exec.join("dockerd.pid"))])
-            .args([flag("--config-file=", &no_config(layout)?)]))
+            .args([flag("--config-file=", &no_config(layout)?)])
+            .stop_by(Signal::TERM, Duration::from_secs(30)))
     }
 
-    fn check(&self, site: &Site) -> Result<()> {
-        site.engine.ping().map(drop)
+    fn check(&self) -> Result<()> {
+        self.engine.ping().map(drop)
     }
+}
 
-    fn before_stop(&self, layout: &Layout) -> Result<()> {
-        Engine::private(layout).remove_containers(layout)
-    }
+/// Removes what would outlive the engine, before it is asked to end.
+pub(crate) fn remove_containers(layout: &Layout) -> Result<()> {
+    Engine::private(layout).remove_containers(layout)
+}
 
-    fn after_stop(&self, layout: &Layout) -> Result<()> {
-        leftovers::end_helpers(&exec_root(layout))?;
-        leftovers::end_contained(&layout.data("docker").join("containers"))?;
-        leftovers::unmount_below(&[&exec_root(layout), &layout.data("docker")])?;
-        if let Some(engine) = Engine::recorded(layout).filter(|engine| !engine.ours) {
-            // An engine that is away runs nothing of ours.
-            if engine.ping().is_ok() {
-                engine.remove_containers(layout)?;
-            }
+/// Removes what an engine may have left behind that has ended, however it ended.
+pub(crate) fn remove_leftovers(layout: &Layout) -> Result<()> {
+    leftovers::end_helpers(&exec_root(layout))?;
+    leftovers::end_contained(&layout.data("docker").join("containers"))?;
+    leftovers::unmount_below(&[&exec_root(layout), &layout.data("docker")])?;
+    if let Some(engine) = Engine::recorded(layout).filter(|engine| !engine.ours) {
+        // An engine that is away runs nothing of ours.
+        if engine.ping().is_ok() {
+            engine.remove_containers(layout)?;
         }
-        paths::remove_tree(&exec_root(layout))
     }
-
-    fn address(&self, site: &Site) -> Result<String> {
-        Ok(site.engine.host.clone())
-    }
-
-    fn stopping(&self) -> (Signal, Duration) {
-        (Signal::TERM, Duration::from_secs(30))
-    }
+    paths::remove_tree(&exec_root(layout))
 }
 
 fn flag(name: &str, path: &Path) -> String {
