@@ -5,8 +5,10 @@ use std::panic::PanicHookInfo;
 
 use thiserror::Error;
 use tracing::error;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::util::TryInitError;
 
+use super::json_lines::JsonLines;
 use crate::config::{LogConfig, LogFormat};
 
 /// Telemetry could not be set up.
@@ -25,14 +27,9 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let lines = tracing_subscriber::fmt().with_env_filter(config.filter.to_filter());
     match config.format {
-        // The whole list of spans, since an inner span of a handler must not hide the request's id.
-        LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(true)
-            .finish()
-            .try_init()?,
+        LogFormat::Json => {
+            lines.fmt_fields(JsonFields::new()).event_format(JsonLines).finish().try_init()?;
+        }
         LogFormat::Text => lines.with_ansi(false).finish().try_init()?,
     }
     std::panic::set_hook(Box::new(log_panic));
