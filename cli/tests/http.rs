@@ -343,7 +343,7 @@ async fn a_minted_token_is_one_that_the_services_believe() {
     let hs256_secret = TokenSecret::try_from(SECRET.to_owned()).unwrap();
     let config = AuthConfig { hs256_secret, issuer: None, audience: None, leeway_seconds: 0 };
     let principal = Verifier::new(&config).verify(stdout(&output).trim()).unwrap();
-    assert_eq!(principal.subject.as_str(), "ada");
+    assert_eq!(principal.user.as_str(), "ada");
     assert!(
         principal.may(Scope::Submit)
             && principal.may(Scope::ReadAny)

@@ -24,16 +24,16 @@ pub struct AdmissionConfig {
     pub refresh_ms: u32,
 }
 
-/// What outcomes need room in.
+/// Tells how full the stores are that outcomes need room in.
 #[derive(Clone, Debug)]
-pub struct Room {
+pub struct StorageGauge {
     /// The stream of events.
     pub ledger: Ledger,
     /// The buckets, of which that of outputs counts.
     pub objects: Objects,
 }
 
-impl Room {
+impl StorageGauge {
     /// Returns the greater of both shares that are used, in percent.
     async fn used_percent(&self) -> Result<u64, Fault> {
         let events = self.ledger.usage().await?;
@@ -53,7 +53,7 @@ const CLOSED: u8 = 2;
 
 impl Admission {
     /// Lets a new submission in, or says why not.
-    pub fn check(&self) -> Result<(), ApiError> {
+    pub fn admit(&self) -> Result<(), ApiError> {
         match self.0.load(Ordering::Relaxed) {
             OPEN => Ok(()),
             CLOSED => Err(ApiError::Closed),
@@ -79,12 +79,12 @@ impl Admission {
 
     /// Looks at both until the stop. While NATS does not answer the gate stays as it is: what it would let in cannot be stored
     /// anyway.
-    pub async fn keep(&self, room: &Room, config: AdmissionConfig, shutdown: &Shutdown) {
+    pub async fn keep(&self, gauge: &StorageGauge, config: AdmissionConfig, shutdown: &Shutdown) {
         let pause = Duration::from_millis(u64::from(config.refresh_ms));
         let stop = shutdown.token();
         loop {
             let look = async {
-                match room.used_percent().await {
+                match gauge.used_percent().await {
                     Ok(used_percent) => self.refresh(used_percent, config.used_percent_max),
                     Err(error) => {
                         let error = error.as_ref() as &dyn std::error::Error;
@@ -107,10 +107,10 @@ mod tests {
     #[test]
     fn the_gate_is_shut_until_the_stream_was_seen() {
         let admission = Admission::default();
-        assert!(matches!(admission.check(), Err(ApiError::Starting)));
+        assert!(matches!(admission.admit(), Err(ApiError::Starting)));
         assert!(!admission.has_started());
         admission.refresh(0, 80);
-        admission.check().unwrap();
+        admission.admit().unwrap();
         assert!(admission.has_started());
     }
 
@@ -118,10 +118,10 @@ mod tests {
     fn the_gate_closes_at_its_share_and_opens_below_it() {
         let admission = Admission::default();
         admission.refresh(79, 80);
-        admission.check().unwrap();
+        admission.admit().unwrap();
         admission.refresh(80, 80);
-        assert!(matches!(admission.check(), Err(ApiError::Closed)));
+        assert!(matches!(admission.admit(), Err(ApiError::Closed)));
         admission.refresh(10, 80);
-        admission.check().unwrap();
+        admission.admit().unwrap();
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
 use events::envelope::Writer;
 use events::event::CancellationRequested;
 use events::{
@@ -48,28 +47,22 @@ pub struct Parts {
 
 /// Who asks, and in which trace.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct Requester {
     /// The caller.
     pub user: UserId,
     /// The trace context of the request.
     pub traceparent: Option<String>,
 }
 
-/// Where a submission stands, as its client is told.
+/// What a client is told of a submission that was taken in or is to be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Acknowledgement {
     /// The submission.
     pub id: SubmissionId,
     /// The sequence that a reader may insist on.
     pub sequence: u64,
     /// The state.
     pub state: State,
-}
-
-impl FromRef<App> for Arc<Verifier> {
-    fn from_ref(app: &App) -> Self {
-        Self::clone(&app.0.verifier)
-    }
 }
 
 impl From<Parts> for App {
@@ -79,17 +72,22 @@ impl From<Parts> for App {
 }
 
 impl App {
+    /// Returns what checks tokens.
+    pub fn verifier(&self) -> &Arc<Verifier> {
+        &self.0.verifier
+    }
+
     /// Takes a submission in. Under a key that stands for the same request already, tells of that one.
     #[instrument(skip_all, fields(submission.id = tracing::field::Empty))]
     pub async fn accept(
         &self,
-        origin: &Origin,
+        requester: &Requester,
         key: Option<IdempotencyKey>,
         draft: Draft,
-    ) -> Result<Standing, ApiError> {
-        let valid = Rules { catalog: &self.0.catalog, policy: &self.0.policy }.check(draft)?;
+    ) -> Result<Acknowledgement, ApiError> {
+        let valid = Rules { catalog: &self.0.catalog, policy: &self.0.policy }.validate(draft)?;
         let id = match &key {
-            Some(key) => SubmissionId::from_idempotency_key(&origin.user, key.as_str()),
+            Some(key) => SubmissionId::from_idempotency_key(&requester.user, key.as_str()),
             None => SubmissionId::new(self.0.ids.new_id()),
         };
         tracing::Span::current().record("submission.id", tracing::field::display(id));
@@ -99,23 +97,23 @@ impl App {
         {
             return repeated(&existing, valid.request_hash());
         }
-        self.0.admission.check()?;
-        self.append(id, origin, valid).await
+        self.0.admission.admit()?;
+        self.append(id, requester, valid).await
     }
 
     async fn append(
         &self,
         id: SubmissionId,
-        origin: &Origin,
+        requester: &Requester,
         valid: ValidSubmission,
-    ) -> Result<Standing, ApiError> {
-        let accepted = storing::store(self.0.bus.as_ref(), origin.user.clone(), valid).await?;
+    ) -> Result<Acknowledgement, ApiError> {
+        let accepted = storing::store(self.0.bus.as_ref(), requester.user.clone(), valid).await?;
         let (lane, request_hash) = (accepted.lane, accepted.request_hash);
-        match self.0.ledger.accept(id, accepted, &self.writer(origin)).await? {
+        match self.0.ledger.accept(id, accepted, &self.writer(requester)).await? {
             Accepting::New(aggregate) => {
                 metrics::accepted(lane);
                 let known = known(&aggregate)?;
-                Ok(Standing::of(known, known.accepted_sequence))
+                Ok(Acknowledgement::of(known, known.accepted_sequence))
             }
             Accepting::Existing(existing) => repeated(&existing, request_hash),
         }
@@ -125,25 +123,25 @@ impl App {
     #[instrument(skip_all, fields(submission.id = %id))]
     pub async fn cancel(
         &self,
-        origin: &Origin,
+        requester: &Requester,
         id: SubmissionId,
         may_cancel: impl Fn(&UserId) -> bool,
         reason: Option<String>,
-    ) -> Result<Standing, ApiError> {
+    ) -> Result<Acknowledgement, ApiError> {
         let found = self.0.ledger.load(id).await?;
         let mut aggregate = found
             .filter(|found| found.submission().is_some_and(|known| may_cancel(&known.principal)))
             .ok_or(ApiError::NotFound)?;
-        let request = CancellationRequested { by: actor(&origin.user), reason };
+        let request = CancellationRequested { by: actor(&requester.user), reason };
         let requested = Event::CancellationRequested(request);
-        match self.0.ledger.execute(&mut aggregate, requested, &self.writer(origin)).await {
+        match self.0.ledger.execute(&mut aggregate, requested, &self.writer(requester)).await {
             Ok(_recorded) => metrics::cancellation_requested(),
             Err(ExecuteError::Rejected(Rejection::CancellationPending)) => {}
             Err(error) => return Err(error.into()),
         }
         self.announce(&aggregate).await;
         let known = known(&aggregate)?;
-        Ok(Standing::of(known, known.sequence))
+        Ok(Acknowledgement::of(known, known.sequence))
     }
 
     /// A signal that is lost costs time and no more: the executor's next append finds the cancellation.
@@ -153,12 +151,12 @@ impl App {
         }
     }
 
-    fn writer(&self, origin: &Origin) -> Writer {
+    fn writer(&self, requester: &Requester) -> Writer {
         Writer {
             source: "/command-api".to_owned(),
-            actor: actor(&origin.user),
+            actor: actor(&requester.user),
             instance: self.0.instance,
-            traceparent: origin.traceparent.clone(),
+            traceparent: requester.traceparent.clone(),
         }
     }
 }
@@ -168,20 +166,20 @@ fn actor(user: &UserId) -> String {
 }
 
 /// Tells of the submission that a key stands for, if it is the same request.
-fn repeated(existing: &Aggregate, request_hash: Digest) -> Result<Standing, ApiError> {
+fn repeated(existing: &Aggregate, request_hash: Digest) -> Result<Acknowledgement, ApiError> {
     let known = known(existing)?;
     if known.request_hash != request_hash {
         return Err(ApiError::KeyReused);
     }
     metrics::repeated();
-    Ok(Standing::of(known, known.accepted_sequence))
+    Ok(Acknowledgement::of(known, known.accepted_sequence))
 }
 
 fn known(aggregate: &Aggregate) -> Result<&Submission, ApiError> {
     aggregate.submission().ok_or(ApiError::NotFound)
 }
 
-impl Standing {
+impl Acknowledgement {
     fn of(submission: &Submission, sequence: u64) -> Self {
         Self { id: submission.id, sequence, state: submission.state }
     }

@@ -2,33 +2,27 @@
 
 use std::time::Duration;
 
-use axum::response::{IntoResponse, Response};
-use events::{Rejection, State};
+use events::Rejection;
 use ledger::{ExecuteError, ObjectError, ReadError};
 use platform::json::Faults;
 use platform::problem::{Problem, Slug};
 
-/// When a client may try again after a server did not answer.
-const RETRY_SOON: Duration = Duration::from_secs(2);
 /// When a client may try again after the ledger had no room: an operator has to make some.
 const RETRY_LATER: Duration = Duration::from_mins(1);
 
 /// Why a request did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// What the edge of HTTP has to say: no caller, no scope, not the right form.
-    #[error("the request is refused: {}", .0.detail())]
-    Refused(Problem),
-    /// Well formed, and against the rules.
+    /// The submission is well formed, and breaks rules.
     #[error("the submission breaks rules")]
     Invalid(Faults),
-    /// Its key stands for another request.
+    /// The idempotency key stands for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// Absent, or somebody else's.
+    /// The submission is absent, or another user's.
     #[error("there is no such submission")]
     NotFound,
-    /// New submissions are not let in, to leave room for outcomes.
+    /// New submissions are refused, to leave room for outcomes.
     #[error("the ledger is nearly full")]
     Closed,
     /// The streams are not there yet.
@@ -45,64 +39,57 @@ pub enum ApiError {
     Read(#[from] ReadError),
 }
 
-impl From<Problem> for ApiError {
-    fn from(problem: Problem) -> Self {
-        Self::Refused(problem)
-    }
-}
-
 impl From<Faults> for ApiError {
     fn from(faults: Faults) -> Self {
         Self::Invalid(faults)
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        self.problem().report(&self)
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        problem(&error).logged(&error)
     }
 }
 
-impl ApiError {
-    fn problem(&self) -> Problem {
-        match self {
-            Self::Refused(problem) => problem.clone(),
-            Self::Invalid(faults) => Problem::invalid(faults.clone().into_list()),
-            Self::KeyReused => Problem::idempotency_key_reused(),
-            Self::NotFound => Problem::not_found("there is no such submission, or it is not yours"),
-            Self::Closed | Self::Objects(ObjectError::Full(_)) => full(),
-            Self::Starting => Problem::unavailable("the service is starting", RETRY_SOON),
-            Self::Objects(ObjectError::Unavailable(_)) => away(),
-            Self::Objects(ObjectError::Absent(_) | ObjectError::Corrupt(_)) => Problem::internal(),
-            Self::Execute(error) => of_execute(error),
-            Self::Read(error) => of_read(error),
-        }
-    }
-}
-
-fn of_execute(error: &ExecuteError) -> Problem {
+fn problem(error: &ApiError) -> Problem {
     match error {
-        ExecuteError::Rejected(rejection) => of_rejection(*rejection),
-        ExecuteError::Full => full(),
-        ExecuteError::SubjectFull => {
-            Problem::conflict("the submission has as many events as one may have")
-        }
-        ExecuteError::TooLarge => Problem::new(
-            Slug::TooLarge,
-            "the submission is larger than one event of the ledger may be",
+        ApiError::Invalid(faults) => Problem::from(faults.clone()),
+        ApiError::KeyReused => Problem::new(
+            Slug::IdempotencyKeyReused,
+            "this Idempotency-Key was used before with another body",
         ),
-        ExecuteError::Unavailable(_) => away(),
-        ExecuteError::Refused(_) => Problem::internal(),
-        ExecuteError::Read(error) => of_read(error),
+        ApiError::NotFound => Problem::no_such_submission(),
+        ApiError::Starting => Problem::no_answer("the service is starting"),
+        ApiError::Closed
+        | ApiError::Objects(ObjectError::Full(_))
+        | ApiError::Execute(ExecuteError::Full) => {
+            Problem::unavailable("the ledger has no room for new submissions", RETRY_LATER)
+        }
+        ApiError::Objects(ObjectError::Unavailable(_))
+        | ApiError::Read(ReadError::Unavailable(_))
+        | ApiError::Execute(
+            ExecuteError::Unavailable(_) | ExecuteError::Read(ReadError::Unavailable(_)),
+        ) => Problem::no_answer("the ledger does not answer; try the same request again"),
+        ApiError::Execute(ExecuteError::Rejected(rejection)) => of_rejection(*rejection),
+        ApiError::Execute(ExecuteError::SubjectFull) => {
+            Problem::new(Slug::Conflict, "the submission has as many events as one may have")
+        }
+        ApiError::Execute(ExecuteError::TooLarge) => {
+            let detail = "the submission is larger than one event of the ledger may be";
+            Problem::new(Slug::TooLarge, detail)
+        }
+        ApiError::Objects(ObjectError::Absent(_) | ObjectError::Corrupt(_))
+        | ApiError::Execute(ExecuteError::Refused(_) | ExecuteError::Read(_))
+        | ApiError::Read(_) => Problem::internal(),
     }
 }
 
 fn of_rejection(rejection: Rejection) -> Problem {
     match rejection {
-        Rejection::NotAccepted => {
-            Problem::not_found("there is no such submission, or it is not yours")
+        Rejection::NotAccepted => Problem::no_such_submission(),
+        Rejection::AlreadyEnded(state) => {
+            Problem::new(Slug::AlreadyEnded, format!("the submission has ended: {state}"))
         }
-        Rejection::AlreadyEnded(state) => already_ended(state),
         Rejection::AlreadyAccepted
         | Rejection::CancellationPending
         | Rejection::CancellationNotRequested
@@ -111,29 +98,6 @@ fn of_rejection(rejection: Rejection) -> Problem {
         | Rejection::WrongAttempt { .. }
         | Rejection::AlreadyCompiled
         | Rejection::ResultsOutOfOrder { .. }
-        | Rejection::TooManyResults(_) => Problem::conflict(rejection.to_string()),
+        | Rejection::TooManyResults(_) => Problem::new(Slug::Conflict, rejection.to_string()),
     }
-}
-
-fn of_read(error: &ReadError) -> Problem {
-    match error {
-        ReadError::Unavailable(_) => away(),
-        ReadError::Form { .. }
-        | ReadError::Subject { .. }
-        | ReadError::WrongSubject { .. }
-        | ReadError::NotAccepted { .. } => Problem::internal(),
-    }
-}
-
-/// 409 for a submission that is over.
-pub(crate) fn already_ended(state: State) -> Problem {
-    Problem::new(Slug::AlreadyEnded, format!("the submission has ended: {state}"))
-}
-
-fn full() -> Problem {
-    Problem::unavailable("the ledger has no room for new submissions", RETRY_LATER)
-}
-
-fn away() -> Problem {
-    Problem::unavailable("the ledger does not answer; try the same request again", RETRY_SOON)
 }

@@ -1,19 +1,14 @@
 //! `command-api`: takes submissions in over HTTP and writes them to the ledger.
 
-use clap::Parser;
-use command_api::config::DEFAULTS;
-use platform::config::ServiceArgs;
+use std::process::ExitCode;
 
-/// Takes submissions in over HTTP and writes them to the ledger
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Args {
-    #[command(flatten)]
-    service: ServiceArgs,
-}
+use platform::service::ServiceCommand;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let Some(config) = Args::parse().service.load(DEFAULTS)? else { return Ok(()) };
-    Ok(command_api::service::run(config).await?)
+fn main() -> ExitCode {
+    let command = ServiceCommand {
+        name: "command-api",
+        about: "Takes submissions in over HTTP and writes them to the ledger",
+        defaults: command_api::config::DEFAULTS,
+    };
+    command.main(command_api::service::run)
 }

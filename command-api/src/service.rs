@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use axum::Router;
 use events::BootId;
-use ledger::{ConnectError, Connection, Ledger, ProvisionError};
+use ledger::{Connection, Ledger, ProvisionError};
 use platform::auth::Verifier;
 use platform::clock::{Clock, SystemClock};
 use platform::http::health::{self, Checks};
 use platform::ids::{IdSource, RandomIds};
 use platform::json::BodyLimit;
-use platform::shutdown::{Shutdown, ShutdownError};
-use platform::telemetry::{Metrics, TelemetryError, init_logs};
+use platform::service::{ServiceError, ServiceRuntime};
+use platform::shutdown::Shutdown;
+use platform::telemetry::{Metrics, error_chain};
 use sandbox::languages::Catalog;
-use tokio::task::JoinError;
 use tracing::{error, info, warn};
 
-use crate::admission::{Admission, Room};
+use crate::admission::{Admission, StorageGauge};
 use crate::app::{App, Parts};
 use crate::bus::NatsBus;
 use crate::config::Config;
@@ -26,55 +26,26 @@ use crate::{metrics, routes};
 /// The pause between two tries to provision.
 const PROVISION_PAUSE: Duration = Duration::from_secs(1);
 /// How long tasks may take to end after the last answer.
-const STOP_TIME_MAX: Duration = Duration::from_secs(5);
-
-/// Why the service ended, or did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// Signals or the address cannot be had.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// Logs or metrics cannot be set up.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    /// The address of NATS cannot be used.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The ledger must not be used as it is.
-    #[error("the ledger must not be used as it is")]
-    Provision(#[from] ProvisionError),
-    /// It did not end cleanly.
-    #[error(transparent)]
-    Shutdown(#[from] ShutdownError),
-    /// A task panicked.
-    #[error("a task panicked")]
-    Task(#[from] JoinError),
-}
+const FINISH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the service until it is told to stop.
 pub async fn run(config: Config) -> Result<(), ServiceError> {
-    init_logs(&config.log)?;
-    let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
-    let recorder = Metrics::install(&shutdown)?;
-    platform::http::describe();
+    let service = ServiceRuntime::start(&config.log)?;
     metrics::describe();
-    let connection = Connection::open(&config.nats.url, "command-api").await?;
+    let connection = Connection::open(&config.nats.url, "command-api").await;
+    let connection = connection.map_err(ServiceError::part("the ledger cannot be opened"))?;
     let admission = Arc::new(Admission::default());
     let app = app(&config, &connection, &admission);
     let checks = checks(&connection, &admission);
-    let router = router(app, config.http.body_bytes_max, &checks, recorder);
-    let listener = platform::http::bind(config.http.listen).await?;
-    info!(http.listen = %config.http.listen, "listening");
-    let keeper = Keeper { connection: connection.clone(), admission, shutdown: shutdown.clone() };
-    let kept = shutdown.spawn(keeper.keep(config));
-    let served = platform::http::serve(router, listener, &shutdown).await;
-    let finished = shutdown.finish(STOP_TIME_MAX).await;
+    let router = router(app, config.http.body_bytes_max, &checks, service.metrics.clone());
+    let (keeper, listen) = (connection.clone(), config.http.listen);
+    let keeper = Keeper { connection: keeper, admission, shutdown: service.shutdown.clone() };
+    let kept = service.shutdown.spawn(keeper.keep(config));
+    let served = service.serve(listen, router, FINISH_TIME_MAX).await;
     connection.close().await;
-    info!("stopped");
     served?;
-    finished?;
-    Ok(kept.await??)
+    let kept = kept.await.map_err(ServiceError::part("a task panicked"))?;
+    kept.map_err(ServiceError::part("the ledger must not be used as it is"))
 }
 
 fn app(config: &Config, connection: &Connection, admission: &Arc<Admission>) -> App {
@@ -108,7 +79,7 @@ fn checks(connection: &Connection, admission: &Arc<Admission>) -> Checks {
     let (connection, admission) = (connection.clone(), Arc::clone(admission));
     let queue = move || {
         let connection = connection.clone();
-        async move { connection.ready().await.map_err(|error| error.to_string()) }
+        async move { connection.ready().await.map_err(|error| error_chain(&error)) }
     };
     let streams = move || {
         let started = admission.has_started();
@@ -143,8 +114,8 @@ impl Keeper {
             }
         }
         let ledger = open_ledger(&config, &self.connection);
-        let room = Room { ledger, objects: self.connection.objects() };
-        self.admission.keep(&room, config.admission, &self.shutdown).await;
+        let gauge = StorageGauge { ledger, objects: self.connection.objects() };
+        self.admission.keep(&gauge, config.admission, &self.shutdown).await;
         Ok(())
     }
 
@@ -164,7 +135,7 @@ impl Keeper {
     }
 }
 
-/// Tells whether only a person can mend it.
+/// Tells whether another try is of no use: an operator has to mend it.
 fn is_lasting(error: &ProvisionError) -> bool {
     match error {
         ProvisionError::TooOld { .. }

@@ -88,6 +88,15 @@ impl Content {
         }
     }
 
+    /// Takes the inline bytes out, or the reference to fetch them by.
+    pub fn into_bytes(self) -> Result<Vec<u8>, ObjectRef> {
+        match self {
+            Self::Text(text) => Ok(text.into_bytes()),
+            Self::Base64(bytes) => Ok(bytes),
+            Self::Object(object) => Err(object),
+        }
+    }
+
     /// Returns the content's length in bytes, wherever it lies.
     pub fn len(&self) -> u64 {
         match self.bytes() {

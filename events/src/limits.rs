@@ -2,44 +2,63 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The limits of a run, resolved: every value is set and within the policy that accepted it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// Processor time of all processes together, in milliseconds.
-    pub cpu_time_ms: u32,
-    /// Time from start to end, in milliseconds.
-    pub wall_time_ms: u32,
-    /// Memory of all processes and of the files they write, in KiB.
-    pub memory_kib: u32,
-    /// Stack of each process, in KiB.
-    pub stack_kib: u32,
-    /// What may be written to standard output, and as much again to standard error, in bytes.
-    pub output_bytes: u32,
-    /// The largest file that a program may write, in KiB.
-    pub file_size_kib: u32,
-    /// Processes and threads at once.
-    pub processes: u32,
+/// Lists the limits. Whatever has one value for each limit is made from this list.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// One value for each limit: a number, a number that a client may leave out, or what is made of them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct LimitSet<T> {
+            $($(#[doc = $doc])* pub $name: T,)*
+        }
+
+        impl<T> LimitSet<T> {
+            /// Makes a set of other values, each from a limit's name and its value here.
+            pub fn map<U>(self, mut make: impl FnMut(&'static str, T) -> U) -> LimitSet<U> {
+                LimitSet { $($name: make(stringify!($name), self.$name),)* }
+            }
+
+            /// Pairs each value with that of another set.
+            pub fn zip<U>(self, other: LimitSet<U>) -> LimitSet<(T, U)> {
+                LimitSet { $($name: (self.$name, other.$name),)* }
+            }
+
+            /// Returns the values in the order of the list.
+            pub fn into_values(self) -> Vec<T> {
+                vec![$(self.$name,)*]
+            }
+        }
+
+        impl<T> Default for LimitSet<Option<T>> {
+            fn default() -> Self {
+                Self { $($name: None,)* }
+            }
+        }
+    };
 }
 
-/// The limits that a client asks for; what is absent takes the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LimitRequest {
-    /// See [`Limits::cpu_time_ms`].
-    pub cpu_time_ms: Option<u32>,
-    /// See [`Limits::wall_time_ms`].
-    pub wall_time_ms: Option<u32>,
-    /// See [`Limits::memory_kib`].
-    pub memory_kib: Option<u32>,
-    /// See [`Limits::stack_kib`].
-    pub stack_kib: Option<u32>,
-    /// See [`Limits::output_bytes`].
-    pub output_bytes: Option<u32>,
-    /// See [`Limits::file_size_kib`].
-    pub file_size_kib: Option<u32>,
-    /// See [`Limits::processes`].
-    pub processes: Option<u32>,
+limits! {
+    /// Processor time of all processes together, in milliseconds.
+    cpu_time_ms,
+    /// Time from start to end, in milliseconds.
+    wall_time_ms,
+    /// Memory of all processes and of the files they write, in KiB.
+    memory_kib,
+    /// Stack of each process, in KiB.
+    stack_kib,
+    /// What may be written to standard output, and as much again to standard error, in bytes.
+    output_bytes,
+    /// The largest file that a program may write, in KiB.
+    file_size_kib,
+    /// Processes and threads at once.
+    processes,
 }
+
+/// The limits of a run, resolved: every value is set and within the policy that accepted it.
+pub type Limits = LimitSet<u32>;
+
+/// The limits that a client asks for; what is absent takes the default.
+pub type LimitRequest = LimitSet<Option<u32>>;
 
 /// The operator's defaults and bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,25 +127,14 @@ impl LimitPolicy {
     /// Fills in what was not asked for, and reports every value out of bounds at once.
     pub fn resolve(&self, asked: &LimitRequest) -> Result<Limits, Vec<LimitFault>> {
         let mut faults = Vec::new();
-        macro_rules! bounded {
-            ($field:ident) => {{
-                let (min, max) = (self.min.$field, self.max.$field);
-                let value = asked.$field.unwrap_or(self.default.$field);
-                if asked.$field.is_some() && !(min..=max).contains(&value) {
-                    faults.push(LimitFault { field: stringify!($field), asked: value, min, max });
-                }
-                value
-            }};
-        }
-        let limits = Limits {
-            cpu_time_ms: bounded!(cpu_time_ms),
-            wall_time_ms: bounded!(wall_time_ms),
-            memory_kib: bounded!(memory_kib),
-            stack_kib: bounded!(stack_kib),
-            output_bytes: bounded!(output_bytes),
-            file_size_kib: bounded!(file_size_kib),
-            processes: bounded!(processes),
-        };
+        let bounds = self.min.zip(self.max);
+        let limits = asked.zip(self.default).zip(bounds).map(|field, limit| {
+            let ((asked, default), (min, max)) = limit;
+            if let Some(asked) = asked.filter(|asked| !(min..=max).contains(asked)) {
+                faults.push(LimitFault { field, asked, min, max });
+            }
+            asked.unwrap_or(default)
+        });
         if faults.is_empty() { Ok(limits) } else { Err(faults) }
     }
 }
@@ -160,15 +168,7 @@ mod tests {
     fn the_bounds_themselves_are_allowed() {
         let policy = LimitPolicy::default();
         for bound in [policy.min, policy.max] {
-            let asked = LimitRequest {
-                cpu_time_ms: Some(bound.cpu_time_ms),
-                wall_time_ms: Some(bound.wall_time_ms),
-                memory_kib: Some(bound.memory_kib),
-                stack_kib: Some(bound.stack_kib),
-                output_bytes: Some(bound.output_bytes),
-                file_size_kib: Some(bound.file_size_kib),
-                processes: Some(bound.processes),
-            };
+            let asked = bound.map(|_, value| Some(value));
             assert_eq!(policy.resolve(&asked), Ok(bound));
         }
     }

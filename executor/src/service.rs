@@ -12,8 +12,9 @@ use ledger::{Connection, Held, Presence};
 use platform::clock::{Clock, SystemClock};
 use platform::http::health::{self, Checks};
 use platform::ids::{IdSource, RandomIds};
-use platform::shutdown::{Shutdown, ShutdownError};
-use platform::telemetry::{Metrics, TelemetryError, init_logs};
+use platform::service::{ServiceError, ServiceRuntime};
+use platform::shutdown::Shutdown;
+use platform::telemetry::{Metrics, error_chain};
 use sandbox::languages::Catalog;
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -46,35 +47,17 @@ const CLEAN_UP_TIME_MAX: Duration = Duration::from_secs(12);
 /// How long the last tasks may take to end.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// Why the executor does not run, or did not end well.
+/// A pool that no language belongs to.
 #[derive(Debug, Error)]
-pub enum ServiceError {
-    /// Logs or metrics cannot be set up.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    /// The HTTP address or the signals cannot be had.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// The ledger's address is unusable.
-    #[error(transparent)]
-    Ledger(#[from] ledger::ConnectError),
-    /// A pool that no language belongs to.
-    #[error("no language belongs to pool {0}")]
-    EmptyPool(PoolName),
-    /// It did not end well.
-    #[error(transparent)]
-    Shutdown(#[from] ShutdownError),
-}
+#[error("no language belongs to pool {0}")]
+struct EmptyPool(PoolName);
 
 /// Runs the executor until it is told to stop.
 pub async fn run(config: Config) -> Result<(), ServiceError> {
-    init_logs(&config.log)?;
-    let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
-    let metrics = Metrics::install(&shutdown)?;
+    let runtime = ServiceRuntime::start(&config.log)?;
     crate::metrics::describe();
-    let service = Service::connect(config, shutdown).await?;
-    service.serve_health(metrics).await?;
+    let service = Service::connect(config, runtime.shutdown).await?;
+    service.serve_health(runtime.metrics).await?;
     service.work().await
 }
 
@@ -95,14 +78,16 @@ impl Service {
     async fn connect(config: Config, shutdown: Shutdown) -> Result<Self, ServiceError> {
         let boot = BootId::new(RandomIds.new_id());
         let name = format!("executor-{}", config.executor.name);
-        let connection = Connection::open(&config.nats.url, &name).await?;
+        let connection = Connection::open(&config.nats.url, &name).await;
+        let connection = connection.map_err(ServiceError::part("the ledger cannot be opened"))?;
         let engine = Engine::new(&config.docker.host);
         let (catalog, cells) = (Arc::new(Catalog::builtin()), Arc::default());
         let life = CancellationToken::new();
         let service = Self { config, catalog, boot, connection, engine, cells, shutdown, life };
         for pool in &service.config.executor.pools {
             if service.images(pool).is_empty() {
-                return Err(ServiceError::EmptyPool(pool.clone()));
+                let empty = EmptyPool(pool.clone());
+                return Err(ServiceError::part("`executor.pools` cannot be used")(empty));
             }
         }
         Ok(service)
@@ -123,7 +108,7 @@ impl Service {
         let checks = Checks::new()
             .with("queue", move || {
                 let connection = connection.clone();
-                async move { connection.ready().await.map_err(|error| error.to_string()) }
+                async move { connection.ready().await.map_err(|error| error_chain(&error)) }
             })
             .with("docker", move || {
                 let (engine, cells) = (engine.clone(), cells.clone());
@@ -311,7 +296,7 @@ impl Service {
 }
 
 async fn docker_is_well(engine: &Engine, cells: &OnceLock<Pool>) -> Result<(), String> {
-    engine.ping().await.map_err(|error| error.to_string())?;
+    engine.ping().await.map_err(|error| error_chain(&error))?;
     let pool = cells.get().ok_or_else(|| "no cells are made yet".to_owned())?;
     pool.failure().map_or(Ok(()), Err)
 }

@@ -1,5 +1,6 @@
-//! What the services share and that is no rule of the ledger: configuration, telemetry, shutdown, callers, problems,
-//! JSON bodies and the HTTP frame around every router. Knows no event, no store and no Docker.
+//! What the services share and that is not a rule of the ledger: start and end, configuration, telemetry, callers, problems,
+//! JSON bodies and the HTTP frame around every router. Knows the names of users and submissions, but no event, no store and
+//! no Docker.
 
 pub mod auth;
 pub mod clock;
@@ -9,5 +10,6 @@ pub mod ids;
 pub mod json;
 pub mod params;
 pub mod problem;
+pub mod service;
 pub mod shutdown;
 pub mod telemetry;

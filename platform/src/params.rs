@@ -2,9 +2,11 @@
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path as AxumPath, Query as AxumQuery};
+use axum::http::request::Parts;
+use events::SubmissionId;
 use tracing::error;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, Slug};
 
 /// Parameters of the path. One that does not parse names nothing that exists: 404.
 #[derive(Debug, Clone, Copy, FromRequestParts)]
@@ -16,10 +18,25 @@ pub struct Path<T>(pub T);
 #[from_request(via(AxumQuery), rejection(Problem))]
 pub struct Query<T>(pub T);
 
+/// The submission that the path names.
+#[derive(Debug, Clone, Copy)]
+pub struct SubmissionPath(pub SubmissionId);
+
+impl<S: Send + Sync> FromRequestParts<S> for SubmissionPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await?;
+        // A UUID has several spellings. Only the one that we give out names a submission, since caches go by the path.
+        let id = text.parse::<SubmissionId>().ok().filter(|id| id.to_string() == text);
+        id.map(Self).ok_or_else(Problem::no_such_submission)
+    }
+}
+
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Self {
         if rejection.status().is_client_error() {
-            return Self::not_found("the path names nothing that exists");
+            return Self::new(Slug::NotFound, "the path names nothing that exists");
         }
         error!(
             error = &rejection as &dyn std::error::Error,
@@ -33,7 +50,7 @@ impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
         let text = rejection.body_text();
         let reason = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-        Self::malformed(format!("the query string cannot be understood: {reason}"))
+        Self::new(Slug::Malformed, format!("the query string cannot be understood: {reason}"))
     }
 }
 

@@ -63,7 +63,6 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (Command::Serve(service) | Command::Migrate(service) | Command::Rebuild { service, .. }) =
         &command;
     let Some(config) = service.load::<Config>(DEFAULTS)? else { return Ok(()) };
-    init_logs(&config.log)?;
     match command {
         Command::Serve(_) => Ok(serve(&config).await?),
         Command::Migrate(_) => migrate(&config).await,
@@ -72,6 +71,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
+    init_logs(&config.log)?;
     let stores = Stores::open(config).await?;
     stores.results.writer().migrate().await.context("migrate PostgreSQL")?;
     stores.progress.migrate().await.context("prepare MongoDB")?;
@@ -79,6 +79,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn rebuild_view(config: &Config, view: View) -> anyhow::Result<()> {
+    init_logs(&config.log)?;
     let stores = Stores::open(config).await?;
     let projection: &dyn Projection = match view {
         View::Results => &stores.results,

@@ -1,11 +1,11 @@
 //! The loop that keeps one projection level with the ledger, whatever goes away and comes back meanwhile.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Ledger, ReadError};
+use platform::telemetry::error_chain;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -182,7 +182,7 @@ impl Runner {
             return;
         }
         metrics::fault(self.name());
-        self.status.stop(chain(interruption));
+        self.status.stop(error_chain(interruption));
         let projection = self.name();
         let error = interruption as &dyn Error;
         if interruption.patience().is_some() {
@@ -197,16 +197,4 @@ impl std::fmt::Debug for Runner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Runner").field("status", &self.status).finish_non_exhaustive()
     }
-}
-
-/// Spells an error with all that led to it.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    text
 }

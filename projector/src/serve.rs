@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ledger::{ConnectError, Connection, Ledger};
+use ledger::{Connection, Ledger};
 use platform::clock::{Clock, SystemClock};
 use platform::config::ExposeSecret as _;
 use platform::http::health::{self, Checks};
-use platform::shutdown::{Shutdown, ShutdownError};
-use platform::telemetry::{Metrics, TelemetryError};
+use platform::service::{ServiceError, ServiceRuntime};
+use platform::shutdown::Shutdown;
+use platform::telemetry::{Metrics, error_chain};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
@@ -17,9 +18,9 @@ use crate::metrics;
 use crate::progress::ProgressStore;
 use crate::projection::Projection;
 use crate::results::ResultsProjection;
-use crate::runner::{Runner, chain};
+use crate::runner::Runner;
 use crate::status::Status;
-use views::error::{OpenError, WriteError};
+use views::error::WriteError;
 use views::generation::ViewStore as _;
 use views::results::ResultsWriter;
 
@@ -27,26 +28,6 @@ use views::results::ResultsWriter;
 const LAG_EVERY: Duration = Duration::from_secs(1);
 /// How long a batch in hand may take after the stop. One that takes longer is folded again at the next start.
 const FINISH_TIME_MAX: Duration = Duration::from_secs(25);
-
-/// Why the service could not run.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// A store's address makes no sense.
-    #[error("a store cannot be used")]
-    Store(#[from] OpenError),
-    /// The ledger's address makes no sense.
-    #[error("the ledger cannot be used")]
-    Ledger(#[from] ConnectError),
-    /// Metrics cannot be recorded.
-    #[error("telemetry cannot be set up")]
-    Telemetry(#[from] TelemetryError),
-    /// The address cannot be listened on, or signals cannot be received.
-    #[error("the service cannot listen")]
-    Listen(#[from] std::io::Error),
-    /// It did not end well.
-    #[error("the service did not end cleanly")]
-    Shutdown(#[from] ShutdownError),
-}
 
 /// Everything that the projector works with. Connects in the background.
 #[derive(Clone, Debug)]
@@ -61,17 +42,18 @@ pub struct Stores {
 
 impl Stores {
     /// Makes the connections that the configuration names.
-    pub async fn open(config: &Config) -> Result<Self, ServeError> {
+    pub async fn open(config: &Config) -> Result<Self, ServiceError> {
+        let connection = Connection::open(&config.nats.url, "projector").await;
+        let results = ResultsWriter::connect_lazy(config.postgres.url.expose_secret());
+        let mongo = &config.mongo;
+        let progress =
+            ProgressStore::connect_lazy(mongo.url.expose_secret(), &mongo.database).await;
         Ok(Self {
-            connection: Connection::open(&config.nats.url, "projector").await?,
-            results: ResultsProjection::new(ResultsWriter::connect_lazy(
-                config.postgres.url.expose_secret(),
-            )?),
-            progress: ProgressStore::connect_lazy(
-                config.mongo.url.expose_secret(),
-                &config.mongo.database,
-            )
-            .await?,
+            connection: connection.map_err(ServiceError::part("the ledger cannot be opened"))?,
+            results: ResultsProjection::new(
+                results.map_err(ServiceError::part("the results view cannot be opened"))?,
+            ),
+            progress: progress.map_err(ServiceError::part("the progress view cannot be opened"))?,
         })
     }
 
@@ -87,22 +69,16 @@ impl Stores {
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn serve(config: &Config) -> Result<(), ServeError> {
-    let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
-    let recorder = Metrics::install(&shutdown)?;
+pub async fn serve(config: &Config) -> Result<(), ServiceError> {
+    let runtime = ServiceRuntime::start(&config.log)?;
     metrics::describe();
-    platform::http::describe();
-    let listener = platform::http::bind(config.http.listen).await?;
     let stores = Stores::open(config).await?;
-    let statuses = start(&stores.ledger(), stores.projections(), &shutdown);
-    watch_lag(stores.ledger(), statuses.clone(), &shutdown);
-    let router = router(&stores, &statuses, recorder);
-    let served = platform::http::serve(router, listener, &shutdown).await;
-    let finished = shutdown.finish(FINISH_TIME_MAX).await;
+    let statuses = start(&stores.ledger(), stores.projections(), &runtime.shutdown);
+    watch_lag(stores.ledger(), statuses.clone(), &runtime.shutdown);
+    let router = router(&stores, &statuses, runtime.metrics.clone());
+    let served = runtime.serve(config.http.listen, router, FINISH_TIME_MAX).await;
     stores.connection.close().await;
-    served?;
-    Ok(finished?)
+    served
 }
 
 /// Starts each projection on a task of its own, so that one whose store is away does not stop the other.
@@ -174,7 +150,7 @@ fn queue(
     let connection = stores.connection.clone();
     move || {
         let connection = connection.clone();
-        Box::pin(async move { connection.ready().await.map_err(|error| chain(&error)) })
+        Box::pin(async move { connection.ready().await.map_err(|error| error_chain(&error)) })
     }
 }
 
@@ -193,7 +169,7 @@ fn named_faults<const N: usize>(
     results: [(&str, Result<(), WriteError>); N],
 ) -> Result<(), String> {
     let fault = |(name, result): (&str, Result<(), WriteError>)| {
-        result.err().map(|error| format!("{name}: {}", chain(&error)))
+        result.err().map(|error| format!("{name}: {}", error_chain(&error)))
     };
     joined(&results.into_iter().filter_map(fault).collect::<Vec<_>>())
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::FromRef;
 use events::{Event, Submission, SubmissionId, UserId};
 use ledger::{Ledger, Stored};
 use platform::auth::Verifier;
@@ -102,13 +101,12 @@ impl From<Parts> for App {
     }
 }
 
-impl FromRef<App> for Arc<Verifier> {
-    fn from_ref(app: &App) -> Self {
-        Self::clone(&app.0.parts.verifier)
-    }
-}
-
 impl App {
+    /// Returns what checks tokens.
+    pub(crate) fn verifier(&self) -> &Arc<Verifier> {
+        &self.0.parts.verifier
+    }
+
     /// Returns the languages.
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.0.parts.catalog

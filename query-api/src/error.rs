@@ -1,22 +1,13 @@
 //! Everything that can go wrong with a request, and what a client is told of it: one exhaustive match.
 
-use std::time::Duration;
-
-use axum::response::{IntoResponse, Response};
 use ledger::{ObjectError, ReadError};
 use platform::problem::Problem;
 use views::error::ViewError;
 
-/// When a client may try again.
-const RETRY_SOON: Duration = Duration::from_secs(2);
-
 /// Why a request did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// What the edge of HTTP has to say: no caller, no scope, bad parameters.
-    #[error("the request is refused: {}", .0.detail())]
-    Refused(Problem),
-    /// Absent, or somebody else's.
+    /// The submission is absent, or another user's.
     #[error("there is no such submission")]
     NotFound,
     /// The ledger could not be read.
@@ -38,47 +29,27 @@ pub enum ApiError {
     Output(#[from] ObjectError),
 }
 
-impl From<Problem> for ApiError {
-    fn from(problem: Problem) -> Self {
-        Self::Refused(problem)
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        problem(&error).logged(&error)
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        self.problem().report(&self)
-    }
-}
-
-impl ApiError {
-    fn problem(&self) -> Problem {
-        match self {
-            Self::Refused(problem) => problem.clone(),
-            Self::NotFound => Problem::not_found("there is no such submission, or it is not yours"),
-            Self::Ledger(error) => of_ledger(error),
-            Self::View(ViewError::Away { detail, source: _ }) => away(detail),
-            Self::Output(ObjectError::Unavailable(_)) => {
-                away("the store of outputs does not answer")
-            }
-            Self::Payload { .. }
-            | Self::View(ViewError::Impossible(_))
-            | Self::Output(
-                ObjectError::Absent(_) | ObjectError::Corrupt(_) | ObjectError::Full(_),
-            ) => Problem::internal(),
-        }
-    }
-}
-
-fn of_ledger(error: &ReadError) -> Problem {
+fn problem(error: &ApiError) -> Problem {
     match error {
-        ReadError::Unavailable(_) => away("the ledger does not answer"),
-        ReadError::Form { .. }
-        | ReadError::Subject { .. }
-        | ReadError::WrongSubject { .. }
-        | ReadError::NotAccepted { .. } => Problem::internal(),
+        ApiError::NotFound => Problem::no_such_submission(),
+        ApiError::Ledger(ReadError::Unavailable(_)) => {
+            Problem::no_answer("the ledger does not answer")
+        }
+        ApiError::View(ViewError::Away { detail, source: _ }) => Problem::no_answer(detail),
+        ApiError::Output(ObjectError::Unavailable(_)) => {
+            Problem::no_answer("the store of outputs does not answer")
+        }
+        ApiError::Payload { .. }
+        | ApiError::Ledger(_)
+        | ApiError::View(ViewError::Impossible(_))
+        | ApiError::Output(
+            ObjectError::Absent(_) | ObjectError::Corrupt(_) | ObjectError::Full(_),
+        ) => Problem::internal(),
     }
-}
-
-fn away(detail: &'static str) -> Problem {
-    Problem::unavailable(detail, RETRY_SOON)
 }

@@ -1,19 +1,14 @@
 //! `query-api`: answers about submissions and progress.
 
-use clap::Parser;
-use platform::config::ServiceArgs;
-use query_api::config::DEFAULTS;
+use std::process::ExitCode;
 
-/// Answers about submissions and progress over HTTP
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Args {
-    #[command(flatten)]
-    service: ServiceArgs,
-}
+use platform::service::ServiceCommand;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let Some(config) = Args::parse().service.load(DEFAULTS)? else { return Ok(()) };
-    Ok(query_api::service::run(config).await?)
+fn main() -> ExitCode {
+    let command = ServiceCommand {
+        name: "query-api",
+        about: "Answers about submissions and progress over HTTP",
+        defaults: query_api::config::DEFAULTS,
+    };
+    command.main(query_api::service::run)
 }

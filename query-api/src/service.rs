@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ledger::{ConnectError, Connection, Ledger};
+use ledger::{Connection, Ledger};
 use platform::auth::Verifier;
 use platform::clock::{Clock, SystemClock};
 use platform::config::ExposeSecret;
-use platform::shutdown::{Shutdown, ShutdownError};
-use platform::telemetry::{Metrics, TelemetryError, init_logs};
+use platform::service::{ServiceError, ServiceRuntime};
+use platform::shutdown::Shutdown;
+use platform::telemetry::Metrics;
 use sandbox::languages::Catalog;
-use tracing::info;
-use views::error::OpenError;
 use views::results::ResultsReader;
 
 use crate::app::{App, Parts};
@@ -23,57 +22,36 @@ use crate::progress::mongo::MongoProgress;
 use crate::{metrics, routes};
 
 /// How long tasks may take to end after the last answer.
-const STOP_TIME_MAX: Duration = Duration::from_secs(5);
-
-/// Why the service ended, or did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// Signals or the address cannot be had.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// Logs or metrics cannot be set up.
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    /// The address of NATS cannot be used.
-    #[error(transparent)]
-    Nats(#[from] ConnectError),
-    /// The address of a view's store cannot be used.
-    #[error(transparent)]
-    View(#[from] OpenError),
-    /// It did not end cleanly.
-    #[error(transparent)]
-    Shutdown(#[from] ShutdownError),
-}
+const FINISH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the service until it is told to stop.
 pub async fn run(config: Config) -> Result<(), ServiceError> {
-    init_logs(&config.log)?;
-    let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
-    let recorder = Metrics::install(&shutdown)?;
-    platform::http::describe();
+    let service = ServiceRuntime::start(&config.log)?;
     metrics::describe();
     let stores = open(&config).await?;
     let waiters = Arc::new(Waiters::default());
     let feed = Feed::new(ledger(&stores), Arc::clone(&waiters));
-    shutdown.spawn_vital("feed", feed.run(shutdown.token()));
-    let app = app(&config, &stores, waiters, &shutdown);
-    let socket = platform::http::bind(config.http.listen).await?;
-    info!(http.listen = %config.http.listen, "listening");
-    let served = platform::http::serve(router(app, &stores, recorder), socket, &shutdown).await;
-    let finished = shutdown.finish(STOP_TIME_MAX).await;
+    service.shutdown.spawn_vital("feed", feed.run(service.shutdown.token()));
+    let app = app(&config, &stores, waiters, &service.shutdown);
+    let router = router(app, &stores, service.metrics.clone());
+    let served = service.serve(config.http.listen, router, FINISH_TIME_MAX).await;
     stores.connection.close().await;
-    info!("stopped");
-    served?;
-    Ok(finished?)
+    served
 }
 
 async fn open(config: &Config) -> Result<Stores, ServiceError> {
+    let connection = Connection::open(&config.nats.url, "query-api").await;
+    let results = ResultsReader::open(config.postgres.url.expose_secret());
     let mongo = &config.mongo;
+    let progress = MongoProgress::open(mongo.url.expose_secret(), &mongo.database).await;
     Ok(Stores {
-        connection: Connection::open(&config.nats.url, "query-api").await?,
-        results: Arc::new(ResultsReader::open(config.postgres.url.expose_secret())?),
-        progress: Arc::new(MongoProgress::open(mongo.url.expose_secret(), &mongo.database).await?),
+        connection: connection.map_err(ServiceError::part("the ledger cannot be opened"))?,
+        results: Arc::new(
+            results.map_err(ServiceError::part("the results view cannot be opened"))?,
+        ),
+        progress: Arc::new(
+            progress.map_err(ServiceError::part("the progress view cannot be opened"))?,
+        ),
     })
 }
 

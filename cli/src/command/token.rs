@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use platform::auth::{Claims, Scope, Subject, mint};
+use events::UserId;
+use platform::auth::{Claims, Scope, mint};
 use platform::clock::{Clock as _, SystemClock};
 use platform::config::TokenSecret;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -84,8 +85,7 @@ fn secret(args: &SecretArgs) -> Result<TokenSecret, CliError> {
 /// Checks a user's name.
 fn parse_subject(argument: &str) -> Result<String, String> {
     // The services would refuse a token with any other name.
-    let subject = Subject::try_from(argument.to_owned());
-    subject.map(String::from).map_err(|error| error.to_string())
+    argument.parse::<UserId>().map(String::from).map_err(|error| error.to_string())
 }
 
 /// Checks names of scopes.

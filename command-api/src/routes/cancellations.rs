@@ -5,64 +5,49 @@ use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use events::{SubmissionId, UserId};
-use platform::auth::Scope;
-use platform::json::{Faults, JsonObject, ObjectReader, Pointer, ReadObject};
-use platform::params::Path;
+use events::UserId;
+use platform::json::{Faults, JsonObject, Pointer};
+use platform::params::SubmissionPath;
 use platform::problem::Problem;
+use serde::Deserialize;
 
-use super::{Asking, StandingBody};
+use super::{AcknowledgementBody, Canceller};
 use crate::app::App;
-use crate::error::ApiError;
 use crate::submission::bounds::REASON_BYTES_MAX;
 
 /// The optional body.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Cancellation {
     reason: Option<String>,
 }
 
-impl ReadObject for Cancellation {
-    fn read(object: &mut ObjectReader<'_>) -> Self {
-        Self { reason: object.optional("reason") }
-    }
-}
-
 impl<S: Send + Sync> FromRequest<S> for Cancellation {
-    type Rejection = ApiError;
+    type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if request.body().is_end_stream() {
             return Ok(Self::default());
         }
         let JsonObject(body): JsonObject<Self> = JsonObject::from_request(request, state).await?;
-        let mut faults = Faults::default();
-        let at = Pointer::root().key("reason");
         if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
-            faults.push(&at, format!("is longer than {REASON_BYTES_MAX} bytes"));
+            let mut faults = Faults::default();
+            let detail = format!("is longer than {REASON_BYTES_MAX} bytes");
+            faults.push(&Pointer::root().key("reason"), detail);
+            return Err(faults.into());
         }
-        if faults.is_empty() { Ok(body) } else { Err(faults.into()) }
+        Ok(body)
     }
 }
 
 /// Asks for a submission's end: the owner may, and an admin.
 pub(super) async fn cancel_submission(
     State(app): State<App>,
-    Asking { caller, origin }: Asking,
-    Path(id): Path<String>,
+    Canceller { requester, is_admin }: Canceller,
+    SubmissionPath(id): SubmissionPath,
     body: Cancellation,
-) -> Result<impl IntoResponse, ApiError> {
-    if !caller.may(Scope::Admin) {
-        caller.require(Scope::Submit)?;
-    }
-    let id = canonical(&id)?;
-    let may_cancel = |owner: &UserId| caller.may(Scope::Admin) || *owner == origin.user;
-    let standing = app.cancel(&origin, id, may_cancel, body.reason).await?;
-    Ok((StatusCode::ACCEPTED, Json(StandingBody::from(standing))))
-}
-
-/// Only the one spelling that we give out names a submission.
-fn canonical(text: &str) -> Result<SubmissionId, Problem> {
-    let id = text.parse::<SubmissionId>().ok().filter(|id| id.to_string() == text);
-    id.ok_or_else(|| Problem::not_found("there is no such submission, or it is not yours"))
+) -> Result<impl IntoResponse, Problem> {
+    let may_cancel = |owner: &UserId| is_admin || *owner == requester.user;
+    let acknowledgement = app.cancel(&requester, id, may_cancel, body.reason).await?;
+    Ok((StatusCode::ACCEPTED, Json(AcknowledgementBody::from(acknowledgement))))
 }

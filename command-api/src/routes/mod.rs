@@ -1,4 +1,4 @@
-//! The routes under `/v1`, and what they have in common: the caller, and the answer that says where a submission stands.
+//! The routes under `/v1`, and what they have in common: the callers, and the body of every 202.
 
 mod cancellations;
 mod submissions;
@@ -9,13 +9,13 @@ use axum::Router;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::routing::{MethodRouter, post};
-use events::{State, SubmissionId, UserId};
-use platform::auth::{Caller, Verifier};
+use events::{State, SubmissionId};
+use platform::auth::{Caller, Scope, Verifier};
 use platform::http::TraceParent;
 use platform::problem::Problem;
 use serde::Serialize;
 
-use crate::app::{App, Origin, Standing};
+use crate::app::{Acknowledgement, App, Requester};
 
 /// Returns every path with its handlers. The router is made from this list, and a test goes through it.
 pub fn table() -> [(&'static str, MethodRouter<App>); 2] {
@@ -30,32 +30,56 @@ pub fn router() -> Router<App> {
     table().into_iter().fold(Router::new(), |routes, (path, handlers)| routes.route(path, handlers))
 }
 
-/// A caller, and whether it is one that may do anything to anybody's.
-#[derive(Clone, Debug)]
-pub(crate) struct Asking {
-    pub(crate) caller: Caller,
-    pub(crate) origin: Origin,
+impl FromRef<App> for Arc<Verifier> {
+    fn from_ref(app: &App) -> Self {
+        Self::clone(app.verifier())
+    }
 }
 
-impl<S> FromRequestParts<S> for Asking
-where
-    S: Send + Sync,
-    Arc<Verifier>: FromRef<S>,
-{
+/// Who asks, from the token and the trace of a request.
+fn requester(caller: &Caller, parts: &Parts) -> Requester {
+    let traceparent = parts.extensions.get::<TraceParent>();
+    Requester {
+        user: caller.user().clone(),
+        traceparent: traceparent.map(|it| it.as_str().to_owned()),
+    }
+}
+
+/// A caller with the scope `submit`. The scope is checked before the body is read.
+struct Submitter(Requester);
+
+impl FromRequestParts<App> for Submitter {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, state).await?;
-        let user = caller.subject().as_str().parse::<UserId>();
-        let user = user.map_err(|error| Problem::forbidden(error.to_string()))?;
-        let traceparent = parts.extensions.get::<TraceParent>().map(|it| it.as_str().to_owned());
-        Ok(Self { caller, origin: Origin { user, traceparent } })
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        caller.require(Scope::Submit)?;
+        Ok(Self(requester(&caller, parts)))
+    }
+}
+
+/// A caller who may cancel: every submission with the scope `admin`, else the caller's own.
+struct Canceller {
+    requester: Requester,
+    is_admin: bool,
+}
+
+impl FromRequestParts<App> for Canceller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let is_admin = caller.may(Scope::Admin);
+        if !is_admin {
+            caller.require(Scope::Submit)?;
+        }
+        Ok(Self { requester: requester(&caller, parts), is_admin })
     }
 }
 
 /// The body of every 202.
 #[derive(Debug, Serialize)]
-struct StandingBody {
+struct AcknowledgementBody {
     id: SubmissionId,
     sequence: u64,
     state: State,
@@ -70,9 +94,9 @@ struct Links {
     cancel: String,
 }
 
-impl From<Standing> for StandingBody {
-    fn from(standing: Standing) -> Self {
-        let Standing { id, sequence, state } = standing;
+impl From<Acknowledgement> for AcknowledgementBody {
+    fn from(acknowledgement: Acknowledgement) -> Self {
+        let Acknowledgement { id, sequence, state } = acknowledgement;
         let itself = path(id);
         let links = Links {
             events: format!("{itself}/events"),

@@ -9,5 +9,5 @@ mod rules;
 pub mod storing;
 
 pub use self::draft::Draft;
-pub use self::request::{ValidCase, ValidFile, ValidSubmission};
+pub use self::request::ValidSubmission;
 pub use self::rules::Rules;

@@ -1,11 +1,11 @@
 //! A submission that breaks no rule, and the hash that tells a retry from another request under the same key.
 
-use events::event::{Checker, LanguageRef};
+use events::event::{Case, Checker, LanguageRef, SourceFile};
 use events::limits::LimitRequest;
-use events::{Digest, FileName, Lane, Limits, PoolName};
+use events::{Content, Digest, Lane, Limits, PoolName};
 use serde::Serialize;
 
-/// A valid submission, with its content decoded.
+/// A valid submission, with its content decoded and all of it inline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidSubmission {
     /// The language and its version.
@@ -13,9 +13,9 @@ pub struct ValidSubmission {
     /// The pool of executors that have the language.
     pub pool: PoolName,
     /// The files; the first is the entry.
-    pub files: Vec<ValidFile>,
+    pub files: Vec<SourceFile>,
     /// Standard input of a run without cases.
-    pub stdin: Vec<u8>,
+    pub stdin: Content,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// Further options of the compiler.
@@ -25,37 +25,15 @@ pub struct ValidSubmission {
     /// The limits, resolved.
     pub limits: Limits,
     /// The cases; none in lane `run`.
-    pub cases: Vec<ValidCase>,
+    pub cases: Vec<Case>,
     /// How outputs are compared.
     pub checker: Checker,
     /// Whether cases after the first wrong one are left out.
     pub stop_on_first_failure: bool,
 }
 
-/// A file with a good name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValidFile {
-    /// Its path below the box.
-    pub name: FileName,
-    /// Its bytes.
-    pub content: Vec<u8>,
-}
-
-/// A case within bounds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValidCase {
-    /// Standard input.
-    pub stdin: Vec<u8>,
-    /// The right output.
-    pub expected: Vec<u8>,
-    /// What it is worth.
-    pub points: u32,
-    /// What its author calls it.
-    pub name: Option<String>,
-}
-
 impl ValidSubmission {
-    /// Returns the lane: whoever brings cases wants to be judged.
+    /// Returns the lane: a submission with cases is to be judged.
     pub fn lane(&self) -> Lane {
         if self.cases.is_empty() { Lane::Run } else { Lane::Submit }
     }
@@ -79,7 +57,7 @@ struct Canonical<'a> {
     stdin: Digest,
     args: &'a [String],
     compiler_options: &'a [String],
-    limits: [Option<u32>; 7],
+    limits: Vec<Option<u32>>,
     cases: Vec<(Digest, Digest, u32, Option<&'a str>)>,
     checker: &'a Checker,
     stop_on_first_failure: bool,
@@ -87,10 +65,8 @@ struct Canonical<'a> {
 
 impl<'a> From<&'a ValidSubmission> for Canonical<'a> {
     fn from(request: &'a ValidSubmission) -> Self {
-        let asked = &request.limits_asked;
-        let case = |case: &'a ValidCase| {
-            let (stdin, expected) = (Digest::of(&case.stdin), Digest::of(&case.expected));
-            (stdin, expected, case.points, case.name.as_deref())
+        let case = |case: &'a Case| {
+            (digest(&case.stdin), digest(&case.expected), case.points, case.name.as_deref())
         };
         Self {
             form: 1,
@@ -98,23 +74,20 @@ impl<'a> From<&'a ValidSubmission> for Canonical<'a> {
             files: request
                 .files
                 .iter()
-                .map(|file| (file.name.as_str(), Digest::of(&file.content)))
+                .map(|file| (file.name.as_str(), digest(&file.content)))
                 .collect(),
-            stdin: Digest::of(&request.stdin),
+            stdin: digest(&request.stdin),
             args: &request.args,
             compiler_options: &request.compiler_options,
-            limits: [
-                asked.cpu_time_ms,
-                asked.wall_time_ms,
-                asked.memory_kib,
-                asked.stack_kib,
-                asked.output_bytes,
-                asked.file_size_kib,
-                asked.processes,
-            ],
+            limits: request.limits_asked.into_values(),
             cases: request.cases.iter().map(case).collect(),
             checker: &request.checker,
             stop_on_first_failure: request.stop_on_first_failure,
         }
     }
+}
+
+/// Returns the hash of the bytes, whatever form they have in an event.
+fn digest(content: &Content) -> Digest {
+    content.bytes().map_or_else(|object| object.sha256, Digest::of)
 }

@@ -141,7 +141,7 @@ async fn a_bad_body_is_refused_and_an_empty_object_is_none() {
     let id = app.submit(&hello()).await.id();
     let path = format!("/v1/submissions/{id}/cancel");
     let answer = app.post("ada", &path, &json!({"reason": 1, "why": 2})).await;
-    assert_eq!((answer.status.as_u16(), answer.pointers()), (400, vec!["/reason", "/why"]));
+    assert_eq!((answer.status.as_u16(), answer.pointers()), (400, vec!["/reason"]));
     let answer = app.post("ada", &path, &json!({"reason": "x".repeat(513)})).await;
     assert_eq!((answer.status.as_u16(), answer.pointers()), (422, vec!["/reason"]));
     let broken = post(&path, "ada").body("{".into()).unwrap();

@@ -6,20 +6,21 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use events::UserId;
 
-use super::{Principal, Scope, Subject, Verifier};
-use crate::problem::Problem;
+use super::{Principal, Scope, Verifier};
+use crate::problem::{Problem, Slug};
 
 const REALM: &str = "Bearer realm=\"runledger\"";
 
-/// The believed caller of a request. As an extractor it needs an `Arc<Verifier>` in the router's state.
+/// The authenticated caller of a request. As an extractor it needs an `Arc<Verifier>` in the router's state.
 #[derive(Debug, Clone)]
 pub struct Caller(pub Principal);
 
 impl Caller {
-    /// Returns the caller's name.
-    pub fn subject(&self) -> &Subject {
-        &self.0.subject
+    /// Returns who calls.
+    pub fn user(&self) -> &UserId {
+        &self.0.user
     }
 
     /// Returns whether the caller has the scope.
@@ -34,7 +35,8 @@ impl Caller {
         }
         let name = scope.as_str();
         let challenge = format!("{REALM}, error=\"insufficient_scope\", scope=\"{name}\"");
-        Err(Problem::forbidden(format!("this needs the scope {name}")).with_challenge(challenge))
+        let detail = format!("this needs the scope {name}");
+        Err(Problem::new(Slug::Forbidden, detail).with_challenge(challenge))
     }
 }
 
@@ -50,7 +52,7 @@ where
         let principal = Arc::<Verifier>::from_ref(state)
             .verify(token)
             .map_err(|error| invalid_token(&error.to_string()))?;
-        tracing::Span::current().record("user.id", principal.subject.as_str());
+        tracing::Span::current().record("user.id", principal.user.as_str());
         Ok(Self(principal))
     }
 }
@@ -69,16 +71,14 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 }
 
 fn no_token() -> Problem {
-    Problem::unauthenticated(
-        "there is no bearer token in the Authorization header",
-        REALM.to_owned(),
-    )
+    let detail = "there is no bearer token in the Authorization header";
+    Problem::new(Slug::Unauthenticated, detail).with_challenge(REALM.to_owned())
 }
 
 /// `why` has neither quotes nor backslashes, so it can stand inside a quoted string.
 fn invalid_token(why: &str) -> Problem {
     let challenge = format!("{REALM}, error=\"invalid_token\", error_description=\"{why}\"");
-    Problem::unauthenticated(why.to_owned(), challenge)
+    Problem::new(Slug::Unauthenticated, why.to_owned()).with_challenge(challenge)
 }
 
 #[cfg(test)]
@@ -112,7 +112,7 @@ mod tests {
     async fn ask(authorization: &[&str]) -> (StatusCode, Option<String>) {
         async fn handler(caller: Caller) -> Result<String, Problem> {
             caller.require(Scope::Submit)?;
-            Ok(caller.subject().to_string())
+            Ok(caller.user().to_string())
         }
         let router =
             Router::new().route("/", get(handler)).with_state(Arc::new(Verifier::new(&config())));

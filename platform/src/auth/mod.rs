@@ -5,5 +5,5 @@ mod principal;
 mod token;
 
 pub use self::caller::Caller;
-pub use self::principal::{Principal, Scope, Scopes, Subject, SubjectError};
+pub use self::principal::{Principal, Scope, Scopes};
 pub use self::token::{AuthError, Claims, MintError, Verifier, mint};

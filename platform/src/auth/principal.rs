@@ -1,9 +1,6 @@
-//! A caller that has been believed: a subject and its scopes.
+//! An authenticated caller: a user and the scopes of the token.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use events::UserId;
 
 /// Something that a token may allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,72 +54,11 @@ impl Scopes {
     }
 }
 
-/// The caller's name: 1 to 128 bytes, none of them a control character.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Subject(String);
-
-/// A text that cannot be a caller's name.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum SubjectError {
-    /// There is nothing.
-    #[error("the subject is empty")]
-    Empty,
-    /// There is too much.
-    #[error("the subject has {bytes} bytes, more than {}", Subject::BYTES_MAX)]
-    TooLong {
-        /// How many.
-        bytes: usize,
-    },
-    /// There is something that cannot be shown.
-    #[error("the subject has a control character")]
-    ControlCharacter,
-}
-
-impl Subject {
-    /// The longest subject, in bytes, as of a user in events.
-    pub const BYTES_MAX: usize = 128;
-
-    /// Returns the text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Subject {
-    type Error = SubjectError;
-
-    fn try_from(text: String) -> Result<Self, SubjectError> {
-        if text.is_empty() {
-            return Err(SubjectError::Empty);
-        }
-        if text.len() > Self::BYTES_MAX {
-            return Err(SubjectError::TooLong { bytes: text.len() });
-        }
-        if text.chars().any(char::is_control) {
-            return Err(SubjectError::ControlCharacter);
-        }
-        Ok(Self(text))
-    }
-}
-
-impl From<Subject> for String {
-    fn from(subject: Subject) -> Self {
-        subject.0
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A caller that has been believed.
+/// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The caller's name.
-    pub subject: Subject,
+    /// Who calls.
+    pub user: UserId,
     /// What the caller may do.
     pub scopes: Scopes,
 }
@@ -145,16 +81,5 @@ mod tests {
         assert!(!scopes.contains(Scope::ReadAny));
         assert_eq!(Scopes::parse(""), Scopes::default());
         assert_eq!(Scopes::parse("Submit"), Scopes::default());
-    }
-
-    #[test]
-    fn a_subject_is_bounded_and_printable() {
-        let subject = |text: &str| Subject::try_from(text.to_owned());
-        subject(&"ü".repeat(64)).unwrap();
-        assert_eq!(subject(&"ü".repeat(65)), Err(SubjectError::TooLong { bytes: 130 }));
-        assert_eq!(subject(""), Err(SubjectError::Empty));
-        assert_eq!(subject(&"a".repeat(129)), Err(SubjectError::TooLong { bytes: 129 }));
-        assert_eq!(subject("a\nb"), Err(SubjectError::ControlCharacter));
-        assert_eq!(subject("a\0"), Err(SubjectError::ControlCharacter));
     }
 }

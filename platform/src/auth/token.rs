@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use events::UserId;
+use events::names::NameError;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, TokenData, Validation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Principal, Scopes, Subject, SubjectError};
+use super::{Principal, Scopes};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{AuthConfig, TokenSecret};
 
@@ -80,9 +82,9 @@ pub enum AuthError {
     /// Made for someone else.
     #[error("the token is for another audience")]
     Audience,
-    /// Its subject cannot be a caller's name.
+    /// Its subject cannot be a user id.
     #[error(transparent)]
-    Subject(#[from] SubjectError),
+    User(#[from] NameError),
     /// Our own keys are at fault.
     #[error("the token cannot be checked")]
     Provider,
@@ -135,9 +137,9 @@ impl Verifier {
             return Err(AuthError::Critical);
         }
         self.check_times(&data.claims)?;
-        let subject = data.claims.sub.ok_or_else(|| AuthError::MissingClaim("sub".to_owned()))?;
+        let user = data.claims.sub.ok_or_else(|| AuthError::MissingClaim("sub".to_owned()))?;
         let scopes = Scopes::parse(data.claims.scope.as_deref().unwrap_or_default());
-        Ok(Principal { subject: Subject::try_from(subject)?, scopes })
+        Ok(Principal { user: UserId::try_from(user)?, scopes })
     }
 
     fn check_times(&self, claims: &Received) -> Result<(), AuthError> {

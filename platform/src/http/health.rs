@@ -83,9 +83,13 @@ pub fn router<S: Clone + Send + Sync + 'static>(checks: &Checks, metrics: Metric
         .route("/health/ready", get(move || async move { all.run().await }))
         .route("/metrics", get(move || async move { exposition(&metrics) }));
     checks.0.iter().fold(router, |router, (name, check)| {
-        let one = Checks(vec![(name, check.clone())]);
-        router.route(&format!("/health/{name}"), get(move || async move { one.run().await }))
+        router.merge(page(name, Checks(vec![(name, check.clone())])))
     })
+}
+
+/// Returns the route `/health/<name>`, which asks some checks. It has no say in whether the service is ready.
+pub fn page<S: Clone + Send + Sync + 'static>(name: &str, checks: Checks) -> Router<S> {
+    Router::new().route(&format!("/health/{name}"), get(move || async move { checks.run().await }))
 }
 
 fn exposition(metrics: &Metrics) -> impl IntoResponse + use<> {

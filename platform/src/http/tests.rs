@@ -19,16 +19,14 @@ use tower::ServiceExt;
 use super::*;
 use crate::ids::{IdSource, SeededIds};
 use crate::json::JsonObject;
-use crate::problem::Problem;
+use crate::problem::{Problem, Slug};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 
-struct Anything;
-
-impl crate::json::ReadObject for Anything {
-    fn read(_object: &mut crate::json::ObjectReader<'_>) -> Self {
-        Self
-    }
+#[derive(serde::Deserialize)]
+struct Anything {
+    #[serde(rename = "anything")]
+    _anything: Option<String>,
 }
 
 async fn echo(
@@ -44,7 +42,7 @@ async fn fail() {
 }
 
 async fn refuse() -> Problem {
-    Problem::conflict("no")
+    Problem::new(Slug::Conflict, "no")
 }
 
 fn routes() -> Router {

@@ -9,7 +9,9 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use futures::StreamExt;
 
-use crate::problem::Problem;
+use super::Pointer;
+use super::faults::malformed;
+use crate::problem::{Problem, Slug};
 
 /// The largest body that is read where no layer says otherwise.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -31,31 +33,35 @@ impl BodyLimit {
 /// Reads a body that is announced as JSON: 415 if it is not, 413 over the limit, 408 if it does not come in time.
 pub async fn read_body(request: Request) -> Result<Bytes, Problem> {
     if !announces_json(request.headers()) {
-        return Err(Problem::unsupported_media_type());
+        let detail = "the body has to be JSON, announced by content-type: application/json";
+        return Err(Problem::new(Slug::UnsupportedMediaType, detail));
     }
     let limit = request.extensions().get::<BodyLimit>().map_or(BODY_BYTES_MAX, |limit| limit.0);
     let announced = announced_bytes(request.headers());
     if announced.is_some_and(|bytes| bytes > limit) {
-        return Err(Problem::too_large(limit));
+        return Err(too_large(limit));
     }
     let reading = collect(request.into_body(), limit, announced.unwrap_or_default());
-    tokio::time::timeout(BODY_TIME_MAX, reading)
-        .await
-        .unwrap_or_else(|_| Err(Problem::request_timeout()))
+    let late = || Problem::new(Slug::RequestTimeout, "the request's body did not arrive in time");
+    tokio::time::timeout(BODY_TIME_MAX, reading).await.unwrap_or_else(|_| Err(late()))
 }
 
 async fn collect(body: Body, limit: usize, announced: usize) -> Result<Bytes, Problem> {
     let mut stream = body.into_data_stream();
     let mut all = Vec::with_capacity(announced);
     while let Some(chunk) = stream.next().await {
-        let chunk =
-            chunk.map_err(|_gone| Problem::malformed("the body broke off before its end"))?;
+        let chunk = chunk
+            .map_err(|_gone| malformed(&Pointer::root(), "the body broke off before its end"))?;
         if all.len() + chunk.len() > limit {
-            return Err(Problem::too_large(limit));
+            return Err(too_large(limit));
         }
         all.extend_from_slice(&chunk);
     }
     Ok(all.into())
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(Slug::TooLarge, format!("the body is larger than {bytes_max} bytes"))
 }
 
 /// Returns whether the media type is `application/json` or `application/…+json`, whatever its parameters.

@@ -25,15 +25,11 @@ impl Pointer {
     pub fn index(&self, index: usize) -> Self {
         Self(format!("{}/{index}", self.0))
     }
+}
 
-    /// Returns the pointer's text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns the place at the end of a path that starts here.
-    pub(super) fn join(&self, path: &Path) -> Self {
-        path.iter().fold(self.clone(), |at, segment| match segment {
+impl From<&Path> for Pointer {
+    fn from(path: &Path) -> Self {
+        path.iter().fold(Self::root(), |at, segment| match segment {
             Segment::Seq { index } => at.index(*index),
             Segment::Map { key } => at.key(key),
             Segment::Enum { variant } => at.key(variant),

@@ -1,32 +1,37 @@
-//! Faults of bodies: each with its pointer, all at once.
+//! Faults of bodies, each with its pointer.
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::post;
+use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::problem::Slug;
 
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Submission {
     language: String,
-    args: Vec<String>,
+    args: Option<Vec<String>>,
     stop: Option<bool>,
-    limits: Option<Limits>,
-    cases: Vec<Case>,
+    limits: Option<Object<Limits>>,
+    cases: Option<Vec<Object<Case>>>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Limits {
     cpu_time_ms: Option<u64>,
-    processes: Option<u8>,
+    #[serde(rename = "a/b~c")]
+    escaped: Option<u8>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Case {
     stdin: String,
     kind: Option<Kind>,
@@ -39,40 +44,12 @@ enum Kind {
     Exact,
 }
 
-impl ReadObject for Submission {
-    fn read(object: &mut ObjectReader<'_>) -> Self {
-        Self {
-            language: object.required("language"),
-            args: object.list("args").unwrap_or_default(),
-            stop: object.optional("stop"),
-            limits: object.object("limits"),
-            cases: object.objects("cases").unwrap_or_default(),
-        }
-    }
-}
-
-impl ReadObject for Limits {
-    fn read(object: &mut ObjectReader<'_>) -> Self {
-        Self {
-            cpu_time_ms: object.optional("cpu_time_ms"),
-            processes: object.optional("processes"),
-        }
-    }
-}
-
-impl ReadObject for Case {
-    fn read(object: &mut ObjectReader<'_>) -> Self {
-        Self { stdin: object.required("stdin"), kind: object.optional("kind") }
-    }
-}
-
-fn faults(body: Value) -> Vec<(String, String)> {
-    let list = read_object::<Submission>(body).unwrap_err().into_list();
-    list.into_iter().map(|fault| (fault.pointer, fault.detail)).collect()
-}
-
-fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-    list.iter().map(|(pointer, detail)| ((*pointer).to_owned(), (*detail).to_owned())).collect()
+/// The one fault of a body that is not a submission.
+fn fault(body: &str) -> (String, String) {
+    let problem = parse::<Object<Submission>>(body.as_bytes()).unwrap_err();
+    assert_eq!((problem.slug(), problem.errors().len()), (Slug::Malformed, 1), "{body}");
+    let fault = problem.errors()[0].clone();
+    (fault.pointer, fault.detail)
 }
 
 #[test]
@@ -83,99 +60,106 @@ fn a_good_object_is_read_whole() {
     });
     let expected = Submission {
         language: "python".to_owned(),
-        args: vec!["a".to_owned()],
+        args: Some(vec!["a".to_owned()]),
         stop: None,
-        limits: Some(Limits { cpu_time_ms: Some(5), processes: None }),
-        cases: vec![Case { stdin: "1".to_owned(), kind: Some(Kind::Exact) }],
+        limits: Some(Object(Limits { cpu_time_ms: Some(5), escaped: None })),
+        cases: Some(vec![Object(Case { stdin: "1".to_owned(), kind: Some(Kind::Exact) })]),
     };
-    assert_eq!(read_object(body), Ok(expected));
+    let read: Object<Submission> = parse(body.to_string().as_bytes()).unwrap();
+    assert_eq!(read, Object(expected));
 }
 
 #[test]
-fn every_fault_is_told_at_once_with_its_pointer() {
-    let body = json!({
-        "args": ["a", 7, null], "stop": "yes", "limits": {"cpu_time_ms": -1, "processes": 300, "a/b~c": 0},
-        "cases": [{"stdin": "1"}, {"stdin": 2, "kind": "loose"}, []], "sauce": "",
-    });
-    let expected = pairs(&[
-        ("/language", "is required"),
-        ("/args/1", "expected a string, got 7"),
-        ("/args/2", "expected a string, got null"),
-        ("/stop", "expected true or false, got a string"),
-        ("/limits/cpu_time_ms", "expected an integer from 0 to 18446744073709551615, got -1"),
-        ("/limits/processes", "expected an integer from 0 to 255, got 300"),
-        ("/limits/a~1b~0c", "unknown field, expected one of cpu_time_ms, processes"),
-        ("/cases/1/stdin", "expected a string, got 2"),
-        ("/cases/1/kind", "unknown variant `loose`, expected `lines` or `exact`"),
-        ("/cases/2", "expected an object, got an array"),
-        ("/sauce", "unknown field, expected one of language, args, stop, limits, cases"),
-    ]);
-    assert_eq!(faults(body), expected);
+fn the_first_fault_is_told_with_the_member_or_the_object_that_lacks_one() {
+    for (body, pointer, detail) in [
+        ("{}", "", "missing field `language`"),
+        (r#"{"language": null}"#, "/language", "expected a string, got null"),
+        (r#"{"args": ["a", 7, null]}"#, "/args/1", "expected a string, got integer `7`"),
+        (r#"{"stop": "rm -rf"}"#, "/stop", "expected true or false, got a string"),
+        (
+            r#"{"limits": {"cpu_time_ms": 1.5}}"#,
+            "/limits/cpu_time_ms",
+            "expected u64, got floating point `1.5`",
+        ),
+        (r#"{"limits": {"a/b~c": 300}}"#, "/limits/a~1b~0c", "expected u8, got integer `300`"),
+        (
+            r#"{"limits": {"x/y": 0}}"#,
+            "/limits/x~1y",
+            "unknown field `x/y`, expected `cpu_time_ms` or `a/b~c`",
+        ),
+        (r#"{"cases": [{"stdin": "1"}, {}]}"#, "/cases/1", "missing field `stdin`"),
+        (
+            r#"{"cases": [{"kind": "loose"}]}"#,
+            "/cases/0/kind",
+            "unknown variant `loose`, expected `lines` or `exact`",
+        ),
+        (
+            r#"{"sauce": 1, "args": 1}"#,
+            "/sauce",
+            "unknown field `sauce`, expected one of `language`, `args`, `stop`, `limits`, `cases`",
+        ),
+    ] {
+        assert_eq!(fault(body), (pointer.to_owned(), detail.to_owned()), "{body}");
+    }
 }
 
 #[test]
-fn integers_take_no_fractions_and_nothing_beyond_their_range() {
-    let cpu = |number: Value| {
-        faults(json!({"language": "c", "limits": {"cpu_time_ms": number}})).remove(0).1
-    };
-    assert_eq!(cpu(json!(1.5)), "expected an integer from 0 to 18446744073709551615, got 1.5");
-    assert_eq!(cpu(json!(5.0)), "expected an integer from 0 to 18446744073709551615, got 5.0");
-    assert_eq!(cpu(json!(1e20)), "expected an integer from 0 to 18446744073709551615, got 1e+20");
-    assert_eq!(cpu(json!("1")), "expected an integer from 0 to 18446744073709551615, got a string");
+fn only_an_object_is_read_as_a_struct() {
+    let got = |what: &str| format!("expected an object, got {what}");
+    for (body, pointer, detail) in [
+        ("[1]", "", got("an array")),
+        ("null", "", got("null")),
+        (r#"["c", null, null, null, null]"#, "", got("an array")),
+        (r#"{"limits": [5, 5]}"#, "/limits", got("an array")),
+        (r#"{"cases": [["1", "exact"]]}"#, "/cases/0", got("an array")),
+        (r#"{"cases": {}}"#, "/cases", "expected an array, got an object".to_owned()),
+    ] {
+        assert_eq!(fault(body), (pointer.to_owned(), detail), "{body}");
+    }
 }
 
 #[test]
-fn a_body_that_is_no_object_is_one_fault_at_the_root() {
-    assert_eq!(faults(json!([1])), pairs(&[("", "expected an object, got an array")]));
-    assert_eq!(faults(json!(null)), pairs(&[("", "expected an object, got null")]));
-}
-
-#[test]
-fn a_list_where_an_object_belongs_and_the_other_way_round() {
-    let body = json!({"language": "c", "limits": [], "cases": {}});
-    let expected = [
-        ("/limits", "expected an object, got an array"),
-        ("/cases", "expected an array, got an object"),
-    ];
-    assert_eq!(faults(body), pairs(&expected));
-}
-
-#[test]
-fn a_flood_of_faults_is_cut_and_counted() {
-    let body = json!({"language": "c", "args": vec![0; FAULTS_MAX + 20]});
-    let list = faults(body);
-    assert_eq!(list.len(), FAULTS_MAX + 1);
-    assert_eq!(list[FAULTS_MAX].1, "20 more faults are not listed");
-}
-
-#[test]
-fn a_repeated_key_is_a_fault_with_its_pointer() {
-    let problem = parse(br#"{"a": [{"b": 1, "b": 2}]}"#).unwrap_err();
-    assert_eq!(problem.errors()[0].pointer, "/a/0/b");
-    assert_eq!(problem.errors()[0].detail, "this key stands more than once in the object");
+fn a_repeated_member_is_a_fault_with_its_pointer() {
+    for (body, pointer) in [
+        (r#"{"language": "c", "language": "c"}"#, "/language"),
+        (r#"{"limits": {"a/b~c": 1, "a/b~c": null}}"#, "/limits/a~1b~0c"),
+        (r#"{"cases": [{"stdin": "", "stdin": ""}]}"#, "/cases/0/stdin"),
+    ] {
+        assert_eq!(fault(body), (pointer.to_owned(), "this member is repeated".to_owned()));
+    }
 }
 
 #[test]
 fn a_syntax_error_is_told_with_its_place() {
-    let detail = |text: &str| parse(text.as_bytes()).unwrap_err().detail().to_owned();
+    let place = |text: &str| {
+        let (pointer, detail) = fault(text);
+        (pointer, detail.strip_prefix("this is not valid JSON: ").unwrap_or(&detail).to_owned())
+    };
+    let at = |pointer: &str, detail: &str| (pointer.to_owned(), detail.to_owned());
+    let trailing = at("", "trailing comma at line 2 column 6");
+    assert_eq!(place("{\"stop\":\ntrue,}"), trailing);
     assert_eq!(
-        detail("{\"a\":\n1,}"),
-        "the body is not valid JSON: trailing comma at line 2 column 3"
+        place("{\"args\": [nonsense]}"),
+        at("/args/0", "expected ident at line 1 column 12")
     );
-    assert_eq!(
-        detail("{} x"),
-        "the body is not valid JSON: trailing characters at line 1 column 4"
-    );
-    assert_eq!(detail(" \n"), "the body is empty");
-    assert!(detail(&"[".repeat(100_000)).contains("recursion limit exceeded"));
-    assert!(parse(b"\"\xff\"").unwrap_err().detail().contains("invalid unicode"));
-    assert!(parse(b"[1e999]").unwrap_err().detail().contains("number out of range"));
+    let complete = r#"{"language": "c"} x"#;
+    assert_eq!(place(complete), at("", "trailing characters at line 1 column 19"));
+    assert_eq!(place(" \n"), at("", "the body is empty"));
+    assert_eq!(place("{"), at("", "EOF while parsing an object at line 1 column 1"));
+    let deep = format!("{{\"args\": {}", "[".repeat(100_000));
+    assert_eq!(fault(&deep), at("/args/0", "expected a string, got an array"));
+    let not_utf8 = parse::<Object<Submission>>(b"{\"language\": \"\xff\"}").unwrap_err();
+    assert!(not_utf8.errors()[0].detail.contains("invalid unicode"));
+    assert!(fault(r#"{"limits": {"cpu_time_ms": 1e999}}"#).1.contains("number out of range"));
 }
 
 #[test]
-fn every_kind_of_value_survives_the_strict_parse() {
-    let text = r#"{"a":[null,true,-1,18446744073709551615,1.5,"\u00e9\n"],"b":{}}"#;
-    assert_eq!(parse(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+fn a_flood_of_faults_is_cut_and_counted() {
+    let mut faults = Faults::default();
+    (0..FAULTS_MAX + 20).for_each(|index| faults.push(&Pointer::root().index(index), "is wrong"));
+    let list = faults.into_list();
+    assert_eq!(list.len(), FAULTS_MAX + 1);
+    assert_eq!(list[FAULTS_MAX].detail, "20 more faults are not listed");
 }
 
 #[derive(Deserialize)]
@@ -187,11 +171,7 @@ struct Cancel {
 
 async fn send(content_type: &str, body: impl Into<Body>) -> (StatusCode, Value) {
     let router: Router = Router::new()
-        .route(
-            "/object",
-            post(|JsonObject(body): JsonObject<Submission>| async move { body.language }),
-        )
-        .route("/", post(|Json(_): Json<Cancel>| async { Json(json!({"ok": true})) }))
+        .route("/", post(|JsonObject(_): JsonObject<Cancel>| async { Json(json!({"ok": true})) }))
         .layer(BodyLimit::layer(64));
     let request = Request::post("/").header(CONTENT_TYPE, content_type).body(body.into()).unwrap();
     let response = router.oneshot(request).await.unwrap();

@@ -16,6 +16,9 @@ use tracing::{error, warn};
 
 pub use self::slug::Slug;
 
+/// When a client may try again after a server did not answer.
+const RETRY_SOON: Duration = Duration::from_secs(2);
+
 /// The media type of every error body.
 pub const CONTENT_TYPE_PROBLEM: &str = "application/problem+json";
 
@@ -61,79 +64,24 @@ impl Problem {
         }))
     }
 
-    /// 400: the request cannot be understood.
-    pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Slug::Malformed, detail)
+    /// 404, in one sentence for what is absent and for what is another user's: an answer must not tell which.
+    pub fn no_such_submission() -> Self {
+        Self::new(Slug::NotFound, "there is no such submission, or it is not yours")
     }
 
-    /// 401: no caller, or none that can be believed; the challenge says how to become one.
-    pub fn unauthenticated(detail: impl Into<Cow<'static, str>>, challenge: String) -> Self {
-        Self::new(Slug::Unauthenticated, detail).with_challenge(challenge)
-    }
-
-    /// 403: the caller is known and may not.
-    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Slug::Forbidden, detail)
-    }
-
-    /// 404: absent, or not the caller's.
-    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Slug::NotFound, detail)
-    }
-
-    /// 405: the route exists, the method does not.
-    pub fn method_not_allowed() -> Self {
-        Self::new(
-            Slug::MethodNotAllowed,
-            "this route does not take this method; the Allow header has those it takes",
-        )
-    }
-
-    /// 408: the body did not arrive in time.
-    pub fn request_timeout() -> Self {
-        Self::new(Slug::RequestTimeout, "the request's body did not arrive in time")
-    }
-
-    /// 409: a rule or a version stands against it.
-    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Slug::Conflict, detail)
-    }
-
-    /// 413: the body is over the limit.
-    pub fn too_large(bytes_max: usize) -> Self {
-        Self::new(Slug::TooLarge, format!("the body is larger than {bytes_max} bytes"))
-    }
-
-    /// 415: the body is not of a type that is read here.
-    pub fn unsupported_media_type() -> Self {
-        Self::new(
-            Slug::UnsupportedMediaType,
-            "the body has to be JSON, announced by content-type: application/json",
-        )
-    }
-
-    /// 422: well formed, and against the rules; every fault at once.
-    pub fn invalid(errors: Vec<FieldFault>) -> Self {
-        Self::new(Slug::Invalid, "the request is well formed but breaks the rules listed in errors")
-            .with_errors(errors)
-    }
-
-    /// 422: the Idempotency-Key was used with another body.
-    pub fn idempotency_key_reused() -> Self {
-        Self::new(
-            Slug::IdempotencyKeyReused,
-            "this Idempotency-Key was used before with another body",
-        )
-    }
-
-    /// 500: our own mistake, told in a fixed text; the chain goes to the log.
+    /// 500 in a fixed text: what went wrong in the service is for the log only.
     pub fn internal() -> Self {
         Self::new(Slug::Internal, "the service failed; the log has the reason under the request id")
     }
 
-    /// 503: something that the request needs is away or full, told in a fixed text.
+    /// 503: something that the request needs does not answer or is full.
     pub fn unavailable(detail: &'static str, retry_after: Duration) -> Self {
         Self::new(Slug::Unavailable, detail).with_retry_after(retry_after)
+    }
+
+    /// 503: a server that the request needs does not answer. It may answer again soon.
+    pub fn no_answer(detail: &'static str) -> Self {
+        Self::unavailable(detail, RETRY_SOON)
     }
 
     /// Adds faults of single fields.
@@ -172,22 +120,17 @@ impl Problem {
         &self.0.errors
     }
 
-    /// Answers with this, the form in which a client is told of `error`, and logs what it is not told: the chain of our own
-    /// mistakes as errors, of what was away or full as warnings.
-    pub fn report(self, error: &dyn StdError) -> Response {
-        let sources = std::iter::successors(error.source(), |error| StdError::source(*error));
-        let chain = sources.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    /// Logs the error that this problem was made of, where the client is told less than there is to know: our own mistakes
+    /// as errors, servers that do not answer or are full as warnings.
+    #[must_use]
+    pub fn logged(self, error: &(dyn StdError + 'static)) -> Self {
         match self.slug().status() {
-            StatusCode::INTERNAL_SERVER_ERROR => {
-                error!(error = %error, error.source = chain, "request failed");
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                warn!(error = %error, error.source = chain, "request put off");
-            }
+            StatusCode::INTERNAL_SERVER_ERROR => error!(error, "request failed"),
+            StatusCode::SERVICE_UNAVAILABLE => warn!(error, "request put off"),
             // The line of the request itself says enough.
             _ => {}
         }
-        self.into_response()
+        self
     }
 
     fn to_body(&self) -> Vec<u8> {
@@ -252,18 +195,13 @@ pub fn complete(response: Response, instance: &str, request_id: &str) -> Respons
 
 /// Answers a path that no route has.
 pub async fn no_such_route() -> Problem {
-    Problem::not_found("there is nothing at this path")
+    Problem::new(Slug::NotFound, "there is nothing at this path")
 }
 
 /// Answers a method that a route does not take.
 pub async fn no_such_method() -> Problem {
-    Problem::method_not_allowed()
-}
-
-impl From<Slug> for StatusCode {
-    fn from(slug: Slug) -> Self {
-        slug.status()
-    }
+    let detail = "this route does not take this method; the Allow header has those it takes";
+    Problem::new(Slug::MethodNotAllowed, detail)
 }
 
 #[cfg(test)]

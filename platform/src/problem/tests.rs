@@ -15,14 +15,16 @@ async fn body(response: Response) -> Value {
 #[tokio::test]
 async fn a_problem_has_its_wire_form() {
     let faults = vec![FieldFault { pointer: "/source".to_owned(), detail: "is empty".to_owned() }];
-    let response = complete(Problem::invalid(faults).into_response(), "/v1/submissions", "r-1");
+    let detail = "the request is well formed but breaks the rules listed in errors";
+    let problem = Problem::new(Slug::Invalid, detail).with_errors(faults);
+    let response = complete(problem.into_response(), "/v1/submissions", "r-1");
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(response.headers()[CONTENT_TYPE], CONTENT_TYPE_PROBLEM);
     let expected = json!({
         "type": "/problems/invalid",
         "title": "The request breaks a rule",
         "status": 422,
-        "detail": "the request is well formed but breaks the rules listed in errors",
+        "detail": detail,
         "instance": "/v1/submissions",
         "request_id": "r-1",
         "errors": [{"pointer": "/source", "detail": "is empty"}],

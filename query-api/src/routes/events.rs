@@ -4,8 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use platform::auth::Caller;
+use platform::params::SubmissionPath;
+use platform::problem::Problem;
 
-use super::{Asking, Named};
+use super::sight;
 use crate::app::App;
 use crate::body::EventBody;
 use crate::caching::{Keep, Tag};
@@ -14,11 +17,11 @@ use crate::error::ApiError;
 /// Shows a submission's record in the ledger, as it is stored.
 pub(super) async fn list_events(
     State(app): State<App>,
-    asking: Asking,
-    Named(id): Named,
+    caller: Caller,
+    SubmissionPath(id): SubmissionPath,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let history = app.history(id, &asking.sight()).await?;
+) -> Result<Response, Problem> {
+    let history = app.history(id, &sight(&caller)).await?;
     let last = history.last().map(|stored| &stored.recorded).ok_or(ApiError::NotFound)?;
     let tag = Tag::of(id, last.sequence);
     let keep = Keep::ended(last.envelope.event.is_terminal());

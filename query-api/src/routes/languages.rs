@@ -4,19 +4,19 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
+use platform::auth::Caller;
+use platform::problem::Problem;
 
-use super::Asking;
 use crate::app::App;
 use crate::body::LanguagesBody;
 use crate::caching::{Keep, Tag};
-use crate::error::ApiError;
 
 /// Shows the languages there are. They change with the program only.
 pub(super) async fn list_languages(
     State(app): State<App>,
-    _asking: Asking,
+    _caller: Caller,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Problem> {
     let body = serde_json::to_vec(&LanguagesBody::from(app.catalog()))
         .expect("languages are made of texts and booleans");
     let tag = Tag::of_content(&body);

@@ -5,16 +5,16 @@ use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 use events::{Lane, LanguageSlug, State as SubmissionState, UserId};
+use platform::auth::{Caller, Scope};
 use platform::params::Query;
-use platform::problem::Problem;
+use platform::problem::{Problem, Slug};
 use serde::Deserialize;
 use views::results::ListQuery;
 
-use super::Asking;
+use super::sight;
 use crate::app::App;
 use crate::body::{PageBody, SummaryBody};
 use crate::cursor::Cursor;
-use crate::error::ApiError;
 
 /// The most submissions of one page.
 const LIMIT_MAX: u32 = 100;
@@ -57,16 +57,13 @@ impl TryFrom<u32> for Limit {
 /// Lists submissions, the newest first: the caller's own, or another user's where the caller may see it.
 pub(super) async fn list_submissions(
     State(app): State<App>,
-    asking: Asking,
+    caller: Caller,
     Query(params): Query<Params>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<impl IntoResponse, Problem> {
     let limit = params.limit.0;
     // One more than is shown tells whether there is another page.
     let query = ListQuery {
-        principal: match params.user {
-            Some(user) => asking.may_see(user)?,
-            None => asking.user,
-        },
+        principal: visible_user(&caller, params.user)?,
         before: params.cursor.map(|cursor| cursor.0),
         state: params.state,
         language: params.language.map(|name| slug(&app, &name)).transpose()?,
@@ -82,8 +79,17 @@ pub(super) async fn list_submissions(
     Ok(([(CACHE_CONTROL, "no-store")], Json(PageBody { items, next })))
 }
 
+/// Takes the user whose submissions are asked for, or answers 403 if the caller may not see them.
+fn visible_user(caller: &Caller, asked: Option<UserId>) -> Result<UserId, Problem> {
+    let user = asked.unwrap_or_else(|| caller.user().clone());
+    if !sight(caller).covers(&user) {
+        caller.require(Scope::ReadAny)?;
+    }
+    Ok(user)
+}
+
 /// A language by its slug or an alias; one that is not offered any more still has its slug.
 fn slug(app: &App, name: &str) -> Result<LanguageSlug, Problem> {
     let known = app.catalog().find(name).map_or(name, |language| language.slug.as_str());
-    known.parse().map_err(|error| Problem::malformed(format!("language: {error}")))
+    known.parse().map_err(|error| Problem::new(Slug::Malformed, format!("language: {error}")))
 }

@@ -8,14 +8,15 @@ use axum::http::HeaderMap;
 use axum::http::header::IF_NONE_MATCH;
 use axum::response::Response;
 use events::Submission;
-use platform::params::Query;
+use platform::auth::Caller;
+use platform::params::{Query, SubmissionPath};
+use platform::problem::Problem;
 use serde::Deserialize;
 
-use super::{Asking, Named};
+use super::sight;
 use crate::app::{App, Patience};
 use crate::body::SubmissionBody;
 use crate::caching::{Keep, Tag};
-use crate::error::ApiError;
 
 /// The parameters.
 #[derive(Debug, Deserialize)]
@@ -49,17 +50,17 @@ impl TryFrom<f64> for Wait {
 /// Shows a submission; with `wait`, once its state changes.
 pub(super) async fn get_submission(
     State(app): State<App>,
-    asking: Asking,
-    Named(id): Named,
+    caller: Caller,
+    SubmissionPath(id): SubmissionPath,
     Query(params): Query<Params>,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
+) -> Result<Response, Problem> {
     let tag = |submission: &Submission| Tag::of(id, submission.sequence);
     // A client that says what it has, and has something older, need not wait for news.
     let has =
         |now: &Submission| !headers.contains_key(IF_NONE_MATCH) || tag(now).is_known_to(&headers);
     let patience = Patience { wait: params.wait.0, min_seq: params.min_seq, has: &has };
-    let submission = app.submission(id, &asking.sight(), patience).await?;
+    let submission = app.submission(id, &sight(&caller), patience).await?;
     let (tag, keep) = (tag(&submission), Keep::ended(submission.state.is_terminal()));
     if tag.is_known_to(&headers) {
         return Ok(tag.answer(&headers, keep, ()));

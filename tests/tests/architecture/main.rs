@@ -15,7 +15,7 @@ const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
     ("views", &["events"], &[]),
     ("sandbox", &[], &[]),
     ("servers", &[], &[]),
-    ("platform", &[], &[]),
+    ("platform", &["events"], &[]),
     ("command-api", &["events", "ledger", "platform", "sandbox"], &["servers"]),
     ("executor", &["events", "ledger", "platform", "sandbox"], &["servers"]),
     ("projector", &["events", "ledger", "platform", "views"], &["servers"]),

@@ -1,7 +1,7 @@
 //! The members `cases` and `checker`.
 
-use events::event::Checker;
-use platform::json::{Faults, Pointer};
+use events::event::{Case, Checker};
+use platform::json::{Faults, Object, Pointer};
 use serde_json::Number;
 
 use super::encoding::Encoding;
@@ -9,14 +9,13 @@ use crate::submission::bounds::{
     CASE_NAME_BYTES_MAX, CASES_MAX, POINTS_DEFAULT, POINTS_MAX, TOLERANCE_DEFAULT, TOLERANCE_MAX,
 };
 use crate::submission::draft::{DraftCase, DraftChecker, WholeNumber};
-use crate::submission::request::ValidCase;
 
 /// Takes the cases; an empty list is a mistake and not a run.
-pub(super) fn check(
-    cases: Option<Vec<DraftCase>>,
+pub(super) fn check_cases(
+    cases: Option<Vec<Object<DraftCase>>>,
     encoding: Encoding,
     faults: &mut Faults,
-) -> Vec<ValidCase> {
+) -> Vec<Case> {
     let at = Pointer::root().key("cases");
     let Some(cases) = cases else { return Vec::new() };
     if cases.is_empty() {
@@ -25,19 +24,19 @@ pub(super) fn check(
     if cases.len() > CASES_MAX {
         faults.push(&at, format!("has {} cases, more than {CASES_MAX}", cases.len()));
     }
-    let check = |(index, case)| check_case(case, &at.index(index), encoding, faults);
-    cases.into_iter().enumerate().map(check).collect()
+    let cases = cases.into_iter().enumerate();
+    cases.map(|(index, case)| check_case(case.0, &at.index(index), encoding, faults)).collect()
 }
 
-fn check_case(case: DraftCase, at: &Pointer, encoding: Encoding, faults: &mut Faults) -> ValidCase {
+fn check_case(case: DraftCase, at: &Pointer, encoding: Encoding, faults: &mut Faults) -> Case {
     if case.name.as_ref().is_some_and(|name| name.len() > CASE_NAME_BYTES_MAX) {
         faults.push(&at.key("name"), format!("is longer than {CASE_NAME_BYTES_MAX} bytes"));
     }
-    // Nobody means one, and few tools of those who read names can show it.
+    // A NUL in a name is a mistake, and many tools cannot show it.
     if case.name.as_ref().is_some_and(|name| name.contains('\0')) {
         faults.push(&at.key("name"), "has a NUL");
     }
-    ValidCase {
+    Case {
         stdin: encoding.decode(case.stdin.unwrap_or_default(), &at.key("stdin"), faults),
         expected: encoding.decode(case.expected, &at.key("expected"), faults),
         points: check_points(case.points, &at.key("points"), faults),

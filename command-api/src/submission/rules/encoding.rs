@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use events::Content;
 use platform::json::{Faults, Pointer};
 
 /// How content is written in the request.
@@ -11,28 +12,28 @@ pub(super) enum Encoding {
     Base64,
 }
 
-/// Reads the member; content under an unknown encoding is taken as text, since the fault is noted.
-pub(super) fn check(name: Option<&str>, root: &Pointer, faults: &mut Faults) -> Encoding {
-    match name {
-        None | Some("text") => Encoding::Text,
-        Some("base64") => Encoding::Base64,
-        Some(_) => {
-            faults.push(&root.key("encoding"), "is neither text nor base64");
-            Encoding::Text
+impl Encoding {
+    /// Reads the member; content under an unknown encoding is taken as text, since the fault is noted.
+    pub(super) fn of(name: Option<&str>, faults: &mut Faults) -> Self {
+        match name {
+            None | Some("text") => Self::Text,
+            Some("base64") => Self::Base64,
+            Some(_) => {
+                faults.push(&Pointer::root().key("encoding"), "is neither text nor base64");
+                Self::Text
+            }
         }
     }
-}
 
-impl Encoding {
-    /// Returns the bytes that `content` stands for.
-    pub(super) fn decode(self, content: String, at: &Pointer, faults: &mut Faults) -> Vec<u8> {
-        match self {
+    /// Returns what `content` stands for, in the form in which it stands in an event.
+    pub(super) fn decode(self, content: String, at: &Pointer, faults: &mut Faults) -> Content {
+        Content::inline(match self {
             Self::Text => content.into_bytes(),
             Self::Base64 => STANDARD.decode(content).unwrap_or_else(|error| {
                 faults.push(at, format!("is not base64: {}", described(&error)));
                 Vec::new()
             }),
-        }
+        })
     }
 }
 

@@ -1,19 +1,23 @@
 //! The rules of a submission: a draft becomes a valid submission, or the list of all its faults.
 
+mod arguments;
 mod cases;
 mod encoding;
-mod files;
 mod limits;
-mod strings;
+mod program;
 #[cfg(test)]
 mod tests;
 
-use events::LimitPolicy;
 use events::event::LanguageRef;
+use events::{Content, LimitPolicy};
 use platform::json::{Faults, Pointer};
 use sandbox::languages::{Catalog, Language};
 
+use self::arguments::{check_args, check_compiler_options};
+use self::cases::{check_cases, check_checker};
 use self::encoding::Encoding;
+use self::limits::{requested_limits, resolve_limits};
+use self::program::check_program;
 use super::draft::Draft;
 use super::request::ValidSubmission;
 
@@ -28,30 +32,39 @@ pub struct Rules<'a> {
 
 impl Rules<'_> {
     /// Checks a draft against every rule.
-    pub fn check(&self, draft: Draft) -> Result<ValidSubmission, Faults> {
+    pub fn validate(&self, draft: Draft) -> Result<ValidSubmission, Faults> {
         let mut faults = Faults::default();
-        let root = Pointer::root();
-        let encoding = encoding::check(draft.encoding.as_deref(), &root, &mut faults);
-        let language = self.language(&draft.language, &mut faults);
+        let encoding = Encoding::of(draft.encoding.as_deref(), &mut faults);
+        let language = self.find_language(&draft.language, &mut faults);
+        // The name of an unknown language's file does not matter: the submission is refused in any case.
         let entry = language.map_or("main", |language| language.source_file.as_str());
-        let given = files::Given { source: draft.source, files: draft.files, entry };
-        let valid = ValidSubmission {
-            language: reference(language),
-            pool: pool(language),
-            files: files::check(given, encoding, &mut faults),
-            stdin: check_stdin(draft.stdin, draft.cases.is_some(), encoding, &mut faults),
-            args: strings::check_args(draft.args, &mut faults),
-            compiler_options: strings::check_options(draft.compiler_options.0, &mut faults),
-            limits_asked: limits::asked(&draft.limits),
-            limits: limits::check(self.policy, &draft.limits, &mut faults),
-            checker: cases::check_checker(draft.checker, &mut faults),
-            cases: cases::check(draft.cases, encoding, &mut faults),
-            stop_on_first_failure: draft.stop_on_first_failure,
-        };
-        if faults.is_empty() { Ok(valid) } else { Err(faults) }
+        let files = check_program(draft.source, draft.files, entry, encoding, &mut faults);
+        let stdin = check_stdin(draft.stdin, draft.cases.is_some(), encoding, &mut faults);
+        let args = check_args(draft.args, &mut faults);
+        let compiler_options = check_compiler_options(draft.compiler_options, &mut faults);
+        let asked = draft.limits.map(|object| object.0).unwrap_or_default();
+        let limits = resolve_limits(self.policy, asked, &mut faults);
+        let checker = check_checker(draft.checker, &mut faults);
+        let cases = check_cases(draft.cases, encoding, &mut faults);
+        match language {
+            Some(language) if faults.is_empty() => Ok(ValidSubmission {
+                language: reference(language),
+                pool: language.pool.parse().expect("the catalog's test parses every pool"),
+                files,
+                stdin,
+                args,
+                compiler_options,
+                limits_asked: requested_limits(asked),
+                limits,
+                cases,
+                checker,
+                stop_on_first_failure: draft.stop_on_first_failure.unwrap_or_default(),
+            }),
+            Some(_) | None => Err(faults),
+        }
     }
 
-    fn language(&self, name: &str, faults: &mut Faults) -> Option<&Language> {
+    fn find_language(&self, name: &str, faults: &mut Faults) -> Option<&Language> {
         let language = self.catalog.find(name);
         if language.is_none() {
             let known: Vec<&str> =
@@ -63,26 +76,18 @@ impl Rules<'_> {
     }
 }
 
-/// Returns what the accepted event says of the language; anything will do for one that is not known, which is a fault.
-fn reference(language: Option<&Language>) -> LanguageRef {
-    let (slug, version) =
-        language.map_or(("unknown", ""), |known| (known.slug.as_str(), known.version.as_str()));
-    let slug = slug.parse().expect("the slugs of languages.toml are checked when it is read");
-    LanguageRef { slug, version: version.to_owned() }
+fn reference(language: &Language) -> LanguageRef {
+    let slug = language.slug.parse().expect("the catalog's test parses every slug");
+    LanguageRef { slug, version: language.version.clone() }
 }
 
-fn pool(language: Option<&Language>) -> events::PoolName {
-    let name = language.map_or("unknown", |known| known.pool.as_str());
-    name.parse().expect("languages.toml names pools by plain names, which is tested")
-}
-
-/// Standard input of a run. Each case has its own.
+/// Takes the standard input of a run. Each case has its own.
 fn check_stdin(
     stdin: Option<String>,
     has_cases: bool,
     encoding: Encoding,
     faults: &mut Faults,
-) -> Vec<u8> {
+) -> Content {
     let at = Pointer::root().key("stdin");
     let stdin = stdin.unwrap_or_default();
     if has_cases && !stdin.is_empty() {

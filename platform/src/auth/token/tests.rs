@@ -66,7 +66,7 @@ fn a_minted_token_is_believed() {
         aud: None,
     };
     let principal = verify(&mint(&secret(SECRET), &claims).unwrap()).unwrap();
-    assert_eq!(principal.subject.as_str(), "ada");
+    assert_eq!(principal.user.as_str(), "ada");
     assert!(
         principal.may(Scope::Submit)
             && principal.may(Scope::Admin)
@@ -151,11 +151,16 @@ fn claims_of_wrong_types_are_refused() {
 
 #[test]
 fn a_subject_that_cannot_be_a_name_is_refused() {
-    assert_eq!(verify(&with("sub", json!(""))), Err(AuthError::Subject(SubjectError::Empty)));
-    let long = verify(&with("sub", json!("a".repeat(129))));
-    assert_eq!(long, Err(AuthError::Subject(SubjectError::TooLong { bytes: 129 })));
-    let newline = verify(&with("sub", json!("a\r\nb")));
-    assert_eq!(newline, Err(AuthError::Subject(SubjectError::ControlCharacter)));
+    let long = "a".repeat(129);
+    for (subject, why) in [
+        ("", "a user id has 1 to 128 bytes, not 0"),
+        (long.as_str(), "a user id has 1 to 128 bytes, not 129"),
+        ("a\r\nb", "a user id has no control characters"),
+    ] {
+        let refused = verify(&with("sub", json!(subject))).unwrap_err();
+        assert!(matches!(refused, AuthError::User(_)), "{refused:?}");
+        assert_eq!(refused.to_string(), why);
+    }
 }
 
 #[test]

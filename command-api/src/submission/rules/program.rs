@@ -3,24 +3,23 @@
 use std::collections::BTreeSet;
 
 use events::FileName;
-use platform::json::{Faults, Pointer};
+use events::event::SourceFile;
+use platform::json::{Faults, Object, Pointer};
 
 use super::encoding::Encoding;
 use crate::submission::bounds::FILES_MAX;
 use crate::submission::draft::DraftFile;
-use crate::submission::request::ValidFile;
 
-/// The two ways to send a program, and what a bare source is called.
-pub(super) struct Given<'a> {
-    pub(super) source: Option<String>,
-    pub(super) files: Option<Vec<DraftFile>>,
-    pub(super) entry: &'a str,
-}
-
-/// Takes the files; exactly one of the two ways must be used.
-pub(super) fn check(given: Given<'_>, encoding: Encoding, faults: &mut Faults) -> Vec<ValidFile> {
+/// Takes the program: either one source, in a file that is called `entry`, or files, of which the first is the entry.
+pub(super) fn check_program(
+    source: Option<String>,
+    files: Option<Vec<Object<DraftFile>>>,
+    entry: &str,
+    encoding: Encoding,
+    faults: &mut Faults,
+) -> Vec<SourceFile> {
     let root = Pointer::root();
-    match (given.source, given.files) {
+    match (source, files) {
         (None, None) => {
             faults.push(&root, "one of source and files is required");
             Vec::new()
@@ -29,7 +28,7 @@ pub(super) fn check(given: Given<'_>, encoding: Encoding, faults: &mut Faults) -
             faults.push(&root.key("files"), "source and files exclude each other");
             Vec::new()
         }
-        (Some(source), None) => check_source(source, given.entry, encoding, faults),
+        (Some(source), None) => check_source(source, entry, encoding, faults),
         (None, Some(files)) => check_files(files, encoding, faults),
     }
 }
@@ -39,19 +38,23 @@ fn check_source(
     entry: &str,
     encoding: Encoding,
     faults: &mut Faults,
-) -> Vec<ValidFile> {
+) -> Vec<SourceFile> {
     let at = Pointer::root().key("source");
     if source.is_empty() {
         faults.push(&at, EMPTY);
         return Vec::new();
     }
     let name = entry.parse().expect("languages.toml names files by plain names, which is tested");
-    vec![ValidFile { name, content: encoding.decode(source, &at, faults) }]
+    vec![SourceFile { name, content: encoding.decode(source, &at, faults) }]
 }
 
 const EMPTY: &str = "is empty: there is nothing to run";
 
-fn check_files(files: Vec<DraftFile>, encoding: Encoding, faults: &mut Faults) -> Vec<ValidFile> {
+fn check_files(
+    files: Vec<Object<DraftFile>>,
+    encoding: Encoding,
+    faults: &mut Faults,
+) -> Vec<SourceFile> {
     let at = Pointer::root().key("files");
     if files.is_empty() {
         faults.push(&at, EMPTY);
@@ -59,24 +62,24 @@ fn check_files(files: Vec<DraftFile>, encoding: Encoding, faults: &mut Faults) -
     if files.len() > FILES_MAX {
         faults.push(&at, format!("has {} files, more than {FILES_MAX}", files.len()));
     }
-    if files.first().is_some_and(|entry| entry.content.is_empty()) {
+    if files.first().is_some_and(|entry| entry.0.content.is_empty()) {
         faults.push(&at.index(0).key("content"), EMPTY);
     }
-    let check_file = |(index, file): (usize, DraftFile)| {
+    let check_file = |(index, Object(file)): (usize, Object<DraftFile>)| {
         let at = at.index(index);
         let name = file.name.parse::<FileName>();
         let name = name.map_err(|error| faults.push(&at.key("name"), error.to_string()));
         let content = encoding.decode(file.content, &at.key("content"), faults);
-        name.ok().map(|name| (index, ValidFile { name, content }))
+        name.ok().map(|name| (index, SourceFile { name, content }))
     };
-    let files: Vec<(usize, ValidFile)> =
+    let files: Vec<(usize, SourceFile)> =
         files.into_iter().enumerate().filter_map(check_file).collect();
     check_paths(&files, &at, faults);
     files.into_iter().map(|(_, file)| file).collect()
 }
 
 /// No path may stand twice, and none may be the directory of another. Names are valid here, and so short.
-fn check_paths(files: &[(usize, ValidFile)], at: &Pointer, faults: &mut Faults) {
+fn check_paths(files: &[(usize, SourceFile)], at: &Pointer, faults: &mut Faults) {
     let mut seen = BTreeSet::new();
     let directories: BTreeSet<&str> =
         files.iter().flat_map(|(_, file)| parents(file.name.as_str())).collect();

@@ -3,18 +3,25 @@
 use platform::json::{Faults, Pointer};
 
 use crate::submission::bounds::{ARG_BYTES_MAX, ARGS_MAX, COMPILER_OPTIONS_MAX};
+use crate::submission::draft::Words;
 
 /// Takes the program's arguments.
-pub(super) fn check_args(args: Vec<String>, faults: &mut Faults) -> Vec<String> {
-    check(args, "args", ARGS_MAX, faults)
+pub(super) fn check_args(args: Option<Vec<String>>, faults: &mut Faults) -> Vec<String> {
+    check_arguments(args.unwrap_or_default(), "args", ARGS_MAX, faults)
 }
 
 /// Takes the compiler's options.
-pub(super) fn check_options(options: Vec<String>, faults: &mut Faults) -> Vec<String> {
-    check(options, "compiler_options", COMPILER_OPTIONS_MAX, faults)
+pub(super) fn check_compiler_options(options: Option<Words>, faults: &mut Faults) -> Vec<String> {
+    let options = options.unwrap_or_default().0;
+    check_arguments(options, "compiler_options", COMPILER_OPTIONS_MAX, faults)
 }
 
-fn check(list: Vec<String>, key: &str, count_max: usize, faults: &mut Faults) -> Vec<String> {
+fn check_arguments(
+    list: Vec<String>,
+    key: &str,
+    count_max: usize,
+    faults: &mut Faults,
+) -> Vec<String> {
     let at = Pointer::root().key(key);
     if list.len() > count_max {
         faults.push(&at, format!("has {} elements, more than {count_max}", list.len()));

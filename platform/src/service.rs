@@ -1,0 +1,130 @@
+//! A service from its command line to its end: what is the same for every service, whatever it does.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::Router;
+use clap::{Args as _, FromArgMatches as _};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tracing::info;
+
+use crate::config::{LogConfig, ServiceArgs};
+use crate::http;
+use crate::shutdown::{Shutdown, ShutdownError};
+use crate::telemetry::{Metrics, TelemetryError, error_chain, init_logs};
+
+/// Why a service did not start, or did not end well.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// The signals or the address to listen on cannot be had.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Logs or metrics cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// Tasks ended too early or too late.
+    #[error(transparent)]
+    Shutdown(#[from] ShutdownError),
+    /// A part of the service that only this service has.
+    #[error("{what}")]
+    Part {
+        /// What does not work.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl ServiceError {
+    /// Returns what makes the error of a part of the service into the service's.
+    pub fn part<E: Into<Box<dyn Error + Send + Sync>>>(
+        what: &'static str,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::Part { what, source: source.into() }
+    }
+}
+
+/// Names and describes a service on its command line.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceCommand {
+    /// The name of the executable.
+    pub name: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// The embedded configuration.
+    pub defaults: &'static str,
+}
+
+impl ServiceCommand {
+    /// Reads the command line and the configuration, and runs the service until it ends. An error is told on standard
+    /// error, with its causes.
+    pub fn main<C, F>(self, run: impl FnOnce(C) -> F) -> ExitCode
+    where
+        C: DeserializeOwned,
+        F: Future<Output = Result<(), ServiceError>>,
+    {
+        match self.try_main(run) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let line = format!("{}: {}", self.name, error_chain(error.as_ref()));
+                // When standard error is closed there is no one left to tell.
+                let _unheard = writeln!(std::io::stderr().lock(), "{line}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn try_main<C, F>(self, run: impl FnOnce(C) -> F) -> Result<(), Box<dyn Error + Send + Sync>>
+    where
+        C: DeserializeOwned,
+        F: Future<Output = Result<(), ServiceError>>,
+    {
+        let command = clap::Command::new(self.name).about(self.about);
+        let command = ServiceArgs::augment_args(command.version(env!("CARGO_PKG_VERSION")));
+        let args = ServiceArgs::from_arg_matches(&command.get_matches())?;
+        let Some(config) = args.load(self.defaults)? else { return Ok(()) };
+        Ok(tokio::runtime::Runtime::new()?.block_on(run(config))?)
+    }
+}
+
+/// A service that has started: it logs, measures, and hears the signals that stop it.
+#[derive(Debug)]
+pub struct ServiceRuntime {
+    /// The end of the service, and its tasks.
+    pub shutdown: Shutdown,
+    /// What has been measured.
+    pub metrics: Metrics,
+}
+
+impl ServiceRuntime {
+    /// Sets up logs, signals and metrics. Call it once, first of all, in a runtime.
+    pub fn start(log: &LogConfig) -> Result<Self, ServiceError> {
+        init_logs(log)?;
+        let shutdown = Shutdown::new();
+        shutdown.on_signals()?;
+        let metrics = Metrics::install(&shutdown)?;
+        http::describe();
+        Ok(Self { shutdown, metrics })
+    }
+
+    /// Answers requests until the stop, and then waits for every task, at most for `finish_time_max`.
+    pub async fn serve(
+        &self,
+        listen: SocketAddr,
+        router: Router,
+        finish_time_max: Duration,
+    ) -> Result<(), ServiceError> {
+        let listener = http::bind(listen).await?;
+        info!(http.listen = %listen, "listening");
+        let served = http::serve(router, listener, &self.shutdown).await;
+        // Tasks end in order also when serving failed.
+        let finished = self.shutdown.finish(finish_time_max).await;
+        info!("stopped");
+        served?;
+        Ok(finished?)
+    }
+}
