@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use events::ObjectBucket;
-use ledger::store::Fault;
-use ledger::{Ledger, Objects};
+use ledger::{Fault, Ledger, Objects};
 use platform::shutdown::Shutdown;
 use serde::Deserialize;
 use tracing::{info, warn};

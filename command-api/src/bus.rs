@@ -5,8 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use events::content::ObjectRef;
 use events::{ObjectBucket, Subject};
-use ledger::store::Fault;
-use ledger::{ObjectError, Objects, Presence};
+use ledger::{Fault, ObjectError, Objects, Presence};
 
 /// Objects and signals.
 #[async_trait]

@@ -68,7 +68,7 @@ fn problem(error: &ApiError) -> Problem {
         ApiError::Objects(ObjectError::Unavailable(_))
         | ApiError::Read(ReadError::Unavailable(_))
         | ApiError::Execute(
-            ExecuteError::Unavailable(_) | ExecuteError::Read(ReadError::Unavailable(_)),
+            ExecuteError::Unavailable { .. } | ExecuteError::Read(ReadError::Unavailable(_)),
         ) => Problem::no_answer("the ledger does not answer; try the same request again"),
         ApiError::Execute(ExecuteError::Rejected(rejection)) => of_rejection(*rejection),
         ApiError::Execute(ExecuteError::SubjectFull) => {

@@ -14,8 +14,6 @@ use crate::ids::{BootId, EventId, EventKey, SubmissionId};
 const SPEC_VERSION: &str = "1.0";
 /// The content type of `data`.
 const DATA_CONTENT_TYPE: &str = "application/json";
-/// The media type of a whole event, for whoever serves one.
-pub const CLOUDEVENT_MEDIA_TYPE: &str = "application/cloudevents+json";
 
 /// One event with its context.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,10 +13,6 @@ use crate::names::PoolName;
 pub const LEDGER_STREAM: &str = "LEDGER";
 /// The subjects of [`LEDGER_STREAM`].
 pub const LEDGER_SUBJECTS: &str = "ledger.>";
-/// The stream of signed tree heads.
-pub const CHECKPOINTS_STREAM: &str = "CHECKPOINTS";
-/// The subject of [`CHECKPOINTS_STREAM`].
-pub const CHECKPOINTS_SUBJECT: &str = "checkpoint.ledger";
 
 /// What a submission wants: only to run, or to be judged by cases.
 #[derive(

@@ -8,7 +8,7 @@ use events::event::Accepted;
 use events::submission::apply;
 use events::{Event, Fold, Recorded, Subject, Submission, SubmissionId};
 
-use crate::read::ReadError;
+use crate::error::ReadError;
 use crate::store::Message;
 
 /// One event of the ledger with the bytes and the subject that it stands under.

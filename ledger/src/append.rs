@@ -3,8 +3,9 @@
 use tokio::time::{Instant, timeout_at};
 
 use crate::backoff::Backoff;
+use crate::error::{ExecuteError, Fault};
 use crate::metrics;
-use crate::store::{EventStore, Expected, Fault, Message, Publication, PublishError};
+use crate::store::{EventStore, Expected, Message, Publication, PublishError};
 
 /// What became of an event that was offered.
 #[derive(Debug)]
@@ -17,38 +18,12 @@ pub(crate) enum Placed {
     Conflict,
 }
 
-/// Why an event has no place.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AppendError {
-    /// The stream has no room.
-    #[error("the ledger is full")]
-    Full,
-    /// The subject has all the messages that it may have.
-    #[error("the subject is full")]
-    SubjectFull,
-    /// The event is larger than the server takes.
-    #[error("the event is too large")]
-    TooLarge,
-    /// The server will never take it.
-    #[error("the server refuses the event")]
-    Refused(#[source] Fault),
-    /// The deadline passed.
-    #[error("the ledger did not answer in time")]
-    Unavailable {
-        /// Whether the event may be stored all the same.
-        maybe_stored: bool,
-        /// The last fault met.
-        #[source]
-        last: Fault,
-    },
-}
-
 /// Offers `publication` until its fate is known, or until the deadline.
 pub(crate) async fn append(
     store: &dyn EventStore,
     publication: &Publication,
     deadline: Instant,
-) -> Result<Placed, AppendError> {
+) -> Result<Placed, ExecuteError> {
     let mut offer = Offer { store, publication, in_doubt: false };
     let mut backoff = Backoff::quick();
     loop {
@@ -58,7 +33,7 @@ pub(crate) async fn append(
         };
         metrics::retried();
         if !backoff.wait_until(deadline).await {
-            return Err(AppendError::Unavailable { maybe_stored: offer.in_doubt, last: fault });
+            return Err(ExecuteError::Unavailable { maybe_stored: offer.in_doubt, last: fault });
         }
     }
 }
@@ -77,7 +52,7 @@ struct Offer<'a> {
 }
 
 impl Offer<'_> {
-    async fn once(&mut self, deadline: Instant) -> Result<Step, AppendError> {
+    async fn once(&mut self, deadline: Instant) -> Result<Step, ExecuteError> {
         let published = timeout_at(deadline, self.store.publish(self.publication)).await;
         let answer = published.unwrap_or_else(|late| Err(PublishError::Unknown(late.into())));
         match answer {
@@ -113,7 +88,7 @@ impl Offer<'_> {
     }
 
     /// A store remembers ids across subjects, so a duplicate proves nothing until it is seen.
-    async fn check_duplicate(&self, deadline: Instant, sequence: u64) -> Result<Step, AppendError> {
+    async fn check_duplicate(&self, deadline: Instant, sequence: u64) -> Result<Step, ExecuteError> {
         let again = match self.look(deadline, "the duplicate is not to be seen yet").await {
             Step::Done(placed) => return Ok(Step::Done(placed)),
             Step::Again(fault) => fault,
@@ -121,7 +96,7 @@ impl Offer<'_> {
         match timeout_at(deadline, self.store.get(sequence)).await {
             Ok(Ok(Some(message))) if message.subject != self.publication.subject => {
                 let elsewhere = format!("its id stands under {} already", message.subject);
-                Err(AppendError::Refused(elsewhere.into()))
+                Err(ExecuteError::Refused(elsewhere.into()))
             }
             Ok(Ok(_)) | Err(_) => Ok(Step::Again(again)),
             Ok(Err(fault)) => Ok(Step::Again(fault)),
@@ -137,17 +112,17 @@ impl Offer<'_> {
 }
 
 /// What a refusal means for an event that was never sent before.
-fn refusal(error: PublishError) -> AppendError {
+fn refusal(error: PublishError) -> ExecuteError {
     match error {
-        PublishError::Full => AppendError::Full,
-        PublishError::SubjectFull => AppendError::SubjectFull,
-        PublishError::TooLarge => AppendError::TooLarge,
-        PublishError::Refused(fault) => AppendError::Refused(fault),
+        PublishError::Full => ExecuteError::Full,
+        PublishError::SubjectFull => ExecuteError::SubjectFull,
+        PublishError::TooLarge => ExecuteError::TooLarge,
+        PublishError::Refused(fault) => ExecuteError::Refused(fault),
         PublishError::WrongLast
         | PublishError::InFlight
         | PublishError::Away(_)
         | PublishError::Unknown(_) => {
-            AppendError::Unavailable { maybe_stored: true, last: error.into() }
+            ExecuteError::Unavailable { maybe_stored: true, last: error.into() }
         }
     }
 }

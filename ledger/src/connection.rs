@@ -1,23 +1,21 @@
 //! One connection to NATS, and what hangs on it.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::connection::State;
 use async_nats::jetstream::context::Context;
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use async_nats::{Client, ConnectOptions, ServerAddr};
+use tokio::time::timeout;
 
+use crate::error::{ConnectError, ProvisionError, ReadError};
 use crate::jetstream::{JetStreamStore, bounded_context};
+use crate::ledger::{Clock, Ledger};
+use crate::link::Link;
 use crate::objects::Objects;
 use crate::presence::Presence;
-use crate::provision::{ProvisionError, StreamSettings, provision};
+use crate::provision::{StreamSettings, provision};
 use crate::queue::Queue;
-use crate::read::ReadError;
 use crate::store::EventStore;
-use crate::{Clock, Ledger};
 
 /// The longest wait between two tries to connect.
 const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -25,22 +23,6 @@ const RECONNECT_WAIT_MAX: Duration = Duration::from_secs(1);
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a health check and a last flush may take.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The URL cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// It is not a list of NATS URLs.
-    #[error("{url:?} is no NATS URL")]
-    Url {
-        /// What was given.
-        url: String,
-        /// What is wrong with it.
-        source: std::io::Error,
-    },
-    /// The client refuses the options.
-    #[error("cannot connect to NATS")]
-    Connect(#[from] async_nats::ConnectError),
-}
 
 /// A connection, shared by all its clones. It is made and kept up in the background.
 #[derive(Clone, Debug)]
@@ -76,11 +58,6 @@ impl Connection {
     /// Idempotent, and safe when several services do it at once.
     pub async fn provision(&self, settings: &StreamSettings) -> Result<(), ProvisionError> {
         provision(&self.context, settings).await
-    }
-
-    /// Tells whether there is a connection now.
-    pub fn is_connected(&self) -> bool {
-        self.client.connection_state() == State::Connected
     }
 
     /// Asks the ledger's leader for a sign of life.
@@ -139,45 +116,4 @@ fn addresses(urls: &str) -> Result<Vec<ServerAddr>, ConnectError> {
 fn reconnect_wait(tries: usize) -> Duration {
     let doubled = u32::try_from(tries).unwrap_or(u32::MAX).min(10);
     Duration::from_millis(2_u64.pow(doubled)).min(RECONNECT_WAIT_MAX)
-}
-
-/// What is known of the connection's ups and downs.
-#[derive(Clone, Default)]
-pub(crate) struct Link(Arc<LinkState>);
-
-#[derive(Default)]
-struct LinkState {
-    connections: watch::Sender<u64>,
-    reconnected_at: Mutex<Option<Instant>>,
-}
-
-impl Link {
-    /// Counts how often the connection was made; changes wake whoever holds something that a restart forgets.
-    pub(crate) fn connections(&self) -> watch::Receiver<u64> {
-        self.0.connections.subscribe()
-    }
-
-    /// Returns when the connection was last made again, if it ever broke.
-    pub(crate) fn reconnected_at(&self) -> Option<Instant> {
-        *self.0.reconnected_at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, event: &Event) {
-        if *event != Event::Connected {
-            tracing::warn!(nats.event = %event, "the NATS connection changed");
-            return;
-        }
-        tracing::info!(nats.event = %event, "the NATS connection changed");
-        if *self.0.connections.borrow() > 0 {
-            let now = Some(Instant::now());
-            *self.0.reconnected_at.lock().unwrap_or_else(PoisonError::into_inner) = now;
-        }
-        self.0.connections.send_modify(|count| *count += 1);
-    }
-}
-
-impl fmt::Debug for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Link").field(&*self.0.connections.borrow()).finish()
-    }
 }

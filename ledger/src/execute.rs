@@ -4,52 +4,15 @@ use events::envelope::{Predecessor, Writer};
 use events::event::Accepted;
 use events::subject::Family;
 use events::submission::decide;
-use events::{Envelope, Event, Recorded, Rejection, Subject, SubmissionId};
+use events::{Envelope, Event, Recorded, Subject, SubmissionId};
 use tokio::time::Instant;
 
-use crate::Ledger;
 use crate::aggregate::{Aggregate, Stored};
-use crate::append::{AppendError, Placed, append};
+use crate::append::{Placed, append};
+use crate::error::ExecuteError;
+use crate::ledger::Ledger;
 use crate::metrics;
-use crate::read::ReadError;
-use crate::store::{Expected, Fault, Message, Publication};
-
-/// Why an event was not recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum ExecuteError {
-    /// The submission's state forbids it.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// The ledger has no room. Nothing was stored.
-    #[error("the ledger is full")]
-    Full,
-    /// The submission has as many events as one may have. Nothing was stored.
-    #[error("the submission has too many events")]
-    SubjectFull,
-    /// The event is larger than the server takes. Nothing was stored.
-    #[error("the event is too large")]
-    TooLarge,
-    /// The deadline passed.
-    #[error(transparent)]
-    Unavailable(Unavailable),
-    /// The server will never take it. Nothing was stored.
-    #[error("the ledger refuses the event")]
-    Refused(#[source] Fault),
-    /// What stands in the ledger could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-}
-
-/// No answer before the deadline.
-#[derive(Debug, thiserror::Error)]
-#[error("the ledger did not answer in time")]
-pub struct Unavailable {
-    /// Whether the event may be stored all the same. Trying the same event again will tell.
-    pub maybe_stored: bool,
-    /// The last fault met.
-    #[source]
-    pub last: Fault,
-}
+use crate::store::{Expected, Message, Publication};
 
 /// What became of a new submission.
 #[derive(Clone, Debug)]
@@ -222,24 +185,10 @@ impl Ledger {
     }
 }
 
-impl From<AppendError> for ExecuteError {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Full => Self::Full,
-            AppendError::SubjectFull => Self::SubjectFull,
-            AppendError::TooLarge => Self::TooLarge,
-            AppendError::Refused(fault) => Self::Refused(fault),
-            AppendError::Unavailable { maybe_stored, last } => {
-                Self::Unavailable(Unavailable { maybe_stored, last })
-            }
-        }
-    }
-}
-
 /// A conflict was seen on the leader, so something stands there; only a leader that has just changed may not know.
 fn unseen(subject: &Subject) -> ExecuteError {
     let last = format!("what stands under {subject} is not to be seen yet").into();
-    ExecuteError::Unavailable(Unavailable { maybe_stored: false, last })
+    ExecuteError::Unavailable { maybe_stored: false, last }
 }
 
 /// An event with its place and its condition.

@@ -9,9 +9,10 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use tokio::sync::watch;
 
-use crate::Clock;
+use crate::error::Fault;
+use crate::ledger::Clock;
 use crate::store::{
-    Ack, EventStore, Expected, Fault, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX,
+    Ack, EventStore, Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX,
     Usage,
 };
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::store::Fault;
+use crate::error::Fault;
 
 /// A server's answer has some KiB.
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;

@@ -9,7 +9,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use crate::backoff::Backoff;
-use crate::store::{Fault, Usage};
+use crate::error::Fault;
+use crate::store::Usage;
 
 /// How long one try may take, and a second more for each MiB: a reader whose object is replaced under it waits in vain.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);

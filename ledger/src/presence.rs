@@ -11,8 +11,8 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tokio::time::timeout;
 
-use crate::connection::Link;
-use crate::store::Fault;
+use crate::error::PresenceError;
+use crate::link::Link;
 
 /// How long a living executor may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,11 +35,6 @@ pub enum Held {
     /// It does not answer, or may not be back yet after NATS was away: look again later.
     Silent,
 }
-
-/// A message could not be sent or asked for.
-#[derive(Debug, thiserror::Error)]
-#[error("NATS does not pass the message on")]
-pub struct PresenceError(#[source] Fault);
 
 /// Asks and answers.
 #[derive(Clone, Debug)]

@@ -2,58 +2,18 @@
 
 use std::time::Duration;
 
-use events::envelope::FormError;
-use events::subject::{Family, SubjectError};
+use events::subject::Family;
 use events::{Event, Subject, SubmissionId};
 use tokio::time::Instant;
 
-use crate::Ledger;
 use crate::aggregate::{Aggregate, Stored};
 use crate::backoff::Backoff;
-use crate::store::{Fault, Message, Usage};
+use crate::error::{Fault, ReadError};
+use crate::ledger::Ledger;
+use crate::store::{Message, Usage};
 
 /// How long a read waits for a server that is away.
 const READ_DEADLINE: Duration = Duration::from_secs(5);
-
-/// Why the ledger could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The server did not answer in time.
-    #[error("the ledger does not answer")]
-    Unavailable(#[source] Fault),
-    /// A message is no event that this program knows: stop, and upgrade.
-    #[error("the message at sequence {sequence} cannot be read")]
-    Form {
-        /// Where it stands.
-        sequence: u64,
-        /// What is wrong with it.
-        source: FormError,
-    },
-    /// A message stands under a subject that is none of a submission.
-    #[error("the message at sequence {sequence} has a foreign subject")]
-    Subject {
-        /// Where it stands.
-        sequence: u64,
-        /// What is wrong with it.
-        source: SubjectError,
-    },
-    /// A message speaks of another submission than its subject.
-    #[error("the event at sequence {sequence} does not belong under {subject}")]
-    WrongSubject {
-        /// Where it stands.
-        sequence: u64,
-        /// Its subject.
-        subject: String,
-    },
-    /// Another event stands where a submission's accepted event belongs.
-    #[error("sequence {sequence} under {subject} is no accepted event")]
-    NotAccepted {
-        /// Where it stands.
-        sequence: u64,
-        /// Its subject.
-        subject: Subject,
-    },
-}
 
 impl Ledger {
     /// Reads one submission whose lane and pool are not known.

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use events::Timestamp;
 use futures::stream::BoxStream;
 
-/// What goes wrong below us, whatever it is.
-pub type Fault = Box<dyn std::error::Error + Send + Sync>;
+use crate::error::Fault;
 
 /// The most messages on one subject: a guard against a submission that runs away (design §4.1).
 pub const SUBJECT_MESSAGES_MAX: u32 = 512;

@@ -43,7 +43,7 @@ pub(super) async fn append<'a>(
 fn may_come_back(error: &ExecuteError) -> bool {
     match error {
         ExecuteError::Full
-        | ExecuteError::Unavailable(_)
+        | ExecuteError::Unavailable { .. }
         | ExecuteError::Read(ReadError::Unavailable(_)) => true,
         ExecuteError::Rejected(_)
         | ExecuteError::SubjectFull

@@ -11,9 +11,10 @@ use futures::stream::{self, BoxStream};
 use tokio::sync::watch;
 
 use crate::backoff::Backoff;
-use crate::connection::Link;
+use crate::error::Fault;
+use crate::link::Link;
 use crate::metrics;
-use crate::store::{Fault, Message};
+use crate::store::Message;
 
 /// How long a pull request lives. Half of it is the heartbeat, so this bounds how long a dead consumer goes unnoticed.
 const PULL_EXPIRES: Duration = Duration::from_secs(4);

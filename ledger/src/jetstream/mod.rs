@@ -13,8 +13,9 @@ use async_trait::async_trait;
 use events::subject::LEDGER_STREAM;
 use futures::stream::BoxStream;
 
-use crate::connection::Link;
-use crate::store::{Ack, EventStore, Expected, Fault, Message, Publication, PublishError, Usage};
+use crate::error::Fault;
+use crate::link::Link;
+use crate::store::{Ack, EventStore, Expected, Message, Publication, PublishError, Usage};
 
 /// How long one request may take before it is tried again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);

@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
-use super::ProvisionError;
 use crate::backoff::Backoff;
+use crate::error::ProvisionError;
 use crate::monitor;
 
 /// How long servers that are just starting are waited for.

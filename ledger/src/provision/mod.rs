@@ -12,102 +12,14 @@ use async_nats::jetstream::stream::Config;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
-use crate::store::Fault;
+use crate::error::{Fault, ProvisionError};
+
+pub use streams::StreamSettings;
 
 /// How long a server that is starting, or a cluster without a leader, is waited for.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Since 2.11 an expected sequence can be held against a filter.
 const SERVER_VERSION_MIN: (i64, i64, i64) = (2, 11, 0);
-/// What the ledger may use where nothing else is said.
-const LEDGER_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
-/// What each bucket of objects may use where nothing else is said.
-const OBJECTS_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
-
-/// What an operator decides about the streams.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamSettings {
-    /// Servers that keep each message: 1, or 3 in a cluster.
-    pub replicas: usize,
-    /// Bytes that the ledger may use. A stream that has less is given more; it is never given less.
-    pub ledger_bytes_max: u64,
-    /// Bytes that each bucket of objects may use.
-    pub objects_bytes_max: u64,
-    /// The monitoring addresses of all servers, as `http://127.0.0.1:8222`: only they tell how a server syncs.
-    pub monitor_urls: Vec<String>,
-}
-
-impl Default for StreamSettings {
-    fn default() -> Self {
-        Self {
-            replicas: 1,
-            ledger_bytes_max: LEDGER_BYTES_MAX,
-            objects_bytes_max: OBJECTS_BYTES_MAX,
-            monitor_urls: Vec::new(),
-        }
-    }
-}
-
-/// Why the ledger must not be used as it is.
-#[derive(Debug, thiserror::Error)]
-pub enum ProvisionError {
-    /// The server acknowledges what a power failure can take back.
-    #[error(
-        "the NATS server at {monitor_url} acknowledges before it syncs: add `sync_interval: always` to the \
-         `jetstream {{ … }}` block of its configuration and restart it"
-    )]
-    NotDurable {
-        /// The server's monitoring address.
-        monitor_url: String,
-    },
-    /// The server does not know conditions that span subjects.
-    #[error("the NATS server has version {found}, and {min} or later is needed")]
-    TooOld {
-        /// The server's version.
-        found: String,
-        /// The least version.
-        min: &'static str,
-    },
-    /// Nobody said where to ask.
-    #[error(
-        "it cannot be seen whether NATS syncs before it acknowledges: set `[nats] monitor_url` to the monitoring address \
-         of every server (`http: 127.0.0.1:8222` in its configuration)"
-    )]
-    NoMonitor,
-    /// Fewer servers were asked than there are.
-    #[error(
-        "the NATS cluster has {servers} servers and `[nats] monitor_url` names {asked}: name every one"
-    )]
-    NotAllMonitored {
-        /// Servers in the cluster.
-        servers: usize,
-        /// Servers that were asked.
-        asked: usize,
-    },
-    /// A monitoring address does not answer as one does.
-    #[error("the NATS server's monitoring at {monitor_url} does not answer")]
-    Monitor {
-        /// The address.
-        monitor_url: String,
-        /// What went wrong.
-        source: Fault,
-    },
-    /// A stream is there, with other settings than ours. To change them could remove what is stored.
-    #[error("the stream {stream} exists with other settings: {differences}")]
-    Different {
-        /// The stream.
-        stream: String,
-        /// Each setting, what it is and what it must be.
-        differences: String,
-    },
-    /// The server does not make the stream.
-    #[error("the stream {stream} cannot be made")]
-    Create {
-        /// The stream.
-        stream: String,
-        /// Why.
-        source: Fault,
-    },
-}
 
 /// See [`crate::Connection::provision`].
 pub(crate) async fn provision(

@@ -1,49 +1,64 @@
-//! The settings of every stream, and how to hold an existing stream against them (design §4.1).
+//! The settings of every stream, and how to hold an existing stream against them.
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use events::ObjectBucket;
-use events::subject::{CHECKPOINTS_STREAM, CHECKPOINTS_SUBJECT, LEDGER_STREAM, LEDGER_SUBJECTS};
+use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
 
-use super::StreamSettings;
 use crate::store::SUBJECT_MESSAGES_MAX;
 
 /// How long the server remembers message ids. Its memory grows with it, and the expected sequence guards for ever.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
-/// A tree head has some hundred bytes.
-const CHECKPOINTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// What the ledger may use where nothing else is said.
+const LEDGER_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// What each bucket of objects may use where nothing else is said.
+const OBJECTS_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// What an operator decides about the streams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// Servers that keep each message: 1, or 3 in a cluster.
+    pub replicas: usize,
+    /// Bytes that the ledger may use. A stream that has less is given more; it is never given less.
+    pub ledger_bytes_max: u64,
+    /// Bytes that each bucket of objects may use.
+    pub objects_bytes_max: u64,
+    /// The monitoring addresses of all servers, as `http://127.0.0.1:8222`: only they tell how a server syncs.
+    pub monitor_urls: Vec<String>,
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            replicas: 1,
+            ledger_bytes_max: LEDGER_BYTES_MAX,
+            objects_bytes_max: OBJECTS_BYTES_MAX,
+            monitor_urls: Vec::new(),
+        }
+    }
+}
 
 /// Every stream that must exist.
 pub(super) fn wanted(settings: &StreamSettings) -> Vec<Config> {
     let buckets = ObjectBucket::ALL.iter().map(|&bucket| objects(bucket, settings));
-    [ledger(settings), checkpoints(settings)].into_iter().chain(buckets).collect()
+    std::iter::once(ledger(settings)).chain(buckets).collect()
 }
 
+/// The stream of events, from which nothing is ever taken: full means refused.
 fn ledger(settings: &StreamSettings) -> Config {
     Config {
-        max_messages_per_subject: i64::from(SUBJECT_MESSAGES_MAX),
-        discard_new_per_subject: true,
-        ..immutable(LEDGER_STREAM, LEDGER_SUBJECTS, settings.ledger_bytes_max, settings)
-    }
-}
-
-fn checkpoints(settings: &StreamSettings) -> Config {
-    immutable(CHECKPOINTS_STREAM, CHECKPOINTS_SUBJECT, CHECKPOINTS_BYTES_MAX, settings)
-}
-
-/// A stream from which nothing is ever taken: full means refused.
-fn immutable(name: &str, subject: &str, bytes_max: u64, settings: &StreamSettings) -> Config {
-    Config {
-        name: name.to_owned(),
-        subjects: vec![subject.to_owned()],
+        name: LEDGER_STREAM.to_owned(),
+        subjects: vec![LEDGER_SUBJECTS.to_owned()],
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
         discard: DiscardPolicy::New,
-        max_bytes: i64::try_from(bytes_max).unwrap_or(i64::MAX),
+        discard_new_per_subject: true,
+        max_bytes: i64::try_from(settings.ledger_bytes_max).unwrap_or(i64::MAX),
         max_messages: -1,
-        max_messages_per_subject: -1,
+        max_messages_per_subject: i64::from(SUBJECT_MESSAGES_MAX),
         duplicate_window: DUPLICATE_WINDOW,
         deny_delete: true,
         deny_purge: true,

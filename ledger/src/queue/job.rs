@@ -9,8 +9,8 @@ use async_nats::jetstream::message::Acker;
 use async_trait::async_trait;
 use events::Recorded;
 
-use super::QueueError;
 use crate::aggregate::{Aggregate, Stored};
+use crate::error::QueueError;
 
 /// Tells the queue what becomes of a delivery.
 #[async_trait]

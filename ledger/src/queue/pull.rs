@@ -13,8 +13,8 @@ use futures::StreamExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::Link;
-use crate::store::Fault;
+use crate::error::Fault;
+use crate::link::Link;
 
 /// The most that lies between two heartbeats of a waiting request.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(5);

@@ -10,11 +10,11 @@ use tokio::time::{Instant, timeout};
 
 use super::job::{Delivery, Job, Receipt};
 use super::pull::{Arrival, EXPIRES_MIN, Pull};
-use super::{Backlog, QueueError, ensure};
+use super::consumer::ensure;
 use crate::aggregate::Stored;
-use crate::connection::Link;
-use crate::read::ReadError;
-use crate::store::{Fault, Message};
+use crate::error::{Fault, QueueError, ReadError};
+use crate::link::Link;
+use crate::store::Message;
 
 /// A job that this program cannot read is left to a newer one for so long.
 const UNREADABLE_DELAY: Duration = Duration::from_secs(5);
@@ -69,13 +69,6 @@ impl Worker {
             }
         }
         Ok(self.hand_out(max).await)
-    }
-
-    /// Returns how much there is to do.
-    pub async fn backlog(&self) -> Result<Backlog, QueueError> {
-        let info = self.consumer.get_info().await;
-        let info = info.map_err(|error| QueueError::Unavailable(error.into()))?;
-        Ok(Backlog::of(&info))
     }
 
     /// Takes no more, and hands back what was on its way.

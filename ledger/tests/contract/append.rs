@@ -7,7 +7,7 @@ use events::envelope::Writer;
 use events::{Rejection, State};
 use ledger::memory::{Checks, MemoryStore, Mishap};
 use ledger::store::{EventStore as _, PublishError};
-use ledger::{Accepting, Aggregate, ExecuteError, Ledger, Unavailable};
+use ledger::{Accepting, Aggregate, ExecuteError, Ledger};
 
 use crate::common::{
     accepted, complete, fresh_id, kinds, request_cancellation, start, start_of_time, submit,
@@ -47,7 +47,7 @@ impl Given {
 }
 
 fn maybe_stored(error: &ExecuteError) -> bool {
-    let ExecuteError::Unavailable(Unavailable { maybe_stored, .. }) = error else {
+    let ExecuteError::Unavailable { maybe_stored, .. } = error else {
         panic!("{error:?}");
     };
     *maybe_stored

@@ -50,13 +50,15 @@ async fn a_ledger_that_was_set_back_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_batch_ends_before_the_event_that_cannot_be_read() {
+async fn what_stands_before_an_event_that_cannot_be_read_is_read() {
     let (store, ledger) = in_memory();
     submit(&ledger).await;
     submit(&ledger).await;
     store.put_raw(&format!("ledger.submission.run.core.{}", fresh_id()), "{}");
-    let mut following = ledger.follow_batches(1, 500);
-    assert_eq!(following.next().await.unwrap().unwrap().len(), 2);
+    let mut following = ledger.follow(1);
+    for sequence in [1, 2] {
+        assert_eq!(following.next().await.unwrap().unwrap().recorded.sequence, sequence);
+    }
     let unread = following.next().await.unwrap();
     let form = matches!(unread, Err(FollowError::Read(ReadError::Form { sequence: 3, .. })));
     assert!(form, "{unread:?}");
@@ -70,41 +72,6 @@ async fn a_foreign_subject_is_an_error() {
     let unread = ledger.follow(1).next().await.unwrap();
     let foreign = matches!(unread, Err(FollowError::Read(ReadError::Subject { sequence: 1, .. })));
     assert!(foreign, "{unread:?}");
-}
-
-#[tokio::test]
-async fn batches_are_what_is_ready_and_bounded() {
-    let (_store, ledger) = in_memory();
-    for _ in 0..1_000 {
-        submit(&ledger).await;
-    }
-    let mut following = ledger.follow_batches(1, 300);
-    let mut sizes = Vec::new();
-    while let Some(Some(batch)) = following.next().now_or_never() {
-        sizes.push(batch.unwrap().len());
-    }
-    assert_eq!(sizes, [300, 300, 300, 100]);
-    submit(&ledger).await;
-    assert_eq!(following.next().await.unwrap().unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn a_bounded_replay_ends_at_its_last_event() {
-    let (_store, ledger) = in_memory();
-    for _ in 0..10 {
-        submit(&ledger).await;
-    }
-    let sequences = |from, last| {
-        let batches = ledger.follow_until(from, last, 3).collect::<Vec<_>>();
-        batches.map(|batches| {
-            let all = batches.into_iter().flat_map(Result::unwrap);
-            all.map(|stored| stored.recorded.sequence).collect::<Vec<_>>()
-        })
-    };
-    assert_eq!(sequences(1, 4).await, [1, 2, 3, 4]);
-    assert_eq!(sequences(7, 10).await, [7, 8, 9, 10]);
-    assert!(sequences(5, 4).await.is_empty());
-    assert!(sequences(1, 0).await.is_empty());
 }
 
 #[tokio::test]

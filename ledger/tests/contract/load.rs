@@ -11,9 +11,9 @@ use events::{Lane, Rejection, SubmissionId};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use futures::stream::BoxStream;
-use ledger::store::{Ack, Fault, Message, Publication, PublishError};
+use ledger::store::{Ack, Message, Publication, PublishError};
 use ledger::verify::verify_chain;
-use ledger::{Accepting, Connection, EventStore, ExecuteError, Ledger, Usage, Worker};
+use ledger::{Accepting, Connection, EventStore, ExecuteError, Fault, Ledger, Usage, Worker};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -194,10 +194,10 @@ impl Load {
                             acknowledged.fetch_add(1, Ordering::Relaxed);
                         }
                         Ok(Accepting::Existing(aggregate)) => panic!("{} existed", aggregate.id()),
-                        Err(ExecuteError::Unavailable(it)) if it.maybe_stored => {
+                        Err(ExecuteError::Unavailable { maybe_stored: true, .. }) => {
                             told.unknown.push(id);
                         }
-                        Err(ExecuteError::Unavailable(_)) => told.refused.push(id),
+                        Err(ExecuteError::Unavailable { .. }) => told.refused.push(id),
                         Err(error) => panic!("{error:?}"),
                     }
                 }
@@ -227,12 +227,11 @@ impl Load {
         }
         let mut found: BTreeMap<SubmissionId, u64> = BTreeMap::new();
         let last = self.ledger.last_sequence().await.unwrap();
-        let mut replay = self.ledger.follow_until(1, last, 500);
-        while let Some(batch) = replay.next().await {
-            for stored in batch.unwrap() {
-                let twice = found.insert(stored.subject.id, stored.recorded.sequence);
-                assert_eq!(twice, None, "{} was accepted twice", stored.subject.id);
-            }
+        let mut replay = self.ledger.follow(1).take(usize::try_from(last).unwrap());
+        while let Some(stored) = replay.next().await {
+            let stored = stored.unwrap();
+            let twice = found.insert(stored.subject.id, stored.recorded.sequence);
+            assert_eq!(twice, None, "{} was accepted twice", stored.subject.id);
         }
         assert_eq!(found.len() as u64, last, "sequences are contiguous");
         for (sequence, id) in &all.stored {

@@ -1,7 +1,7 @@
 //! Provisioning: idempotent, never takes anything away, and never on a server that may forget.
 
 use async_nats::jetstream::{self, stream};
-use events::subject::{CHECKPOINTS_STREAM, LEDGER_STREAM, LEDGER_SUBJECTS};
+use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
 use futures::future::join_all;
 use ledger::testing::small_streams;
 use ledger::{Connection, ProvisionError, StreamSettings};
@@ -35,8 +35,6 @@ async fn many_services_provision_at_once_and_again() {
     assert!(!ledger.allow_rollup && !ledger.allow_message_ttl && ledger.allow_direct);
     assert_eq!(ledger.max_messages_per_subject, 512);
     assert_eq!(ledger.duplicate_window.as_secs(), 120);
-    let checkpoints = config_of(&server, CHECKPOINTS_STREAM).await;
-    assert!(checkpoints.deny_delete && checkpoints.deny_purge);
     for bucket in ["OBJ_SOURCES", "OBJ_OUTPUTS", "OBJ_TESTS"] {
         assert_eq!(config_of(&server, bucket).await.max_bytes, 64 * 1024 * 1024);
     }

@@ -7,8 +7,7 @@ use async_trait::async_trait;
 use command_api::bus::Bus;
 use events::content::ObjectRef;
 use events::{ObjectBucket, Subject, SubmissionId};
-use ledger::ObjectError;
-use ledger::store::Fault;
+use ledger::{Fault, ObjectError};
 
 #[derive(Debug, Default)]
 pub(crate) struct FakeBus {

@@ -1,0 +1,50 @@
+//! The ups and downs of the connection, as those see them who keep something that a restart of the server forgets.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_nats::Event;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What is known of the connection's ups and downs.
+#[derive(Clone, Default)]
+pub(crate) struct Link(Arc<LinkState>);
+
+#[derive(Default)]
+struct LinkState {
+    connections: watch::Sender<u64>,
+    reconnected_at: Mutex<Option<Instant>>,
+}
+
+impl Link {
+    /// Counts how often the connection was made; a change wakes those who hold what a restart forgets.
+    pub(crate) fn connections(&self) -> watch::Receiver<u64> {
+        self.0.connections.subscribe()
+    }
+
+    /// Returns when the connection was last made again, if it ever broke.
+    pub(crate) fn reconnected_at(&self) -> Option<Instant> {
+        *self.0.reconnected_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what the client says of its connection.
+    pub(crate) fn note(&self, event: &Event) {
+        if *event != Event::Connected {
+            tracing::warn!(nats.event = %event, "the NATS connection changed");
+            return;
+        }
+        tracing::info!(nats.event = %event, "the NATS connection changed");
+        if *self.0.connections.borrow() > 0 {
+            let now = Some(Instant::now());
+            *self.0.reconnected_at.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        }
+        self.0.connections.send_modify(|count| *count += 1);
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Link").field(&*self.0.connections.borrow()).finish()
+    }
+}
