@@ -5,11 +5,11 @@ use std::sync::Arc;
 use events::envelope::Writer;
 use events::event::CancellationRequested;
 use events::{
-    BootId, Digest, Event, LimitPolicy, Rejection, State, Submission, SubmissionId, UserId,
+    BootId, Digest, Event, IdSource, LimitPolicy, Rejection, State, Submission, SubmissionId,
+    UserId,
 };
 use ledger::{Accepting, Aggregate, ExecuteError, Ledger};
 use platform::auth::Verifier;
-use platform::ids::IdSource;
 use sandbox::languages::Catalog;
 use tracing::{instrument, warn};
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use events::BootId;
+use events::{BootId, IdSource};
 use ledger::{Connection, Ledger, ProvisionError};
 use platform::auth::Verifier;
-use platform::clock::{Clock, SystemClock};
+use platform::clock::SystemClock;
 use platform::http::health::{self, Checks};
-use platform::ids::{IdSource, RandomIds};
+use platform::ids::RandomIds;
 use platform::json::BodyLimit;
 use platform::service::{ServiceError, ServiceRuntime};
 use platform::shutdown::Shutdown;
@@ -64,8 +64,7 @@ fn app(config: &Config, connection: &Connection, admission: &Arc<Admission>) -> 
 }
 
 fn open_ledger(config: &Config, connection: &Connection) -> Ledger {
-    let clock = Arc::new(|| SystemClock.now());
-    connection.ledger(clock).with_deadline(config.ledger.append_deadline())
+    connection.ledger(Arc::new(SystemClock)).with_deadline(config.ledger.append_deadline())
 }
 
 /// Returns the whole router: routes, health, metrics, and the frame around them.

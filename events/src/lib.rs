@@ -10,6 +10,7 @@ pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod names;
+pub mod ports;
 pub mod subject;
 pub mod submission;
 #[cfg(feature = "testing")]
@@ -30,6 +31,7 @@ pub use event::Event;
 pub use ids::{BootId, EventId, SubmissionId};
 pub use limits::{LimitPolicy, Limits};
 pub use names::{ExecutorName, FileName, LanguageSlug, PoolName, UserId};
+pub use ports::{Clock, IdSource};
 pub use subject::{Family, Lane, Subject};
 pub use submission::{Fold, Rejection, State, Submission};
 pub use verdict::{Exit, StopCause, Usage, Verdict};

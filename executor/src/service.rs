@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use backon::Retryable;
-use events::{BootId, ExecutorName, Lane, PoolName, SubmissionId};
+use events::{BootId, Clock, ExecutorName, IdSource, Lane, PoolName, SubmissionId};
 use futures::future::join_all;
 use ledger::{Connection, Held, Presence};
-use platform::clock::{Clock, SystemClock};
+use platform::clock::SystemClock;
 use platform::http::health::{self, Checks};
-use platform::ids::{IdSource, RandomIds};
+use platform::ids::RandomIds;
 use platform::service::{ServiceError, ServiceRuntime};
 use platform::shutdown::Shutdown;
 use platform::telemetry::{Metrics, error_chain};
@@ -223,7 +223,7 @@ impl Service {
         let executor = &self.config.executor;
         let name: ExecutorName = executor.name.clone();
         let context = ExecutorContext {
-            ledger: self.connection.ledger(Arc::new(|| SystemClock.now())),
+            ledger: self.connection.ledger(Arc::new(SystemClock)),
             objects: Arc::new(self.connection.objects()),
             peers: Arc::new(self.connection.presence()),
             catalog: self.catalog.clone(),

@@ -88,7 +88,11 @@ impl Offer<'_> {
     }
 
     /// A store remembers ids across subjects, so a duplicate proves nothing until it is seen.
-    async fn check_duplicate(&self, deadline: Instant, sequence: u64) -> Result<Step, ExecuteError> {
+    async fn check_duplicate(
+        &self,
+        deadline: Instant,
+        sequence: u64,
+    ) -> Result<Step, ExecuteError> {
         let again = match self.look(deadline, "the duplicate is not to be seen yet").await {
             Step::Done(placed) => return Ok(Step::Done(placed)),
             Step::Again(fault) => fault,

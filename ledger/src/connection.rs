@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_nats::jetstream::context::Context;
 use async_nats::{Client, ConnectOptions, ServerAddr};
+use events::Clock;
 use tokio::time::timeout;
 
 use crate::error::{ConnectError, ProvisionError, ReadError};
 use crate::jetstream::{JetStreamStore, bounded_context};
-use crate::ledger::{Clock, Ledger};
+use crate::ledger::Ledger;
 use crate::link::Link;
 use crate::objects::Objects;
 use crate::presence::Presence;
@@ -68,7 +69,7 @@ impl Connection {
     }
 
     /// Returns the ledger.
-    pub fn ledger(&self, clock: Clock) -> Ledger {
+    pub fn ledger(&self, clock: Arc<dyn Clock>) -> Ledger {
         Ledger::new(self.store(), clock)
     }
 

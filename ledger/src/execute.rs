@@ -153,7 +153,7 @@ impl Ledger {
         writer: &Writer,
         head: Option<Predecessor>,
     ) -> Envelope {
-        Envelope::new(id, event, writer, head, (self.clock)())
+        Envelope::new(id, event, writer, head, self.clock.now())
     }
 
     /// Offers one event. None when another one stands in its place.
@@ -170,7 +170,7 @@ impl Ledger {
             Placed::Conflict => return Ok(None),
             Placed::Earlier(message) => message,
             Placed::Now(sequence) => {
-                let stored_at = (self.clock)();
+                let stored_at = self.clock.now();
                 let Publication { subject, id, payload, .. } = publication;
                 Message { subject, sequence, stored_at, id: Some(id), payload }
             }

@@ -1,31 +1,28 @@
 //! The value through which every read and every write of events goes. What it can do stands in `execute`, `read` and
 //! `follow`.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::Timestamp;
+use events::Clock;
 
 use crate::store::EventStore;
 
 /// How long an unknown answer is retried before the caller is told that it is unknown.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Tells the local time. Views take their times from stored events, never from here.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
 /// The ledger: every read and every write of events goes through it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     pub(crate) store: Arc<dyn EventStore>,
-    pub(crate) clock: Clock,
+    /// For the times inside events. Views take theirs from the stream, never from here.
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deadline: Duration,
 }
 
 impl Ledger {
     /// Wraps a store.
-    pub fn new(store: Arc<dyn EventStore>, clock: Clock) -> Self {
+    pub fn new(store: Arc<dyn EventStore>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock, deadline: DEADLINE }
     }
 
@@ -33,14 +30,5 @@ impl Ledger {
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
-    }
-}
-
-impl fmt::Debug for Ledger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger")
-            .field("store", &self.store)
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
     }
 }

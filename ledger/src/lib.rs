@@ -12,6 +12,7 @@ mod follow;
 mod jetstream;
 mod ledger;
 mod link;
+#[cfg(feature = "testing")]
 pub mod memory;
 mod metrics;
 mod monitor;
@@ -29,10 +30,11 @@ pub mod verify;
 pub use aggregate::{Aggregate, Stored};
 pub use connection::Connection;
 pub use error::{
-    ConnectError, ExecuteError, Fault, FollowError, PresenceError, ProvisionError, QueueError, ReadError,
+    ConnectError, ExecuteError, Fault, FollowError, PresenceError, ProvisionError, QueueError,
+    ReadError,
 };
 pub use execute::Accepting;
-pub use ledger::{Clock, Ledger};
+pub use ledger::Ledger;
 pub use metrics::describe_metrics;
 pub use objects::{ObjectError, Objects};
 pub use presence::{Held, Presence};

@@ -5,15 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use events::Clock;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use tokio::sync::watch;
 
 use crate::error::Fault;
-use crate::ledger::Clock;
 use crate::store::{
-    Ack, EventStore, Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX,
-    Usage,
+    Ack, EventStore, Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX, Usage,
 };
 
 /// The largest message, as on a server with default settings.
@@ -46,7 +45,7 @@ pub enum Checks {
 
 /// The store. Clones of its `Arc` see one stream.
 pub struct MemoryStore {
-    clock: Clock,
+    clock: Arc<dyn Clock>,
     checks: Checks,
     bytes_max: u64,
     state: Arc<Mutex<State>>,
@@ -67,7 +66,7 @@ struct State {
 
 impl MemoryStore {
     /// Makes an empty store that stamps messages by `clock`.
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             checks: Checks::default(),
@@ -114,7 +113,7 @@ impl MemoryStore {
         let message = Message {
             subject: subject.to_owned(),
             sequence: 0,
-            stored_at: (self.clock)(),
+            stored_at: self.clock.now(),
             id: None,
             payload: payload.into(),
         };
@@ -169,7 +168,7 @@ impl MemoryStore {
         let sequence = state.store(Message {
             subject: publication.subject.clone(),
             sequence: 0,
-            stored_at: (self.clock)(),
+            stored_at: self.clock.now(),
             id: Some(publication.id.clone()),
             payload: publication.payload.clone(),
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use ledger::{Connection, Ledger};
-use platform::clock::{Clock, SystemClock};
+use platform::clock::SystemClock;
 use platform::config::ExposeSecret as _;
 use platform::http::health::{self, Checks};
 use platform::service::{ServiceError, ServiceRuntime};
@@ -59,7 +59,7 @@ impl Stores {
 
     /// Returns the ledger.
     pub fn ledger(&self) -> Ledger {
-        self.connection.ledger(Arc::new(|| SystemClock.now()))
+        self.connection.ledger(Arc::new(SystemClock))
     }
 
     /// Returns both projections.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::{Event, Submission, SubmissionId, UserId};
+use events::{Clock, Event, Submission, SubmissionId, UserId};
 use ledger::{Ledger, Stored};
 use platform::auth::Verifier;
-use platform::clock::Clock;
 use sandbox::languages::Catalog;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;

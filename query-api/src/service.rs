@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use ledger::{Connection, Ledger};
 use platform::auth::Verifier;
-use platform::clock::{Clock, SystemClock};
+use platform::clock::SystemClock;
 use platform::config::ExposeSecret;
 use platform::service::{ServiceError, ServiceRuntime};
 use platform::shutdown::Shutdown;
@@ -56,7 +56,7 @@ async fn open(config: &Config) -> Result<Stores, ServiceError> {
 }
 
 fn ledger(stores: &Stores) -> Ledger {
-    stores.connection.ledger(Arc::new(|| SystemClock.now()))
+    stores.connection.ledger(Arc::new(SystemClock))
 }
 
 fn app(config: &Config, stores: &Stores, waiters: Arc<Waiters>, shutdown: &Shutdown) -> App {

@@ -1,8 +1,9 @@
 //! Tokens for tests, good ones and bad ones.
 
 use anyhow::{Context, Result};
+use events::Clock;
 use platform::auth::{Claims, mint};
-use platform::clock::{Clock as _, SystemClock};
+use platform::clock::SystemClock;
 use platform::config::TokenSecret;
 
 /// How long tokens last, in seconds: longer than any test.

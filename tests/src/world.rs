@@ -8,8 +8,9 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use events::IdSource;
 use futures::future::try_join_all;
-use platform::ids::{IdSource as _, RandomIds};
+use platform::ids::RandomIds;
 use rustix::process::Signal;
 use servers::Server;
 use servers::nats::Nats;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use client::{LanguageList, NamedChecker, NewCase, NewSubmission, Submitted};
-use platform::ids::{IdSource as _, RandomIds};
+use events::IdSource;
+use platform::ids::RandomIds;
 
 use super::{OpenServer, output, output_json, show, watch};
 use crate::error::CliError;

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use events::UserId;
+use events::{Clock, UserId};
 use platform::auth::{Claims, Scope, mint};
-use platform::clock::{Clock as _, SystemClock};
+use platform::clock::SystemClock;
 use platform::config::TokenSecret;
 use secrecy::{ExposeSecret as _, SecretString};
 

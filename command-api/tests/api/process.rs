@@ -3,8 +3,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use events::Clock;
 use platform::auth::{Claims, mint};
-use platform::clock::{Clock, SystemClock};
+use platform::clock::SystemClock;
 use platform::config::TokenSecret;
 use reqwest::StatusCode;
 use serde_json::Value;

@@ -11,8 +11,8 @@ use events::envelope::Writer;
 use events::event::{CancellationRequested, Event};
 use events::{BootId, ExecutorName, SubmissionId};
 use ledger::memory::{Checks, MemoryStore, Mishap};
-use ledger::{Acknowledge, Clock, Held, Job, Ledger, QueueError, Receipt, Stored};
-use platform::clock::{Clock as _, SystemClock};
+use ledger::{Acknowledge, Held, Job, Ledger, QueueError, Receipt, Stored};
+use platform::clock::SystemClock;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sandbox::languages::Catalog;
@@ -105,7 +105,7 @@ fn user() -> Writer {
 impl World {
     async fn new(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let clock: Clock = Arc::new(|| SystemClock.now());
+        let clock = Arc::new(SystemClock);
         let checks = if random.random_bool(0.5) { Checks::IdFirst } else { Checks::SequenceFirst };
         let store = Arc::new(MemoryStore::new(clock.clone()).with_checks(checks));
         let ledger = Ledger::new(store.clone(), clock);

@@ -15,8 +15,8 @@ use events::{
     Verdict,
 };
 use ledger::memory::{MemoryStore, Mishap};
-use ledger::{Accepting, Aggregate, Clock, Held, Job, Ledger, Receipt, Stored};
-use platform::clock::{Clock as _, SystemClock};
+use ledger::{Accepting, Aggregate, Held, Job, Ledger, Receipt, Stored};
+use platform::clock::SystemClock;
 use sandbox::languages::Catalog;
 use sandbox::protocol::ExceededLimit;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +63,7 @@ impl Stage {
     }
 
     async fn with_peers(accepted: Accepted, peers: Arc<dyn Peers>) -> Self {
-        let clock: Clock = Arc::new(|| SystemClock.now());
+        let clock = Arc::new(SystemClock);
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let ledger = Ledger::new(store.clone(), clock);
         let accepting = ledger.accept(id(), accepted, &writer("command-api", 99)).await.unwrap();

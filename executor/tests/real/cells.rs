@@ -7,7 +7,7 @@ use crate::support::{CORE, Installation, MEMORY, TAG, docker_host, file, limits,
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, HostConfigCgroupnsModeEnum};
-use events::BootId;
+use events::{BootId, Clock};
 use executor::cells::cell::CellError;
 use executor::cells::engine::ContainerId;
 use executor::cells::lease::Lease;
@@ -17,7 +17,7 @@ use executor::cells::reaper::{Census, Reaper};
 use executor::cells::slot::{Slot, Slots};
 use executor::cells::source::LeasedCell;
 use executor::cells::warm_cells::{Image, PoolSize};
-use platform::clock::{Clock, SystemClock};
+use platform::clock::SystemClock;
 use sandbox::protocol::{ExceededLimit, Prepare, Stage, StageExit, StageLimits};
 
 async fn take(pool: &Pool) -> Lease {

@@ -11,14 +11,14 @@ use events::event::{
     Suite,
 };
 use events::{
-    BootId, Content, Digest, Event, Lane, LimitPolicy, State, StopCause, Submission, SubmissionId,
-    Verdict,
+    BootId, Content, Digest, Event, IdSource, Lane, LimitPolicy, State, StopCause, Submission,
+    SubmissionId, Verdict,
 };
 use executor::cells::engine::Engine;
 use ledger::testing::small_streams;
 use ledger::{Accepting, Connection, Ledger};
-use platform::clock::{Clock, SystemClock};
-use platform::ids::{IdSource, RandomIds};
+use platform::clock::SystemClock;
+use platform::ids::RandomIds;
 use sandbox::languages::Catalog;
 use servers::ClaimedPort;
 use servers::testing::NatsServer;
@@ -42,7 +42,7 @@ impl World {
         let nats = NatsServer::start().await;
         let connection = Connection::open(&nats.url(), "test").await.unwrap();
         connection.provision(&small_streams(1, vec![nats.monitor_url()])).await.unwrap();
-        let ledger = connection.ledger(Arc::new(|| SystemClock.now()));
+        let ledger = connection.ledger(Arc::new(SystemClock));
         let engine = Engine::new(docker_host());
         engine.negotiate().await.expect("a Docker engine, by DOCKER_HOST");
         let writer = Writer {

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use events::{BootId, Limits};
+use events::{BootId, IdSource, Limits};
 use executor::cells::container_flags::{Allowance, Owner};
 use executor::cells::engine::Engine;
 use executor::cells::maker::DockerMaker;
 use executor::cells::pool::Pool;
 use executor::cells::warm_cells::{Image, PoolSize};
-use platform::ids::{IdSource, RandomIds};
+use platform::ids::RandomIds;
 use sandbox::protocol::{CellFile, Prepare, Stage, StageLimits};
 
 /// The image under test.

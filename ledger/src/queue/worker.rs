@@ -8,9 +8,9 @@ use async_nats::jetstream::context::Context;
 use async_nats::jetstream::{self, consumer::PullConsumer};
 use tokio::time::{Instant, timeout};
 
+use super::consumer::ensure;
 use super::job::{Delivery, Job, Receipt};
 use super::pull::{Arrival, EXPIRES_MIN, Pull};
-use super::consumer::ensure;
 use crate::aggregate::Stored;
 use crate::error::{Fault, QueueError, ReadError};
 use crate::link::Link;

@@ -10,8 +10,8 @@ use ledger::store::{EventStore as _, PublishError};
 use ledger::{Accepting, Aggregate, ExecuteError, Ledger};
 
 use crate::common::{
-    accepted, complete, fresh_id, kinds, request_cancellation, start, start_of_time, submit,
-    ticking, writer,
+    Ticking, accepted, complete, fresh_id, kinds, request_cancellation, standing, start, submit,
+    writer,
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,8 +26,8 @@ struct Given {
 
 /// A submission in a ledger whose store orders its checks in this way.
 async fn given(checks: Checks) -> Given {
-    let clock = ticking();
-    let store = Arc::new(MemoryStore::new(Arc::clone(&clock)).with_checks(checks));
+    let clock = Arc::new(Ticking::default());
+    let store = Arc::new(MemoryStore::new(clock.clone()).with_checks(checks));
     let ledger = Ledger::new(Arc::clone(&store) as _, clock).with_deadline(DEADLINE);
     let aggregate = submit(&ledger).await;
     Given { store, ledger, aggregate, executor: writer("executor") }
@@ -239,9 +239,8 @@ async fn an_id_that_stands_elsewhere_is_refused_and_not_taken_for_ours() {
 
 /// The event of [`Given::start`], on a foreign subject.
 async fn given_twin(given: &Given) -> ledger::store::Publication {
-    let probe = MemoryStore::new(Arc::new(start_of_time));
-    let probe = Arc::new(probe);
-    let ledger = Ledger::new(Arc::clone(&probe) as _, Arc::new(start_of_time));
+    let probe = Arc::new(MemoryStore::new(standing()));
+    let ledger = Ledger::new(Arc::clone(&probe) as _, standing());
     let mut copy = given.aggregate.clone();
     let started = start(1, given.executor.instance);
     ledger.execute(&mut copy, started, &given.executor).await.unwrap();

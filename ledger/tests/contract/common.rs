@@ -10,12 +10,13 @@ use events::event::{
     Accepted, CancellationRequested, Checker, Completed, Isolation, LanguageRef, Lost, LostReason,
     Origin, SourceFile, Started, Timings,
 };
+use events::testing::ManualClock;
 use events::{
-    BootId, Digest, Event, Exit, Lane, LimitPolicy, PoolName, Recorded, SubmissionId, Timestamp,
-    Usage, Verdict,
+    BootId, Clock, Digest, Event, Exit, Lane, LimitPolicy, PoolName, Recorded, SubmissionId,
+    Timestamp, Usage, Verdict,
 };
 use ledger::testing::small_streams;
-use ledger::{Accepting, Aggregate, Clock, Connection, Ledger};
+use ledger::{Accepting, Aggregate, Connection, Ledger};
 use servers::testing::{NatsCluster, NatsServer};
 use uuid::Uuid;
 
@@ -30,22 +31,38 @@ pub(crate) fn fresh_id() -> SubmissionId {
     SubmissionId::new(fresh_uuid())
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests of real servers run at the real time")]
-pub(crate) fn clock() -> Clock {
-    Arc::new(chrono::Utc::now)
+/// The machine's clock: tests of real servers run at the real time.
+#[derive(Debug)]
+struct RealTime;
+
+impl Clock for RealTime {
+    #[expect(clippy::disallowed_methods, reason = "tests of real servers run at the real time")]
+    fn now(&self) -> Timestamp {
+        chrono::Utc::now()
+    }
+}
+
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(RealTime)
 }
 
 pub(crate) fn start_of_time() -> Timestamp {
     Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
+/// A clock that stands still.
+pub(crate) fn standing() -> Arc<dyn Clock> {
+    Arc::new(ManualClock::at(start_of_time()))
+}
+
 /// A clock that goes on by a second whenever it is looked at.
-pub(crate) fn ticking() -> Clock {
-    let seconds = AtomicI64::new(0);
-    Arc::new(move || {
-        let passed = TimeDelta::seconds(seconds.fetch_add(1, Ordering::Relaxed));
-        start_of_time() + passed
-    })
+#[derive(Debug, Default)]
+pub(crate) struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        start_of_time() + TimeDelta::seconds(self.0.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 pub(crate) fn pool() -> PoolName {

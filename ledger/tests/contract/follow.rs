@@ -11,14 +11,14 @@ use ledger::{Connection, FollowError, Ledger, ReadError};
 use servers::testing::NatsServer;
 use tokio::time::timeout;
 
-use crate::common::{clock, connect, fresh_id, start_of_time, submit};
+use crate::common::{clock, connect, fresh_id, standing, submit};
 
 /// Less than the heartbeats of a consumer that died would take to be missed.
 const SOON: Duration = Duration::from_secs(10);
 
 fn in_memory() -> (Arc<MemoryStore>, Ledger) {
-    let store = Arc::new(MemoryStore::new(Arc::new(start_of_time)));
-    let ledger = Ledger::new(Arc::clone(&store) as _, Arc::new(start_of_time));
+    let store = Arc::new(MemoryStore::new(standing()));
+    let ledger = Ledger::new(Arc::clone(&store) as _, standing());
     (store, ledger)
 }
 

@@ -11,7 +11,7 @@ use ledger::memory::{Checks, MemoryStore};
 use ledger::store::{Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX};
 use servers::testing::{NatsCluster, NatsServer};
 
-use crate::common::{connect, connect_cluster, fresh_id, fresh_uuid, pool, start_of_time};
+use crate::common::{connect, connect_cluster, fresh_id, fresh_uuid, pool, standing};
 
 fn fresh_subject() -> String {
     Subject { family: Family::Outcome, lane: Lane::Run, pool: pool(), id: fresh_id() }.to_string()
@@ -177,7 +177,7 @@ async fn contract(store: Arc<dyn EventStore>) {
 #[tokio::test]
 async fn memory_keeps_the_contract() {
     for checks in [Checks::SequenceFirst, Checks::IdFirst] {
-        let store = MemoryStore::new(Arc::new(start_of_time)).with_checks(checks);
+        let store = MemoryStore::new(standing()).with_checks(checks);
         contract(Arc::new(store)).await;
     }
 }

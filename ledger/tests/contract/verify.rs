@@ -8,11 +8,11 @@ use ledger::memory::MemoryStore;
 use ledger::verify::{ChainFault, verify_chain};
 use ledger::{Ledger, Stored};
 
-use crate::common::{complete, start, start_of_time, submit, writer};
+use crate::common::{complete, standing, start, submit, writer};
 
 async fn history() -> Vec<Stored> {
-    let store = MemoryStore::new(Arc::new(start_of_time));
-    let ledger = Ledger::new(Arc::new(store), Arc::new(start_of_time));
+    let store = MemoryStore::new(standing());
+    let ledger = Ledger::new(Arc::new(store), standing());
     let mut aggregate = submit(&ledger).await;
     let executor = writer("executor");
     ledger.execute(&mut aggregate, start(1, executor.instance), &executor).await.unwrap();

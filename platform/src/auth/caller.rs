@@ -88,11 +88,12 @@ mod tests {
     use axum::http::header::WWW_AUTHENTICATE;
     use axum::http::{Request, StatusCode};
     use axum::routing::get;
+    use events::Clock;
     use tower::ServiceExt;
 
     use super::*;
     use crate::auth::{Claims, mint};
-    use crate::clock::{Clock, SystemClock};
+    use crate::clock::SystemClock;
     use crate::config::{AuthConfig, TokenSecret};
 
     fn config() -> AuthConfig {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use events::UserId;
+use events::{Clock, UserId};
 use events::names::NameError;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, TokenData, Validation};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Principal, Scopes};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::{AuthConfig, TokenSecret};
 
 /// The longest token that is looked at.

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use events::IdSource;
 use futures::FutureExt;
 use tracing::field::Empty;
 use tracing::{Instrument, error_span};
@@ -14,7 +15,7 @@ use tracing::{Instrument, error_span};
 use super::drain::Drain;
 use super::report::Report;
 use super::{REQUEST_ID_HEADER, RequestId, TraceParent};
-use crate::ids::{IdSource, RandomIds};
+use crate::ids::RandomIds;
 use crate::problem::{self, Problem};
 
 /// Puts the frame around a router that has all its routes: routes added later are outside it.

@@ -1,8 +1,7 @@
 //! The id that follows one request through answers and logs.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-
-use crate::ids::IdSource;
+use events::IdSource;
 
 /// The header in which a request's id comes and goes.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -43,8 +42,9 @@ fn sane(id: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use events::testing::SeededIds;
+
     use super::*;
-    use crate::ids::SeededIds;
 
     #[test]
     fn a_sane_id_is_taken_over_and_any_other_is_replaced() {

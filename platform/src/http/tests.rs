@@ -10,6 +10,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use events::IdSource;
+use events::testing::SeededIds;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +19,6 @@ use tokio::sync::Notify;
 use tower::ServiceExt;
 
 use super::*;
-use crate::ids::{IdSource, SeededIds};
 use crate::json::JsonObject;
 use crate::problem::{Problem, Slug};
 use crate::shutdown::Shutdown;

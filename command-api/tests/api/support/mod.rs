@@ -13,14 +13,13 @@ use axum::http::{Method, Request, request};
 use command_api::admission::Admission;
 use command_api::app::{App, Parts};
 use command_api::service::router;
+use events::testing::{ManualClock, SeededIds};
 use events::{BootId, LimitPolicy, SubmissionId};
 use ledger::memory::{MemoryStore, Mishap};
 use ledger::{Aggregate, Ledger};
 use platform::auth::{Claims, Verifier, mint};
-use platform::clock::{Clock, ManualClock};
 use platform::config::{AuthConfig, TokenSecret};
 use platform::http::health::Checks;
-use platform::ids::SeededIds;
 use platform::telemetry::Metrics;
 use sandbox::languages::Catalog;
 use serde_json::{Value, json};
@@ -58,11 +57,9 @@ impl TestApp {
     fn build(mishaps: &[Mishap]) -> Self {
         let now = chrono::DateTime::from_timestamp(NOW, 0).unwrap();
         let clock = Arc::new(ManualClock::at(now));
-        let stamp = Arc::clone(&clock);
-        let stamp: ledger::Clock = Arc::new(move || stamp.now());
-        let store = Arc::new(MemoryStore::new(Arc::clone(&stamp)));
+        let store = Arc::new(MemoryStore::new(clock.clone()));
         store.arrange(mishaps.iter().copied());
-        let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), stamp)
+        let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), clock.clone())
             .with_deadline(Duration::from_secs(2));
         let (bus, admission) = (Arc::new(FakeBus::default()), Arc::new(Admission::default()));
         let app = App::from(Parts {

@@ -3,11 +3,11 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use chrono::DateTime;
+use events::testing::ManualClock;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::Scope;
-use crate::clock::ManualClock;
 
 const NOW: u64 = 1_800_000_000;
 const SECRET: &str = "a secret of more than thirty-two bytes";

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use events::Recorded;
+use events::testing::ManualClock;
 use futures::StreamExt as _;
 use ledger::memory::MemoryStore;
 use ledger::{EventStore as _, Ledger};
@@ -19,8 +20,8 @@ pub(crate) struct Memory {
 impl Memory {
     /// Makes an empty one, whose clock stands still.
     pub(crate) fn empty() -> Self {
-        let clock: ledger::Clock =
-            Arc::new(|| DateTime::from_timestamp(1_795_000_000, 123_456_789).unwrap());
+        let now = DateTime::from_timestamp(1_795_000_000, 123_456_789).unwrap();
+        let clock = Arc::new(ManualClock::at(now));
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let ledger = Ledger::new(store.clone(), clock);
         Self { store, ledger }

@@ -1,9 +1,11 @@
 //! The real binary, with a real ledger behind it.
 
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use events::Recorded;
+use events::testing::ManualClock;
 use ledger::store::{Expected, Publication};
 use ledger::testing::small_streams;
 use ledger::{Connection, Ledger};
@@ -34,7 +36,7 @@ impl World {
         let nats = NatsServer::start().await;
         let connection = Connection::open(&nats.url(), "test").await.unwrap();
         connection.provision(&small_streams(1, vec![nats.monitor_url()])).await.unwrap();
-        let ledger = connection.ledger(std::sync::Arc::new(|| chrono::DateTime::UNIX_EPOCH));
+        let ledger = connection.ledger(Arc::new(ManualClock::at(chrono::DateTime::UNIX_EPOCH)));
         Self {
             results: postgres::Database::fresh().await,
             progress: mongo::Database::fresh().await,

@@ -14,11 +14,11 @@ use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, Request};
 use events::content::ObjectRef;
+use events::testing::ManualClock;
 use events::{ObjectBucket, SubmissionId};
 use ledger::memory::MemoryStore;
 use ledger::{Ledger, ObjectError};
 use platform::auth::{Claims, Verifier, mint};
-use platform::clock::{Clock, ManualClock};
 use platform::config::{AuthConfig, TokenSecret};
 use query_api::app::{App, Parts};
 use query_api::changes::Waiters;
@@ -53,10 +53,8 @@ impl TestApp {
     pub(crate) fn new() -> Self {
         let now = chrono::DateTime::from_timestamp(NOW, 123_456_789).unwrap();
         let clock = Arc::new(ManualClock::at(now));
-        let stamp = Arc::clone(&clock);
-        let stamp: ledger::Clock = Arc::new(move || stamp.now());
-        let store = Arc::new(MemoryStore::new(Arc::clone(&stamp)));
-        let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), stamp);
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), clock.clone());
         let results = Arc::new(FakeResults::default());
         let progress = Arc::new(FakeProgress::default());
         let outputs = Arc::new(FakeOutputs::default());

@@ -1,5 +1,7 @@
 //! Samples of every event, for tests of this crate and of those that build on it.
 
+mod ports;
+
 use uuid::Uuid;
 
 use crate::Timestamp;
@@ -16,6 +18,8 @@ use crate::limits::LimitPolicy;
 use crate::names::ExecutorName;
 use crate::subject::Lane;
 use crate::verdict::{Exit, StopCause, Usage, Verdict};
+
+pub use ports::{ManualClock, SeededIds};
 
 /// The submission of every sample.
 pub const SUBMISSION: SubmissionId =
