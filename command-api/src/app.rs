@@ -112,7 +112,7 @@ impl App {
         match self.0.ledger.accept(id, accepted, &self.writer(requester)).await? {
             Accepting::New(aggregate) => {
                 metrics::accepted(lane);
-                let known = known(&aggregate)?;
+                let known = &aggregate.submission;
                 Ok(Acknowledgement::of(known, known.accepted_sequence))
             }
             Accepting::Existing(existing) => repeated(&existing, request_hash),
@@ -130,7 +130,7 @@ impl App {
     ) -> Result<Acknowledgement, ApiError> {
         let found = self.0.ledger.load(id).await?;
         let mut aggregate = found
-            .filter(|found| found.submission().is_some_and(|known| may_cancel(&known.principal)))
+            .filter(|found| may_cancel(&found.submission.principal))
             .ok_or(ApiError::NotFound)?;
         let request = CancellationRequested { by: actor(&requester.user), reason };
         let requested = Event::CancellationRequested(request);
@@ -140,7 +140,7 @@ impl App {
             Err(error) => return Err(error.into()),
         }
         self.announce(&aggregate).await;
-        let known = known(&aggregate)?;
+        let known = &aggregate.submission;
         Ok(Acknowledgement::of(known, known.sequence))
     }
 
@@ -167,16 +167,12 @@ fn actor(user: &UserId) -> String {
 
 /// Tells of the submission that a key stands for, if it is the same request.
 fn repeated(existing: &Aggregate, request_hash: Digest) -> Result<Acknowledgement, ApiError> {
-    let known = known(existing)?;
+    let known = &existing.submission;
     if known.request_hash != request_hash {
         return Err(ApiError::KeyReused);
     }
     metrics::repeated();
     Ok(Acknowledgement::of(known, known.accepted_sequence))
-}
-
-fn known(aggregate: &Aggregate) -> Result<&Submission, ApiError> {
-    aggregate.submission().ok_or(ApiError::NotFound)
 }
 
 impl Acknowledgement {

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Timestamp;
 use crate::digest::Digest;
@@ -14,6 +15,8 @@ use crate::ids::{BootId, EventId, EventKey, SubmissionId};
 const SPEC_VERSION: &str = "1.0";
 /// The content type of `data`.
 const DATA_CONTENT_TYPE: &str = "application/json";
+/// Why writing an event as JSON cannot fail.
+const ALWAYS_JSON: &str = "an event has no map with other keys than texts";
 
 /// One event with its context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +109,7 @@ pub enum FormError {
 /// The JSON object, in the order in which it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wire {
+struct Wire<D> {
     specversion: String,
     id: EventId,
     source: String,
@@ -125,28 +128,29 @@ struct Wire {
     actor: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
-    data: Value,
+    data: D,
 }
 
 impl Envelope {
-    /// Puts `event` into its context. The same writer, event and predecessor always give the same id.
-    pub fn new(
+    /// Puts `event` into its context, and returns it with its stored bytes. The same writer, event and predecessor
+    /// always give the same id.
+    pub fn write(
         submission: SubmissionId,
         event: Event,
         writer: &Writer,
         previous: Option<Predecessor>,
         time: Timestamp,
-    ) -> Self {
-        let data = serde_json::to_vec(&data_of(&event)).unwrap_or_default();
+    ) -> (Self, Vec<u8>) {
+        let data = data_of(&event);
         let id = EventId::derive(&EventKey {
             submission,
             kind: event.kind(),
             attempt: event.attempt(),
             ordinal: event.ordinal(),
             writer: writer.instance,
-            data: Digest::of(&data),
+            data: Digest::of(data.get().as_bytes()),
         });
-        Self {
+        let envelope = Self {
             id,
             source: writer.source.clone(),
             submission,
@@ -157,11 +161,17 @@ impl Envelope {
             actor: writer.actor.clone(),
             traceparent: writer.traceparent.clone(),
             event,
-        }
+        };
+        let bytes = envelope.encode_with(&data);
+        (envelope, bytes)
     }
 
     /// Returns the stored bytes.
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_with(&data_of(&self.event))
+    }
+
+    fn encode_with(&self, data: &RawValue) -> Vec<u8> {
         let wire = Wire {
             specversion: SPEC_VERSION.to_owned(),
             id: self.id,
@@ -177,14 +187,14 @@ impl Envelope {
             causationid: self.causation,
             actor: self.actor.clone(),
             traceparent: self.traceparent.clone(),
-            data: data_of(&self.event),
+            data,
         };
-        serde_json::to_vec(&wire).expect("an event has no map with other keys than texts")
+        serde_json::to_vec(&wire).expect(ALWAYS_JSON)
     }
 
     /// Reads stored bytes. A form that this version does not know is an error, never skipped.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormError> {
-        let wire: Wire = serde_json::from_slice(bytes).map_err(FormError::Malformed)?;
+        let wire: Wire<Value> = serde_json::from_slice(bytes).map_err(FormError::Malformed)?;
         expect("specversion", &wire.specversion, SPEC_VERSION)?;
         expect("datacontenttype", &wire.datacontenttype, DATA_CONTENT_TYPE)?;
         let event = upcast(&wire.kind, &wire.dataschema, wire.data)?;
@@ -226,15 +236,10 @@ fn schema(kind: &str, form: u16) -> String {
     format!("urn:runledger:{kind}:{form}")
 }
 
-fn data_of(event: &Event) -> Value {
-    let tagged =
-        serde_json::to_value(event).expect("an event has no map with other keys than texts");
-    match tagged {
-        Value::Object(mut members) => members.remove("data").unwrap_or(Value::Null),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Value::Null
-        }
-    }
+fn data_of(event: &Event) -> Box<RawValue> {
+    // Through a tree, which sorts the members of every object: ids are hashes of that order, for ever.
+    let mut tagged = serde_json::to_value(event).expect(ALWAYS_JSON);
+    to_raw_value(&tagged["data"].take()).expect(ALWAYS_JSON)
 }
 
 /// Turns the stored data of any known form into the newest form's event.

@@ -31,8 +31,7 @@ fn stored(event: Event) -> Vec<u8> {
         Event::Accepted(_) => None,
         _ => first.first().map(Recorded::as_predecessor),
     };
-    Envelope::new(sample::SUBMISSION, event, &sample::writer(), previous, sample::instant(7))
-        .encode()
+    Envelope::write(sample::SUBMISSION, event, &sample::writer(), previous, sample::instant(7)).1
 }
 
 #[test]

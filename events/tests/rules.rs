@@ -106,7 +106,7 @@ fn every_pair_of_state_and_event_is_decided_as_the_table_says() {
                 .iter()
                 .find(|(s, c, _)| (*s, *c) == (state, name))
                 .map(|(_, _, kinds)| *kinds);
-            let decided = decide(&fold, event);
+            let decided = decide(fold.submission.as_ref(), event);
             let kinds = decided
                 .as_ref()
                 .ok()
@@ -126,7 +126,8 @@ fn every_row_of_the_table_names_a_state_and_an_event() {
 
 #[test]
 fn rejections_say_what_is_the_case() {
-    let rejection = |events: Vec<Event>, event| decide(&given(events), event).unwrap_err();
+    let rejection =
+        |events: Vec<Event>, event| decide(given(events).submission.as_ref(), event).unwrap_err();
     let running = vec![accepted(), started(1)];
     let start = |attempt| Event::Started(sample::started(attempt));
     let complete = |attempt| Event::Completed(Box::new(sample::completed(attempt)));

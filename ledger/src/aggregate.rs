@@ -5,8 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use events::envelope::Predecessor;
 use events::event::Accepted;
-use events::submission::apply;
-use events::{Event, Fold, Recorded, Subject, Submission, SubmissionId};
+use events::{Event, Recorded, Subject, Submission, SubmissionId};
 
 use crate::error::ReadError;
 use crate::store::Message;
@@ -45,51 +44,41 @@ impl Stored {
 pub struct Aggregate {
     /// The subject of its accepted event.
     pub subject: Subject,
-    /// What is known of it.
-    pub fold: Fold,
     /// The request itself.
-    pub accepted: Option<Arc<Accepted>>,
+    pub accepted: Arc<Accepted>,
+    /// What its events make of it.
+    pub submission: Submission,
+    /// How many illegal events were met and ignored.
+    pub violations: u32,
     /// The event that the next one follows.
-    pub head: Option<Predecessor>,
+    pub head: Predecessor,
     /// The sequence of the last event on the outcome subject, 0 before the first.
     pub(crate) outcome_sequence: u64,
 }
 
 impl Aggregate {
-    /// Begins with the accepted event.
-    pub(crate) fn begin(first: &Stored) -> Self {
-        let mut aggregate = Self {
-            subject: first.subject.clone(),
-            fold: Fold::default(),
-            accepted: None,
-            head: None,
-            outcome_sequence: 0,
+    /// Begins with the accepted event; any other event is an error.
+    pub(crate) fn begin(subject: Subject, first: Recorded) -> Result<Self, ReadError> {
+        let head = first.as_predecessor();
+        let Recorded { sequence, stored_at, envelope, digest: _ } = first;
+        let Event::Accepted(accepted) = envelope.event else {
+            return Err(ReadError::NotAccepted { sequence, subject });
         };
-        if let Event::Accepted(accepted) = &first.recorded.envelope.event {
-            aggregate.accepted = Some(Arc::new(accepted.as_ref().clone()));
-        }
-        aggregate.fold_in(&first.recorded);
-        aggregate
+        let submission = Submission::begin(subject.id, &accepted, sequence, stored_at);
+        let accepted = Arc::from(accepted);
+        Ok(Self { subject, accepted, submission, violations: 0, head, outcome_sequence: 0 })
     }
 
     /// Takes in the next event of the outcome subject.
     pub(crate) fn push(&mut self, recorded: &Recorded) {
         self.outcome_sequence = recorded.sequence;
-        self.fold_in(recorded);
-    }
-
-    fn fold_in(&mut self, recorded: &Recorded) {
-        self.fold = apply(std::mem::take(&mut self.fold), recorded);
-        self.head = Some(recorded.as_predecessor());
+        self.head = recorded.as_predecessor();
+        let folded = self.submission.fold(recorded);
+        self.violations = self.violations.saturating_add(u32::from(folded.is_err()));
     }
 
     /// Returns the submission's id.
     pub fn id(&self) -> SubmissionId {
         self.subject.id
-    }
-
-    /// Returns the submission's state.
-    pub fn submission(&self) -> Option<&Submission> {
-        self.fold.submission.as_ref()
     }
 }

@@ -1,10 +1,10 @@
 //! Putting an event into the ledger: decide on the fold, append, fold what was appended.
 
-use events::envelope::{Predecessor, Writer};
+use events::envelope::Writer;
 use events::event::Accepted;
 use events::subject::Family;
 use events::submission::decide;
-use events::{Envelope, Event, Recorded, Subject, SubmissionId};
+use events::{Digest, Envelope, Event, Recorded, Subject, SubmissionId};
 use tokio::time::Instant;
 
 use crate::aggregate::{Aggregate, Stored};
@@ -12,7 +12,7 @@ use crate::append::{Placed, append};
 use crate::error::ExecuteError;
 use crate::ledger::Ledger;
 use crate::metrics;
-use crate::store::{Expected, Message, Publication};
+use crate::store::{Expected, Publication};
 
 /// What became of a new submission.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl Ledger {
     ) -> Result<Vec<Recorded>, ExecuteError> {
         let deadline = Instant::now() + self.deadline;
         loop {
-            let events = decide(&aggregate.fold, event.clone())?;
+            let events = decide(Some(&aggregate.submission), event.clone())?;
             let appended = self.append_all(aggregate, events, writer, deadline).await?;
             if !appended.is_empty() {
                 return Ok(appended);
@@ -63,16 +63,15 @@ impl Ledger {
             pool: accepted.pool.clone(),
             id,
         };
-        let offer = Offered {
-            envelope: self.envelope(id, Event::Accepted(Box::new(accepted)), writer, None),
-            expected: Expected::NoneMatching(Subject::lookup_filter(Family::Submission, id)),
-            subject,
-        };
-        if let Some(stored) = self.offer(&offer, deadline).await? {
-            return Ok(Accepting::New(Aggregate::begin(&stored)));
+        let event = Event::Accepted(Box::new(accepted));
+        let (envelope, payload) = Envelope::write(id, event, writer, None, self.clock.now());
+        let expected = Expected::NoneMatching(Subject::lookup_filter(Family::Submission, id));
+        let publication = publication(&subject, expected, &envelope, payload);
+        if let Some(recorded) = self.offer(envelope, publication, deadline).await? {
+            return Ok(Accepting::New(Aggregate::begin(subject, recorded)?));
         }
         let standing = self.load(id).await?;
-        standing.map(Accepting::Existing).ok_or_else(|| unseen(&offer.subject))
+        standing.map(Accepting::Existing).ok_or_else(|| unseen(&subject))
     }
 
     /// Appends decided events one after another. Empty when the first one met a conflict.
@@ -121,7 +120,7 @@ impl Ledger {
             }
             metrics::conflicted();
             self.reload(aggregate).await?;
-            if aggregate.submission().is_none_or(|submission| submission.state.is_terminal()) {
+            if aggregate.submission.state.is_terminal() {
                 return Ok(None);
             }
         }
@@ -134,48 +133,37 @@ impl Ledger {
         writer: &Writer,
         deadline: Instant,
     ) -> Result<Option<Recorded>, ExecuteError> {
-        let offer = Offered {
-            subject: aggregate.subject.in_family(Family::Outcome),
-            envelope: self.envelope(aggregate.id(), event, writer, aggregate.head),
-            expected: Expected::Last(aggregate.outcome_sequence),
-        };
-        let stored = self.offer(&offer, deadline).await?;
-        Ok(stored.map(|stored| {
-            aggregate.push(&stored.recorded);
-            stored.recorded
-        }))
-    }
-
-    fn envelope(
-        &self,
-        id: SubmissionId,
-        event: Event,
-        writer: &Writer,
-        head: Option<Predecessor>,
-    ) -> Envelope {
-        Envelope::new(id, event, writer, head, self.clock.now())
+        let (head, now) = (Some(aggregate.head), self.clock.now());
+        let (envelope, payload) = Envelope::write(aggregate.id(), event, writer, head, now);
+        let subject = aggregate.subject.in_family(Family::Outcome);
+        let expected = Expected::Last(aggregate.outcome_sequence);
+        let publication = publication(&subject, expected, &envelope, payload);
+        let recorded = self.offer(envelope, publication, deadline).await?;
+        if let Some(recorded) = &recorded {
+            aggregate.push(recorded);
+        }
+        Ok(recorded)
     }
 
     /// Offers one event. None when another one stands in its place.
     async fn offer(
         &self,
-        offer: &Offered,
+        envelope: Envelope,
+        publication: Publication,
         deadline: Instant,
-    ) -> Result<Option<Stored>, ExecuteError> {
+    ) -> Result<Option<Recorded>, ExecuteError> {
         let began = Instant::now();
-        let publication = offer.publication();
         let placed = append(self.store.as_ref(), &publication, deadline).await?;
         metrics::appended(began.elapsed());
-        let message = match placed {
-            Placed::Conflict => return Ok(None),
-            Placed::Earlier(message) => message,
+        Ok(match placed {
+            Placed::Conflict => None,
+            // Read back, since the earlier try has another time, and with it another digest.
+            Placed::Earlier(message) => Some(Stored::read(message)?.recorded),
             Placed::Now(sequence) => {
-                let stored_at = self.clock.now();
-                let Publication { subject, id, payload, .. } = publication;
-                Message { subject, sequence, stored_at, id: Some(id), payload }
+                let (stored_at, digest) = (self.clock.now(), Digest::of(&publication.payload));
+                Some(Recorded { sequence, stored_at, digest, envelope })
             }
-        };
-        Ok(Some(Stored::read(message)?))
+        })
     }
 
     async fn reload(&self, aggregate: &mut Aggregate) -> Result<(), ExecuteError> {
@@ -191,22 +179,19 @@ fn unseen(subject: &Subject) -> ExecuteError {
     ExecuteError::Unavailable { maybe_stored: false, last }
 }
 
-/// An event with its place and its condition.
-struct Offered {
-    subject: Subject,
-    envelope: Envelope,
+/// The message that stores an event.
+fn publication(
+    subject: &Subject,
     expected: Expected,
-}
-
-impl Offered {
-    fn publication(&self) -> Publication {
-        Publication {
-            subject: self.subject.to_string(),
-            id: self.envelope.id.to_string(),
-            expected: self.expected.clone(),
-            kind: self.envelope.event.kind(),
-            traceparent: self.envelope.traceparent.clone(),
-            payload: self.envelope.encode().into(),
-        }
+    envelope: &Envelope,
+    payload: Vec<u8>,
+) -> Publication {
+    Publication {
+        subject: subject.to_string(),
+        id: envelope.id.to_string(),
+        expected,
+        kind: envelope.event.kind(),
+        traceparent: envelope.traceparent.clone(),
+        payload: payload.into(),
     }
 }

@@ -18,7 +18,7 @@ const READ_DEADLINE: Duration = Duration::from_secs(5);
 impl Ledger {
     /// Reads one submission whose lane and pool are not known.
     pub async fn load(&self, id: SubmissionId) -> Result<Option<Aggregate>, ReadError> {
-        Ok(fold(&self.history(id).await?))
+        fold(self.history(id).await?)
     }
 
     /// Reads one submission by either of its subjects.
@@ -27,7 +27,7 @@ impl Ledger {
         let Some(first) = self.last(&accepted.to_string()).await? else {
             return Ok(None);
         };
-        Ok(fold(&self.complete(accepted_event(first)?).await?))
+        fold(self.complete(accepted_event(first)?).await?)
     }
 
     /// Reads every event of one submission, in order; empty when there is no such submission.
@@ -75,13 +75,14 @@ impl Ledger {
 }
 
 /// Folds a history as [`Ledger::history`] gives it.
-fn fold(history: &[Stored]) -> Option<Aggregate> {
-    let (first, rest) = history.split_first()?;
-    let mut aggregate = Aggregate::begin(first);
-    for stored in rest {
+fn fold(history: Vec<Stored>) -> Result<Option<Aggregate>, ReadError> {
+    let mut events = history.into_iter();
+    let Some(Stored { subject, recorded, payload: _ }) = events.next() else { return Ok(None) };
+    let mut aggregate = Aggregate::begin(subject, recorded)?;
+    for stored in events {
         aggregate.push(&stored.recorded);
     }
-    Some(aggregate)
+    Ok(Some(aggregate))
 }
 
 fn accepted_event(message: Message) -> Result<Stored, ReadError> {

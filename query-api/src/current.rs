@@ -64,7 +64,7 @@ impl Current {
         id: SubmissionId,
         behind: Option<Submission>,
     ) -> Result<Option<Submission>, ApiError> {
-        let folded = self.ledger.load(id).await?.and_then(|found| found.fold.submission);
+        let folded = self.ledger.load(id).await?.map(|found| found.submission);
         metrics::read_from("ledger");
         let newest = [behind, folded].into_iter().flatten().max_by_key(|known| known.sequence);
         if let Some(newest) = &newest {

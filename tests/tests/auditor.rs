@@ -118,7 +118,7 @@ async fn forge(world: &World, submitted: &Submitted, writer: BootId, event: Even
         traceparent: None,
     };
     let Recorded { envelope, stored_at, .. } = &last.recorded;
-    let forged = Envelope::new(
+    let (_, forged) = Envelope::write(
         envelope.submission,
         event,
         &writer,
@@ -127,7 +127,7 @@ async fn forge(world: &World, submitted: &Submitted, writer: BootId, event: Even
     );
     let subject = last.subject.parse::<events::Subject>()?.in_family(Family::Outcome);
     let context = jetstream::new(async_nats::connect(world.nats().url()).await?);
-    context.publish(subject.to_string(), forged.encode().into()).await?.await?;
+    context.publish(subject.to_string(), forged.into()).await?.await?;
     Ok(())
 }
 

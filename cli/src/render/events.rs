@@ -147,10 +147,10 @@ mod tests {
             by: by.clone(),
             reason: Some("bored".to_owned()),
         });
-        let first = Envelope::new(submission, asked, &writer, None, time).encode();
+        let (_, first) = Envelope::write(submission, asked, &writer, None, time);
         let before = Recorded::decode(1, time, &first).unwrap().as_predecessor();
         let done = Event::Cancelled(Cancelled { by });
-        let second = Envelope::new(submission, done, &writer, Some(before), time).encode();
+        let (_, second) = Envelope::write(submission, done, &writer, Some(before), time);
         [first, second]
             .into_iter()
             .zip(1..)

@@ -38,7 +38,7 @@ async fn the_accepted_event_holds_the_whole_request() {
         }))
         .await;
     let stored = app.stored(&answer.id()).await;
-    let accepted = stored.accepted.unwrap();
+    let accepted = stored.accepted;
     assert_eq!(
         stored.subject.to_string(),
         format!("ledger.submission.submit.core.{}", answer.id())
@@ -86,7 +86,7 @@ async fn what_is_too_large_for_an_event_is_an_object_before_the_event() {
     let source = "#".repeat(INLINE_BYTES_MAX);
     let answer =
         app.submit(&json!({"language": "python", "source": source, "stdin": "small"})).await;
-    let accepted = app.stored(&answer.id()).await.accepted.unwrap();
+    let accepted = app.stored(&answer.id()).await.accepted;
     let objects = app.bus.objects.lock().unwrap();
     assert_eq!(objects.len(), 1);
     assert_eq!(objects[0].1, source.as_bytes());
@@ -101,7 +101,7 @@ async fn large_cases_are_one_object_of_tests() {
     let case = json!({"expected": "x".repeat(INLINE_BYTES_MAX / 2)});
     let body = json!({"language": "python", "source": "print()", "cases": [case, case, case]});
     let answer = app.submit(&body).await;
-    let accepted = app.stored(&answer.id()).await.accepted.unwrap();
+    let accepted = app.stored(&answer.id()).await.accepted;
     let Some(Suite::Object { object, count: 3 }) = &accepted.suite else { panic!("{accepted:?}") };
     let objects = app.bus.objects.lock().unwrap();
     assert_eq!((objects.len(), &objects[0].0), (1, object));

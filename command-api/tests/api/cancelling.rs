@@ -40,7 +40,7 @@ async fn what_has_not_begun_is_cancelled_at_once() {
     assert_eq!((answer.status, &answer.body["state"]), (StatusCode::ACCEPTED, &json!("cancelled")));
     assert_eq!(answer.body["sequence"], 3);
     assert_eq!(answer.body["links"]["self"], format!("/v1/submissions/{id}"));
-    assert_eq!(app.stored(&id).await.submission().unwrap().state, State::Cancelled);
+    assert_eq!(app.stored(&id).await.submission.state, State::Cancelled);
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_lost_signal_changes_nothing() {
     start(&app, &id).await;
     app.bus.is_away.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(app.cancel("ada", &id).await.status, StatusCode::ACCEPTED);
-    assert_eq!(app.stored(&id).await.submission().unwrap().state, State::Cancelling);
+    assert_eq!(app.stored(&id).await.submission.state, State::Cancelling);
 }
 
 #[tokio::test]

@@ -1,55 +1,64 @@
 //! Folding: what an event makes of the state. Total: an illegal event is counted and ignored, never refused.
 
 use super::lifecycle::State;
-use super::rules::advance;
+use super::rules::{Rejection, advance};
 use super::state::{Attempt, Fold, LostAttempt, Outcome, Submission};
 use crate::Timestamp;
 use crate::envelope::Recorded;
 use crate::event::{Accepted, Completed, Event, Lost, Started};
+use crate::ids::SubmissionId;
 
 /// Folds one recorded event. Every fold of the same events gives the same answer.
 #[must_use]
 pub fn apply(mut fold: Fold, recorded: &Recorded) -> Fold {
-    let event = &recorded.envelope.event;
-    let before = fold.submission.as_ref().map(Submission::lifecycle);
-    if let Ok(after) = advance(before, event) {
-        if let Event::Accepted(accepted) = event {
-            fold.submission = Some(begin(accepted, recorded));
-        } else if let Some(submission) = &mut fold.submission {
-            submission.state = after.state;
-            take_in(submission, event, recorded.stored_at);
+    let Recorded { sequence, stored_at, envelope, digest: _ } = recorded;
+    let folded = match (&mut fold.submission, &envelope.event) {
+        (Some(submission), _) => submission.fold(recorded),
+        (None, Event::Accepted(accepted)) => {
+            let begun = Submission::begin(envelope.submission, accepted, *sequence, *stored_at);
+            fold.submission = Some(begun);
+            Ok(())
         }
-    } else {
-        fold.violations = fold.violations.saturating_add(1);
-    }
-    if let Some(submission) = &mut fold.submission {
-        submission.sequence = submission.sequence.max(recorded.sequence);
-    }
+        (None, _) => Err(Rejection::NotAccepted),
+    };
+    fold.violations = fold.violations.saturating_add(u32::from(folded.is_err()));
     fold
 }
 
-fn begin(accepted: &Accepted, recorded: &Recorded) -> Submission {
-    Submission {
-        id: recorded.envelope.submission,
-        principal: accepted.principal.clone(),
-        lane: accepted.lane,
-        pool: accepted.pool.clone(),
-        language: accepted.language.clone(),
-        origin: accepted.origin,
-        case_count: accepted.suite.as_ref().map_or(0, crate::event::Suite::count),
-        suite_sha256: accepted.suite.as_ref().map(crate::event::Suite::sha256),
-        request_hash: accepted.request_hash,
-        state: State::Accepted,
-        attempts: Vec::new(),
-        compiled: None,
-        results: Vec::new(),
-        outcome: None,
-        accepted_at: recorded.stored_at,
-        compiled_at: None,
-        cancellation_requested_at: None,
-        finished_at: None,
-        accepted_sequence: recorded.sequence,
-        sequence: recorded.sequence,
+impl Submission {
+    /// Begins with the accepted event, stored at this place and time.
+    pub fn begin(id: SubmissionId, accepted: &Accepted, sequence: u64, at: Timestamp) -> Self {
+        Self {
+            id,
+            principal: accepted.principal.clone(),
+            lane: accepted.lane,
+            pool: accepted.pool.clone(),
+            language: accepted.language.clone(),
+            origin: accepted.origin,
+            case_count: accepted.suite.as_ref().map_or(0, crate::event::Suite::count),
+            suite_sha256: accepted.suite.as_ref().map(crate::event::Suite::sha256),
+            request_hash: accepted.request_hash,
+            state: State::Accepted,
+            attempts: Vec::new(),
+            compiled: None,
+            results: Vec::new(),
+            outcome: None,
+            accepted_at: at,
+            compiled_at: None,
+            cancellation_requested_at: None,
+            finished_at: None,
+            accepted_sequence: sequence,
+            sequence,
+        }
+    }
+
+    /// Folds a later event. An illegal one moves the sequence and changes nothing else.
+    pub fn fold(&mut self, recorded: &Recorded) -> Result<(), Rejection> {
+        self.sequence = self.sequence.max(recorded.sequence);
+        let event = &recorded.envelope.event;
+        self.state = advance(Some(self.lifecycle()), event)?.state;
+        take_in(self, event, recorded.stored_at);
+        Ok(())
     }
 }
 

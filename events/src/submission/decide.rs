@@ -2,14 +2,14 @@
 
 use super::lifecycle::Lifecycle;
 use super::rules::{Rejection, advance};
-use super::state::{Fold, Submission};
+use super::state::Submission;
 use crate::event::{Cancelled, Event};
 
 /// Decides what is appended when a writer wants `event` to happen: the event, or the reason why it may not.
 ///
 /// Only a requested cancellation leads to more: where nothing runs, it is carried out at once.
-pub fn decide(fold: &Fold, event: Event) -> Result<Vec<Event>, Rejection> {
-    let before = fold.submission.as_ref().map(Submission::lifecycle);
+pub fn decide(submission: Option<&Submission>, event: Event) -> Result<Vec<Event>, Rejection> {
+    let before = submission.map(Submission::lifecycle);
     let after = advance(before, &event)?;
     let cancelled = cancelled_at_once(after, &event);
     Ok(std::iter::once(event).chain(cancelled).collect())

@@ -205,8 +205,9 @@ pub fn record(events: impl IntoIterator<Item = Event>) -> Vec<Recorded> {
     let mut previous: Option<Predecessor> = None;
     let mut records = Vec::new();
     for (sequence, event) in (1_u32..).zip(events) {
-        let envelope = Envelope::new(SUBMISSION, event, &writer(), previous, instant(sequence));
-        let recorded = Recorded::decode(u64::from(sequence), instant(sequence), &envelope.encode())
+        let at = instant(sequence);
+        let (_, bytes) = Envelope::write(SUBMISSION, event, &writer(), previous, at);
+        let recorded = Recorded::decode(u64::from(sequence), at, &bytes)
             .expect("what was encoded can be decoded");
         previous = Some(recorded.as_predecessor());
         records.push(recorded);

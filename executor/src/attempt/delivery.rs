@@ -27,7 +27,7 @@ impl DeliveryHandler {
     pub async fn handle_delivery(&self, job: Job, cells: &mut dyn CellSource) {
         // Redelivered while this executor still works on it: the first delivery will be answered for.
         let Some(claim) = self.held.claim(job.aggregate.id()) else { return };
-        let writer = self.context.identity.writer(job.recorded.envelope.traceparent.clone());
+        let writer = self.context.identity.writer(job.traceparent.clone());
         let (receipt, is_first) = (job.receipt.clone(), job.fresh());
         let mut work = SubmissionWork {
             context: &self.context,

@@ -235,8 +235,7 @@ impl RunningAttempt<'_> {
             elapsed_ms,
             "submission completed"
         );
-        let language = self.aggregate.submission().map(|it| it.language.slug.to_string());
-        let language = language.unwrap_or_default();
+        let language = self.aggregate.submission.language.slug.to_string();
         counter!(RUNS, "language" => language.clone(), "verdict" => verdict.as_str()).increment(1);
         histogram!(RUN_SECONDS, "language" => language).record(began.elapsed());
         Ok(())
@@ -248,7 +247,7 @@ impl RunningAttempt<'_> {
         class: FailureClass,
         reason: String,
     ) -> Result<(), AttemptError> {
-        let last = self.aggregate.submission().and_then(|submission| submission.attempts.last());
+        let last = self.aggregate.submission.attempts.last();
         let attempts = last.map_or(0, |attempt| attempt.number);
         self.append(&Event::Failed(Failed { class, reason, attempts })).await?;
         counter!(SUBMISSIONS_FAILED, "class" => class.as_str()).increment(1);

@@ -193,7 +193,8 @@ impl World {
         self.delivered += 1;
         // Delivery counts can go back over a crash of the server.
         let delivered = if self.random.random_bool(0.2) { 1 } else { self.delivered };
-        let job = Job::new(self.accepted.clone(), delivered, Receipt::new(self.message.clone()));
+        let job =
+            Job::new(self.accepted.clone(), delivered, Receipt::new(self.message.clone())).unwrap();
         let mut script = self.script();
         let taker = self.random.random_range(0..self.lives.len());
         let deliveries = self.lives[taker].deliveries.clone();
@@ -252,7 +253,7 @@ impl World {
     async fn check(&self, seed: u64) {
         let history = self.ledger.history(id()).await.expect("memory");
         let aggregate = self.ledger.load(id()).await.expect("memory").expect("it is there");
-        assert_eq!(aggregate.fold.violations, 0, "seed {seed}");
+        assert_eq!(aggregate.violations, 0, "seed {seed}");
         let events = || history.iter().map(|stored| &stored.recorded.envelope);
         let ends = events().filter(|envelope| envelope.event.is_terminal()).count();
         assert_eq!(ends, 1, "seed {seed}");

@@ -1,6 +1,7 @@
 //! The work on one submission: step after step, each decided by what stands in the ledger, until the submission's end
 //! stands there or another executor has the submission.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use events::Event;
@@ -65,10 +66,7 @@ impl SubmissionWork<'_> {
             if is_stale && let Err(answer) = self.reload().await {
                 return answer;
             }
-            let Some(submission) = self.aggregate.submission() else {
-                error!("a delivered submission was never accepted");
-                return Answer::RetryAfter(FAULT_DELAY);
-            };
+            let submission = &self.aggregate.submission;
             let step = next_step(submission, context.identity.boot, context.settings.attempts_max);
             let taken = match step {
                 NextStep::Acknowledge => return Answer::Acknowledge,
@@ -114,9 +112,7 @@ impl SubmissionWork<'_> {
     async fn run_attempt(&mut self, number: u32) -> Result<Completed, AttemptError> {
         let (context, claim) = (self.context, self.claim);
         let objects = context.objects.as_ref();
-        let Some(accepted) = self.aggregate.accepted.clone() else {
-            return Err(AttemptError::TakenAway(None));
-        };
+        let accepted = Arc::clone(&self.aggregate.accepted);
         // Before a cell is taken: what cannot be run must not cost one.
         let plan = Plan::of(&accepted, &context.catalog)?;
         let asked_at = Instant::now();
@@ -171,7 +167,7 @@ impl SubmissionWork<'_> {
         let handing_back = async {
             // The append that was cut off may be stored or not.
             self.reload().await.ok()?;
-            let running = self.aggregate.submission()?.running_attempt()?;
+            let running = self.aggregate.submission.running_attempt()?;
             let is_ours = running.boot_id == self.context.identity.boot;
             let number = is_ours.then_some(running.number)?;
             self.attempt(number).declare_lost(LostReason::HandedBack).await.ok()

@@ -90,7 +90,7 @@ impl Stage {
 
     fn job(&self, delivered: u64) -> (Job, Arc<Memo>) {
         let memo = Arc::new(Memo::default());
-        (Job::new(self.accepted.clone(), delivered, Receipt::new(memo.clone())), memo)
+        (Job::new(self.accepted.clone(), delivered, Receipt::new(memo.clone())).unwrap(), memo)
     }
 
     /// Delivers the submission and waits until it is settled.
@@ -124,12 +124,12 @@ impl Stage {
 
     async fn aggregate(&self) -> Aggregate {
         let aggregate = self.ledger.load(id()).await.unwrap().unwrap();
-        assert_eq!(aggregate.fold.violations, 0);
+        assert_eq!(aggregate.violations, 0);
         aggregate
     }
 
     async fn submission(&self) -> Submission {
-        self.aggregate().await.submission().unwrap().clone()
+        self.aggregate().await.submission
     }
 
     async fn completed(&self) -> Completed {

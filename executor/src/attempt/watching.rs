@@ -42,8 +42,7 @@ pub(super) async fn until_taken_away(
     loop {
         let rung = timeout(ack_wait / HEARTBEATS_PER_WAIT, bell.notified()).await.is_ok();
         match ledger.load_at(watched.subject).await {
-            Ok(Some(aggregate))
-                if aggregate.submission().is_some_and(|found| watched.is_ours(found)) => {}
+            Ok(Some(aggregate)) if watched.is_ours(&aggregate.submission) => {}
             Ok(_) => {
                 debug!(rung, "the attempt was taken away");
                 return;

@@ -91,8 +91,8 @@ impl World {
 
     async fn submission(&self, id: SubmissionId) -> Submission {
         let aggregate = self.ledger.load(id).await.unwrap().unwrap();
-        assert_eq!(aggregate.fold.violations, 0);
-        aggregate.submission().unwrap().clone()
+        assert_eq!(aggregate.violations, 0);
+        aggregate.submission
     }
 
     async fn settled(&self, id: SubmissionId) -> Submission {

@@ -7,10 +7,9 @@ use std::time::Duration;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::message::Acker;
 use async_trait::async_trait;
-use events::Recorded;
 
 use crate::aggregate::{Aggregate, Stored};
-use crate::error::QueueError;
+use crate::error::{QueueError, ReadError};
 
 /// Tells the queue what becomes of a delivery.
 #[async_trait]
@@ -55,8 +54,8 @@ impl Receipt {
 pub struct Job {
     /// Folded from the accepted event alone. A conflict at the first append reads the rest.
     pub aggregate: Aggregate,
-    /// The accepted event.
-    pub recorded: Recorded,
+    /// The trace context of the request that it came with.
+    pub traceparent: Option<String>,
     /// How often it was delivered, as far as the server remembers. Decides nothing: it can go back over a crash.
     pub delivered: u64,
     /// Answers for it.
@@ -64,10 +63,11 @@ pub struct Job {
 }
 
 impl Job {
-    /// Puts a delivery together.
-    pub fn new(stored: Stored, delivered: u64, receipt: Receipt) -> Self {
-        let aggregate = Aggregate::begin(&stored);
-        Self { aggregate, recorded: stored.recorded, delivered, receipt }
+    /// Puts a delivery together. An event that is not an accepted one is an error.
+    pub fn new(stored: Stored, delivered: u64, receipt: Receipt) -> Result<Self, ReadError> {
+        let traceparent = stored.recorded.envelope.traceparent.clone();
+        let aggregate = Aggregate::begin(stored.subject, stored.recorded)?;
+        Ok(Self { aggregate, traceparent, delivered, receipt })
     }
 
     /// Tells whether it seems to be delivered for the first time, so that an append may be tried before a read.

@@ -18,6 +18,8 @@ use crate::store::Message;
 
 /// A job that this program cannot read is left to a newer one for so long.
 const UNREADABLE_DELAY: Duration = Duration::from_secs(5);
+/// How long a delivery that is no submission stays away. Only an operator can remove it.
+const FOREIGN_DELAY: Duration = Duration::from_mins(1);
 
 /// How long jobs that have arrived wait for the rest of what the server sends at once.
 const END_MAX: Duration = Duration::from_millis(20);
@@ -118,10 +120,20 @@ impl Worker {
             id: None,
             payload: message.payload,
         };
-        match Stored::read(message) {
-            Ok(stored) => {
-                let delivered = u64::try_from(delivered).unwrap_or(0);
-                self.ready.push(Job::new(stored, delivered, receipt));
+        let delivered = u64::try_from(delivered).unwrap_or(0);
+        let read = Stored::read(message);
+        match read.and_then(|stored| Job::new(stored, delivered, receipt.clone())) {
+            Ok(job) => {
+                self.ready.push(job);
+                Ok(())
+            }
+            // It can be read, so no newer version will find a job in it, and the jobs behind it need not wait.
+            Err(error @ ReadError::NotAccepted { .. }) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a delivery is no submission"
+                );
+                hand_back(&receipt, FOREIGN_DELAY).await;
                 Ok(())
             }
             Err(error) => Err(self.refuse(&receipt, error).await),

@@ -60,7 +60,7 @@ async fn a_life_without_mishap_is_recorded_in_order() {
     let done =
         given.ledger.execute(&mut given.aggregate, complete(1), &given.executor).await.unwrap();
     assert_eq!(kinds(&done), ["execution.completed"]);
-    assert_eq!(given.aggregate.submission().unwrap().state, State::Completed);
+    assert_eq!(given.aggregate.submission.state, State::Completed);
     assert_eq!(
         given.stored().await,
         ["submission.accepted", "execution.started", "execution.completed"]
@@ -107,7 +107,7 @@ async fn an_answer_that_never_comes_is_reported_as_unknown() {
     let mut given = given(Checks::SequenceFirst).await;
     given.store.arrange(vec![Mishap::RequestLost; 10_000]);
     assert!(maybe_stored(&given.start().await.unwrap_err()));
-    assert_eq!(given.aggregate.submission().unwrap().state, State::Accepted);
+    assert_eq!(given.aggregate.submission.state, State::Accepted);
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,7 +165,7 @@ async fn the_second_executor_to_start_reads_again_and_is_rejected() {
         let refused = given.ledger.execute(&mut stale, start(1, late.instance), &late).await;
         let rejected = matches!(refused, Err(ExecuteError::Rejected(Rejection::AlreadyRunning(1))));
         assert!(rejected, "{refused:?}");
-        assert_eq!(stale.submission().unwrap().state, State::Running);
+        assert_eq!(stale.submission.state, State::Running);
         assert_eq!(given.stored().await, ["submission.accepted", "execution.started"]);
     }
 }
@@ -179,7 +179,7 @@ async fn a_stale_writer_whose_command_is_still_legal_goes_on() {
     let recorded = given.ledger.execute(&mut stale, request_cancellation(), &api).await.unwrap();
     // An attempt runs by now, so its executor carries the cancellation out.
     assert_eq!(kinds(&recorded), ["cancellation.requested"]);
-    assert_eq!(stale.submission().unwrap().state, State::Cancelling);
+    assert_eq!(stale.submission.state, State::Cancelling);
     given.stored().await;
 }
 
@@ -192,7 +192,7 @@ async fn a_cancellation_of_what_waits_ends_it_in_one_command() {
         let recorded =
             given.ledger.execute(&mut aggregate, request_cancellation(), &api).await.unwrap();
         assert_eq!(kinds(&recorded), ["cancellation.requested", "submission.cancelled"]);
-        assert_eq!(aggregate.submission().unwrap().state, State::Cancelled);
+        assert_eq!(aggregate.submission.state, State::Cancelled);
         assert_eq!(given.stored().await.len(), 3);
     }
 }
@@ -207,7 +207,7 @@ async fn a_cancellation_that_is_half_recorded_is_recorded() {
     let recorded =
         given.ledger.execute(&mut aggregate, request_cancellation(), &api).await.unwrap();
     assert_eq!(kinds(&recorded), ["cancellation.requested"]);
-    assert_eq!(aggregate.submission().unwrap().state, State::Cancelling);
+    assert_eq!(aggregate.submission.state, State::Cancelling);
 }
 
 #[tokio::test(start_paused = true)]

@@ -189,7 +189,7 @@ impl Load {
                     let id = fresh_id();
                     match ledger.accept(id, accepted(), &me).await {
                         Ok(Accepting::New(aggregate)) => {
-                            let sequence = aggregate.submission().unwrap().accepted_sequence;
+                            let sequence = aggregate.submission.accepted_sequence;
                             told.stored.insert(sequence, id);
                             acknowledged.fetch_add(1, Ordering::Relaxed);
                         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use events::{Clock, UserId};
 use events::names::NameError;
+use events::{Clock, UserId};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, TokenData, Validation};
 use serde::{Deserialize, Serialize};

@@ -42,7 +42,7 @@ async fn every_kind() -> Vec<Submission> {
     run.complete(Completed { stdout, ..completed() }).await;
     let mut kinds = Vec::new();
     for id in stories.iter().map(Story::id).chain([run.id()]) {
-        kinds.push(cut(app.ledger.load(id).await.unwrap().unwrap().fold.submission.unwrap()));
+        kinds.push(cut(app.ledger.load(id).await.unwrap().unwrap().submission));
     }
     kinds
 }

@@ -108,8 +108,8 @@ fn check_writer(fold: &Fold, envelope: &Envelope) -> Result<()> {
         instance: attempt.boot_id,
         traceparent: None,
     };
-    let again =
-        Envelope::new(envelope.submission, envelope.event.clone(), &writer, None, envelope.time);
+    let (again, _) =
+        Envelope::write(envelope.submission, envelope.event.clone(), &writer, None, envelope.time);
     ensure!(again.id == envelope.id, "attempt {} was reported by another life", attempt.number);
     Ok(())
 }

@@ -159,8 +159,8 @@ fn stored(sequence: u64, stored_at: Timestamp, event: Event, step: Step) -> Reco
         instance: BootId::new(Uuid::from_u128(7)),
         traceparent: None,
     };
-    let envelope = Envelope::new(id(step.submission), event, &writer, None, stored_at);
-    let digest = Digest::of(&envelope.encode());
+    let (envelope, bytes) = Envelope::write(id(step.submission), event, &writer, None, stored_at);
+    let digest = Digest::of(&bytes);
     Recorded { sequence, stored_at, digest, envelope }
 }
 

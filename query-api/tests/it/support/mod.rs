@@ -104,7 +104,7 @@ impl TestApp {
     pub(crate) async fn project(&self, id: SubmissionId) {
         let aggregate = self.ledger.load(id).await.unwrap().unwrap();
         let position = self.ledger.last_sequence().await.unwrap();
-        self.results.put(aggregate.submission().unwrap(), position);
+        self.results.put(&aggregate.submission, position);
         self.waiters.wake(id);
     }
 }

@@ -37,7 +37,7 @@ impl Story {
     }
 
     pub(crate) fn sequence(&self) -> u64 {
-        self.aggregate.submission().unwrap().sequence
+        self.aggregate.submission.sequence
     }
 
     /// Records an event.
