@@ -24,13 +24,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::attempt::{
-    AttemptSettings, DeliveryHandler, ExecutorContext, HeldSubmissions, Identity, Peers,
+    AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions, Peers,
 };
 use crate::cells::container_flags::Owner;
 use crate::cells::engine::Engine;
 use crate::cells::maker::DockerMaker;
 use crate::cells::pool::Pool;
-use crate::cells::reaper::{AGE_MIN, Census, Reaper};
+use crate::cells::reaper::{AGE_MIN, Liveness, Reaper};
 use crate::cells::warm_cells::Image;
 use crate::config::{Config, processors};
 use crate::queue_consumer::{QueueConsumer, heed_cancellations, measure_backlog};
@@ -227,7 +227,7 @@ impl Service {
             objects: Arc::new(self.connection.objects()),
             peers: Arc::new(self.connection.presence()),
             catalog: self.catalog.clone(),
-            identity: Identity {
+            identity: ExecutorIdentity {
                 name,
                 boot: self.boot,
                 kernel,
@@ -247,11 +247,13 @@ impl Service {
 
     /// Removes what dead executors left: at once, again when the youngest can be told, and then now and then.
     fn reap(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (census, reaper) = (Answering(self.connection.presence()), self.reaper());
+        let (liveness, reaper) = (self.connection.presence(), self.reaper());
         async move {
             let mut pause = AGE_MIN;
             loop {
-                if let Err(error) = reaper.sweep(SystemClock.now().timestamp(), &census).await {
+                if let Err(error) =
+                    reaper.remove_orphans(SystemClock.now().timestamp(), &liveness).await
+                {
                     warn!(error = &error as &dyn std::error::Error, "orphans were not looked for");
                 }
                 tokio::time::sleep(pause).await;
@@ -263,7 +265,7 @@ impl Service {
     async fn clean_up(&self) {
         let Some(cells) = self.cells.get() else { return };
         cells.close().await;
-        if let Err(error) = self.reaper().leave().await {
+        if let Err(error) = self.reaper().remove_own().await {
             warn!(error = &error as &dyn std::error::Error, "containers may be left");
         }
     }
@@ -301,16 +303,13 @@ async fn docker_is_well(engine: &Engine, cells: &OnceLock<Pool>) -> Result<(), S
     pool.failure().map_or(Ok(()), Err)
 }
 
-/// A life that nobody answers for is over.
-#[derive(Debug)]
-struct Answering(Presence);
-
+/// A boot id that no executor answers for is over.
 #[async_trait]
-impl Census for Answering {
+impl Liveness for Presence {
     async fn is_dead(&self, boot: BootId) -> bool {
         // No submission has the nil id: any answer at all shows that the life goes on.
         let nothing = SubmissionId::new(uuid::Uuid::nil());
-        match self.0.ask_holder(boot, nothing).await {
+        match self.ask_holder(boot, nothing).await {
             Held::Gone => true,
             Held::Yes | Held::No | Held::Silent => false,
         }

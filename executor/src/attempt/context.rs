@@ -19,13 +19,13 @@ pub struct ExecutorContext {
     pub objects: Arc<dyn Blobs>,
     pub peers: Arc<dyn Peers>,
     pub catalog: Arc<Catalog>,
-    pub identity: Identity,
+    pub identity: ExecutorIdentity,
     pub settings: AttemptSettings,
 }
 
 /// Who this executor is, in events.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub struct ExecutorIdentity {
     /// Its name.
     pub name: ExecutorName,
     /// Made anew at each start, so that a restarted executor does not take an attempt of its predecessor for its own.
@@ -45,7 +45,7 @@ pub struct AttemptSettings {
     pub ack_wait: Duration,
 }
 
-impl Identity {
+impl ExecutorIdentity {
     /// Returns what this executor's events carry, as part of the trace that the submission was accepted in.
     pub(super) fn writer(&self, traceparent: Option<String>) -> Writer {
         Writer {

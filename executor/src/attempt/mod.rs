@@ -17,7 +17,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub use context::{AttemptSettings, ExecutorContext, Identity};
+pub use context::{AttemptSettings, ExecutorContext, ExecutorIdentity};
 pub use delivery::DeliveryHandler;
 pub use held_submissions::HeldSubmissions;
 pub use peers::Peers;

@@ -127,7 +127,7 @@ impl RunningAttempt<'_> {
                     }
                 },
                 () = sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {
-                    Some(grouping.tell())
+                    Some(grouping.take_group())
                 }
             };
             if let Some(results) = group {

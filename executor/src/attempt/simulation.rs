@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{AttemptSettings, DeliveryHandler, ExecutorContext, HeldSubmissions, Identity, Peers};
+use super::{
+    AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions, Peers,
+};
 use crate::testing::{Act, MemoryBlobs, Script, accepted_with_cases, fails, prints};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -141,7 +143,12 @@ impl World {
             objects: Arc::new(MemoryBlobs::default()),
             peers: Arc::new(self.population.clone()),
             catalog: Arc::new(Catalog::builtin()),
-            identity: Identity { name, boot, kernel: String::new(), cpu_model: String::new() },
+            identity: ExecutorIdentity {
+                name,
+                boot,
+                kernel: String::new(),
+                cpu_model: String::new(),
+            },
             settings: AttemptSettings { attempts_max: 3, ack_wait: ACK_WAIT },
         };
         let deliveries = DeliveryHandler { context, held, hand_back: CancellationToken::new() };

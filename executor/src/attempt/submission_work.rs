@@ -114,7 +114,7 @@ impl SubmissionWork<'_> {
         let objects = context.objects.as_ref();
         let accepted = Arc::clone(&self.aggregate.accepted);
         // Before a cell is taken: what cannot be run must not cost one.
-        let plan = Plan::of(&accepted, &context.catalog)?;
+        let plan = Plan::for_submission(&accepted, &context.catalog)?;
         let asked_at = Instant::now();
         let cell = self.cells.take_cell(&plan.image).await?;
         let cell_time = asked_at.elapsed();

@@ -22,7 +22,9 @@ use sandbox::protocol::ExceededLimit;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{AttemptSettings, DeliveryHandler, ExecutorContext, HeldSubmissions, Identity, Peers};
+use super::{
+    AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions, Peers,
+};
 use crate::objects::Blobs;
 use crate::testing::{
     Act, Chorus, Memo, MemoryBlobs, Said, Script, accepted, accepted_with_cases, fails, prints,
@@ -75,7 +77,7 @@ impl Stage {
             objects: objects.clone(),
             peers,
             catalog: Arc::new(Catalog::builtin()),
-            identity: Identity {
+            identity: ExecutorIdentity {
                 name: "executor-1".parse().unwrap(),
                 boot: boot(1),
                 kernel: "6.1".to_owned(),

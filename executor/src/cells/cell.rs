@@ -50,10 +50,10 @@ pub enum CellError {
         after: Duration,
     },
     /// What it wrote is no answer to what was asked.
-    #[error("the cell broke the protocol: {lie}")]
+    #[error("the cell broke the protocol: {breach}")]
     Protocol {
         /// What was wrong.
-        lie: Lie,
+        breach: ProtocolBreach,
     },
     /// It says itself that it could not do what was asked.
     #[error("the cell gave up: {message}")]
@@ -71,7 +71,7 @@ pub enum CellError {
 
 /// How a cell broke the protocol.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Lie {
+pub enum ProtocolBreach {
     /// Bytes that are no message.
     #[error("{0}")]
     Malformed(ProtocolError),
@@ -93,14 +93,14 @@ pub enum Lie {
 }
 
 impl CellError {
-    fn lie(lie: Lie) -> Self {
-        Self::Protocol { lie }
+    fn breach(breach: ProtocolBreach) -> Self {
+        Self::Protocol { breach }
     }
 }
 
 /// A cell that waits for a request.
 #[derive(Debug)]
-pub struct Cell {
+pub struct AttachedCell {
     pipes: Pipes,
     decoder: Decoder<Response>,
     stderr: Vec<u8>,
@@ -108,15 +108,19 @@ pub struct Cell {
     spoiled: bool,
 }
 
-impl Cell {
+impl AttachedCell {
     /// Waits for a fresh cell's first word.
     pub async fn greet(pipes: Pipes, within: Duration) -> Result<Self, CellError> {
         let mut cell = Self { pipes, decoder: Decoder::new(), stderr: Vec::new(), spoiled: false };
         let heard = timeout(within, cell.receive(ANSWER_BYTES_MAX)).await;
         match heard.map_err(|_elapsed| CellError::Unresponsive { after: within })?? {
             Response::Ready(Ready { protocol_version: PROTOCOL_VERSION }) => Ok(cell),
-            Response::Ready(other) => Err(CellError::lie(Lie::Version(other.protocol_version))),
-            Response::Prepared(_) | Response::Ran(_) => Err(CellError::lie(Lie::WrongKind)),
+            Response::Ready(other) => {
+                Err(CellError::breach(ProtocolBreach::Version(other.protocol_version)))
+            }
+            Response::Prepared(_) | Response::Ran(_) => {
+                Err(CellError::breach(ProtocolBreach::WrongKind))
+            }
             Response::Fault { message } => Err(CellError::Fault { message }),
         }
     }
@@ -145,10 +149,10 @@ impl Cell {
         let limits = prepare.compile.as_ref().map(|stage| stage.limits);
         let answer = self.ask(&Request::Prepare(prepare), limits).await?;
         let Response::Prepared(prepared) = answer else {
-            return Err(CellError::lie(Lie::WrongKind));
+            return Err(CellError::breach(ProtocolBreach::WrongKind));
         };
         if prepared.compile.is_some() != limits.is_some() {
-            return Err(CellError::lie(Lie::WrongKind));
+            return Err(CellError::breach(ProtocolBreach::WrongKind));
         }
         if let (Some(report), Some(limits)) = (&prepared.compile, &limits) {
             check_report(report, limits)?;
@@ -157,10 +161,10 @@ impl Cell {
     }
 
     /// Has a program run.
-    pub async fn run(&mut self, stage: Stage) -> Result<StageReport, CellError> {
+    pub async fn run_stage(&mut self, stage: Stage) -> Result<StageReport, CellError> {
         let limits = stage.limits;
         let Response::Ran(report) = self.ask(&Request::Run(stage), Some(limits)).await? else {
-            return Err(CellError::lie(Lie::WrongKind));
+            return Err(CellError::breach(ProtocolBreach::WrongKind));
         };
         check_report(&report, &limits)?;
         Ok(report)
@@ -204,11 +208,17 @@ impl Cell {
     async fn receive(&mut self, bytes_max: u64) -> Result<Response, CellError> {
         let mut received = 0;
         loop {
-            let answer =
-                self.decoder.next_message().map_err(|e| CellError::lie(Lie::Malformed(e)))?;
+            let answer = self
+                .decoder
+                .next_message()
+                .map_err(|e| CellError::breach(ProtocolBreach::Malformed(e)))?;
             if let Some(answer) = answer {
                 let alone = self.decoder.is_between_messages();
-                return if alone { Ok(answer) } else { Err(CellError::lie(Lie::Unasked)) };
+                return if alone {
+                    Ok(answer)
+                } else {
+                    Err(CellError::breach(ProtocolBreach::Unasked))
+                };
             }
             let Some(Ok(chunk)) = self.pipes.output.next().await else {
                 return Err(self.broken());
@@ -217,7 +227,7 @@ impl Cell {
                 Chunk::Stdout(bytes) | Chunk::Stderr(bytes) => bytes.len() as u64,
             };
             if received > bytes_max {
-                return Err(CellError::lie(Lie::Flood(bytes_max)));
+                return Err(CellError::breach(ProtocolBreach::Flood(bytes_max)));
             }
             match chunk {
                 Chunk::Stdout(bytes) => self.decoder.push(&bytes),
@@ -237,7 +247,7 @@ impl Cell {
         match self.decoder.next_message() {
             Ok(Some(Response::Fault { message })) => return CellError::Fault { message },
             Ok(None) if self.decoder.is_between_messages() => {}
-            Ok(_) | Err(_) => return CellError::lie(Lie::Unasked),
+            Ok(_) | Err(_) => return CellError::breach(ProtocolBreach::Unasked),
         }
         let stderr = String::from_utf8_lossy(&self.stderr).trim_end().to_owned();
         CellError::Died { oom_killed: false, stderr }
@@ -259,7 +269,7 @@ fn check_report(report: &StageReport, limits: &StageLimits) -> Result<(), CellEr
         || Duration::from_micros(usage.cpu_us) > time * PROCESSORS_MAX
         || usage.memory_peak_kib > MEMORY_KIB_MAX;
     if too_much || over(&report.stdout) || over(&report.stderr) {
-        return Err(CellError::lie(Lie::OverLimit));
+        return Err(CellError::breach(ProtocolBreach::OverLimit));
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ pub struct Owner {
 
 /// What is particular to one cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct CellSettings {
     /// The image, by its id, so that what runs is what the event says.
     pub image: String,
     /// The container whose network namespace the cell joins.
@@ -101,7 +101,11 @@ const READONLY_PATHS: &[&str] =
     &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Returns the container of a cell.
-pub fn cell_spec(allowance: &Allowance, owner: &Owner, place: &Place) -> ContainerCreateBody {
+pub fn cell_spec(
+    allowance: &Allowance,
+    owner: &Owner,
+    place: &CellSettings,
+) -> ContainerCreateBody {
     let command = ["serve".to_owned(), "--uid-base".to_owned(), place.uid_base.to_string()];
     ContainerCreateBody {
         image: Some(place.image.clone()),
@@ -148,7 +152,7 @@ pub fn holder_spec(allowance: &Allowance, owner: &Owner, image: &str) -> Contain
 ///
 /// Memory stands in it with the limit that cells are made with: a submission's own stands in its accepted event.
 pub fn profile_hash(allowance: &Allowance) -> Digest {
-    let place = Place { image: String::new(), holder: String::new(), uid_base: 0 };
+    let place = CellSettings { image: String::new(), holder: String::new(), uid_base: 0 };
     let owner = Owner {
         host: String::new(),
         executor: "any".parse().expect("a token"),
@@ -265,8 +269,12 @@ mod tests {
         }
     }
 
-    fn place() -> Place {
-        Place { image: "sha256:abc".to_owned(), holder: "h0".to_owned(), uid_base: 1_073_741_824 }
+    fn place() -> CellSettings {
+        CellSettings {
+            image: "sha256:abc".to_owned(),
+            holder: "h0".to_owned(),
+            uid_base: 1_073_741_824,
+        }
     }
 
     fn cell() -> (ContainerCreateBody, HostConfig) {

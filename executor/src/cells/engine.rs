@@ -40,7 +40,7 @@ impl ContainerId {
 
 /// A container that carries the mark of an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ListedContainer {
     /// The container.
     pub id: ContainerId,
     /// The life that made it, if its label can be read.
@@ -214,7 +214,7 @@ impl Engine {
     }
 
     /// Lists every container, running or not, that carries the mark of an installation.
-    pub async fn list(&self, host: &str) -> Result<Vec<Found>, EngineError> {
+    pub async fn list(&self, host: &str) -> Result<Vec<ListedContainer>, EngineError> {
         let filters = HashMap::from([("label".to_owned(), vec![format!("{LABEL_HOST}={host}")])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let listed = call("list containers", self.docker()?.list_containers(Some(options))).await?;
@@ -222,7 +222,7 @@ impl Engine {
             let boot = container.labels.and_then(|labels| labels.get(LABEL_BOOT)?.parse().ok());
             let id = ContainerId(container.id?);
             let running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
-            Some(Found { id, boot, running, created_s: container.created.unwrap_or(0) })
+            Some(ListedContainer { id, boot, running, created_s: container.created.unwrap_or(0) })
         });
         Ok(found.collect())
     }

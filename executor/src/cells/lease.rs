@@ -128,7 +128,7 @@ impl LeasedCell for Lease {
         memory_bytes: u64,
     ) -> Result<StageReport, CellError> {
         self.limit_memory(memory_bytes).await?;
-        let answer = self.warm_mut().made.cell.run(stage).await;
+        let answer = self.warm_mut().made.cell.run_stage(stage).await;
         let report = self.explain(answer).await?;
         self.was_out_of_memory |= report.stopped == Some(ExceededLimit::Memory);
         Ok(report)

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use events::Digest;
 
-use super::cell::{Cell, CellError};
-use super::container_flags::{self, Allowance, Owner, Place};
+use super::cell::{AttachedCell, CellError};
+use super::container_flags::{self, Allowance, CellSettings, Owner};
 use super::engine::{ContainerId, Engine, EngineError};
 use super::slot::Slot;
 
@@ -17,13 +17,13 @@ const GREETING_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A cell that has just been made.
 #[derive(Debug)]
-pub struct Made {
+pub struct MadeCell {
     /// Its container.
     pub id: ContainerId,
     /// The id of its image.
     pub image_id: String,
     /// The cell, waiting.
-    pub cell: Cell,
+    pub cell: AttachedCell,
 }
 
 /// Why there is no new cell.
@@ -41,7 +41,7 @@ pub enum MakeError {
 #[async_trait]
 pub trait Maker: fmt::Debug + Send + Sync {
     /// Makes a cell of the image under a tag, and first the slot's holder if it has none.
-    async fn make(&self, tag: &str, slot: &mut Slot) -> Result<Made, MakeError>;
+    async fn make(&self, tag: &str, slot: &mut Slot) -> Result<MadeCell, MakeError>;
 
     /// Removes a container, and returns when it is gone.
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError>;
@@ -82,26 +82,26 @@ impl DockerMaker {
         format!("runledger-{role}-{}-{serial}", self.owner.boot.as_uuid().simple())
     }
 
-    async fn hold(&self, image: &str) -> Result<ContainerId, EngineError> {
+    async fn make_holder(&self, image: &str) -> Result<ContainerId, EngineError> {
         let spec = container_flags::holder_spec(&self.allowance, &self.owner, image);
         let id = self.engine.create(&self.name("holder"), spec).await?;
         match self.engine.start(&id).await {
             Ok(()) => Ok(id),
             Err(error) => {
-                self.discard(&id).await;
+                self.remove_failed(&id).await;
                 Err(error)
             }
         }
     }
 
-    async fn bring_up(&self, id: &ContainerId) -> Result<Cell, MakeError> {
+    async fn start_and_greet(&self, id: &ContainerId) -> Result<AttachedCell, MakeError> {
         let pipes = self.engine.attach(id).await?;
         self.engine.start(id).await?;
-        Cell::greet(pipes, GREETING_TIME_MAX).await.map_err(MakeError::Greeting)
+        AttachedCell::greet(pipes, GREETING_TIME_MAX).await.map_err(MakeError::Greeting)
     }
 
     /// Removes what could not be brought up. Should that fail too, the reaper finds it when this life is over.
-    async fn discard(&self, id: &ContainerId) {
+    async fn remove_failed(&self, id: &ContainerId) {
         if let Err(error) = self.engine.remove(id).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "a failed container stays");
         }
@@ -110,24 +110,24 @@ impl DockerMaker {
 
 #[async_trait]
 impl Maker for DockerMaker {
-    async fn make(&self, tag: &str, slot: &mut Slot) -> Result<Made, MakeError> {
+    async fn make(&self, tag: &str, slot: &mut Slot) -> Result<MadeCell, MakeError> {
         // By tag each time, so that a rebuilt image is taken up; by id from here on, so that the event tells the truth.
         let image_id = self.engine.image_id(tag).await?;
         let holder = match &slot.holder {
             Some(holder) => holder.clone(),
-            None => slot.holder.insert(self.hold(&image_id).await?).clone(),
+            None => slot.holder.insert(self.make_holder(&image_id).await?).clone(),
         };
-        let place = Place {
+        let place = CellSettings {
             image: image_id.clone(),
             holder: holder.as_str().to_owned(),
             uid_base: slot.uid_base(self.owner.boot),
         };
         let spec = container_flags::cell_spec(&self.allowance, &self.owner, &place);
         let id = self.engine.create(&self.name("cell"), spec).await?;
-        match self.bring_up(&id).await {
-            Ok(cell) => Ok(Made { id, image_id, cell }),
+        match self.start_and_greet(&id).await {
+            Ok(cell) => Ok(MadeCell { id, image_id, cell }),
             Err(error) => {
-                self.discard(&id).await;
+                self.remove_failed(&id).await;
                 Err(error)
             }
         }

@@ -10,7 +10,7 @@ use events::BootId;
 use metrics::counter;
 use tracing::{info, warn};
 
-use super::engine::{Engine, EngineError, Found};
+use super::engine::{Engine, EngineError, ListedContainer};
 use crate::metrics::CELLS_REAPED;
 
 /// Younger containers are spared: their executor may not have said hello yet.
@@ -20,7 +20,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_mins(2);
 
 /// Knows who is alive.
 #[async_trait]
-pub trait Census: fmt::Debug + Send + Sync {
+pub trait Liveness: fmt::Debug + Send + Sync {
     /// Tells whether a life is over for certain.
     async fn is_dead(&self, boot: BootId) -> bool;
 }
@@ -39,11 +39,15 @@ pub struct Reaper {
 impl Reaper {
     /// Removes every container whose life is over, and returns how many there were. `now_s` is the time in seconds since
     /// 1970.
-    pub async fn sweep(&self, now_s: i64, census: &dyn Census) -> Result<usize, EngineError> {
+    pub async fn remove_orphans(
+        &self,
+        now_s: i64,
+        census: &dyn Liveness,
+    ) -> Result<usize, EngineError> {
         let mut dead = HashMap::new();
         let mut reaped = 0;
         for found in self.engine.list(&self.host).await? {
-            let orphaned = match self.first_look(&found, now_s) {
+            let orphaned = match self.decide_without_asking(&found, now_s) {
                 Some(decided) => decided,
                 None => match found.boot {
                     None => true,
@@ -65,7 +69,7 @@ impl Reaper {
 
     /// Removes what is left of our own life once its pool is closed: what the pool never heard of, since the engine died while
     /// it made or removed it.
-    pub async fn leave(&self) -> Result<(), EngineError> {
+    pub async fn remove_own(&self) -> Result<(), EngineError> {
         for found in self.engine.list(&self.host).await? {
             if found.boot == Some(self.me) {
                 self.remove(&found).await;
@@ -75,7 +79,7 @@ impl Reaper {
     }
 
     /// Decides what needs no question.
-    fn first_look(&self, found: &Found, now_s: i64) -> Option<bool> {
+    fn decide_without_asking(&self, found: &ListedContainer, now_s: i64) -> Option<bool> {
         let age = Duration::from_secs(u64::try_from(now_s - found.created_s).unwrap_or(0));
         if found.boot == Some(self.me) {
             return Some(!found.running && age >= FORGOTTEN_AFTER);
@@ -83,7 +87,7 @@ impl Reaper {
         (age < AGE_MIN).then_some(false)
     }
 
-    async fn remove(&self, found: &Found) -> bool {
+    async fn remove(&self, found: &ListedContainer) -> bool {
         match self.engine.remove(&found.id).await {
             Ok(()) => {
                 counter!(CELLS_REAPED).increment(1);
@@ -107,23 +111,23 @@ mod tests {
         Reaper { engine, host: "here".to_owned(), me: BootId::new(uuid::Uuid::from_u128(1)) }
     }
 
-    fn found(boot: u128, running: bool, created_s: i64) -> Found {
+    fn found(boot: u128, running: bool, created_s: i64) -> ListedContainer {
         let boot = Some(BootId::new(uuid::Uuid::from_u128(boot)));
-        Found { id: ContainerId::new("c"), boot, running, created_s }
+        ListedContainer { id: ContainerId::new("c"), boot, running, created_s }
     }
 
     #[test]
     fn the_young_are_spared_and_the_others_are_asked_about() {
-        assert_eq!(reaper().first_look(&found(2, true, 1_000), 1_010), Some(false));
-        assert_eq!(reaper().first_look(&found(2, true, 1_000), 1_015), None);
+        assert_eq!(reaper().decide_without_asking(&found(2, true, 1_000), 1_010), Some(false));
+        assert_eq!(reaper().decide_without_asking(&found(2, true, 1_000), 1_015), None);
         // A clock that went back makes everything young.
-        assert_eq!(reaper().first_look(&found(2, true, 1_000), 900), Some(false));
+        assert_eq!(reaper().decide_without_asking(&found(2, true, 1_000), 900), Some(false));
     }
 
     #[test]
     fn our_own_stay_unless_they_were_forgotten() {
-        assert_eq!(reaper().first_look(&found(1, true, 0), 1_000_000), Some(false));
-        assert_eq!(reaper().first_look(&found(1, false, 1_000), 1_100), Some(false));
-        assert_eq!(reaper().first_look(&found(1, false, 1_000), 1_120), Some(true));
+        assert_eq!(reaper().decide_without_asking(&found(1, true, 0), 1_000_000), Some(false));
+        assert_eq!(reaper().decide_without_asking(&found(1, false, 1_000), 1_100), Some(false));
+        assert_eq!(reaper().decide_without_asking(&found(1, false, 1_000), 1_120), Some(true));
     }
 }

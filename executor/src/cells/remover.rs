@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::engine::ContainerId;
-use super::maker::{Made, Maker};
+use super::maker::{MadeCell, Maker};
 use super::slot::Slot;
 use super::warm_cells::{WarmCell, WarmCells};
 use crate::waits::until_engine_works;
@@ -56,7 +56,7 @@ impl Remover {
 
     /// Ends a cell, removes its container in the background, and frees its slot when the container is gone.
     pub(super) fn remove_later(self: &Arc<Self>, cell: WarmCell) {
-        let WarmCell { made: Made { id, image_id: _, cell }, slot } = cell;
+        let WarmCell { made: MadeCell { id, image_id: _, cell }, slot } = cell;
         // The pipe ends at once, and with it whatever runs in the cell.
         drop(cell);
         let remover = self.clone();

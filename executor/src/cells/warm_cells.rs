@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::demand::{Demand, is_due};
 use super::engine::ContainerId;
-use super::maker::Made;
+use super::maker::MadeCell;
 use super::slot::{Slot, Slots};
 use crate::metrics::{CELLS_WARM, gauge_value};
 use crate::waits::until_engine_works;
@@ -53,7 +53,7 @@ pub enum NoCellError {
 /// A cell that waits to be used.
 #[derive(Debug)]
 pub(super) struct WarmCell {
-    pub(super) made: Made,
+    pub(super) made: MadeCell,
     pub(super) slot: Slot,
 }
 
@@ -64,12 +64,12 @@ pub(super) struct WarmCells {
     making_max: usize,
     /// One permit for each warm cell, by image.
     permits: BTreeMap<String, Arc<Semaphore>>,
-    state: Mutex<State>,
+    stock: Mutex<Stock>,
     changed: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct Stock {
     shelves: BTreeMap<String, Shelf>,
     slots: Slots,
     making: usize,
@@ -107,7 +107,7 @@ impl WarmCells {
         Self {
             making_max: size.refillers,
             permits: names().map(|name| (name, Arc::new(Semaphore::new(0)))).collect(),
-            state: Mutex::new(State {
+            stock: Mutex::new(Stock {
                 shelves: names().map(|name| (name, shelf())).collect(),
                 slots: Slots::default(),
                 making: 0,
@@ -120,8 +120,8 @@ impl WarmCells {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the tag that an image has on the engine.
@@ -139,13 +139,13 @@ impl WarmCells {
 
     /// Takes the cell that a permit stands for. There is none once the shelves are closed.
     pub(super) fn take(&self, image: &str) -> Option<WarmCell> {
-        let mut state = self.lock();
-        let shelf = state.shelves.get_mut(image)?;
+        let mut stock = self.lock();
+        let shelf = stock.shelves.get_mut(image)?;
         let taken = shelf.warm.pop_front();
         let left = shelf.warm.len();
         shelf.demand.taken(left, Instant::now());
-        state.in_use += usize::from(taken.is_some());
-        drop(state);
+        stock.in_use += usize::from(taken.is_some());
+        drop(stock);
         gauge!(CELLS_WARM, "image" => image.to_owned()).set(gauge_value(left));
         self.changed.notify_one();
         taken
@@ -180,19 +180,19 @@ impl WarmCells {
     /// Returns the image that needs a cell most, if one is due, and a slot for it. It must come back by
     /// [`WarmCells::put`] or [`WarmCells::record_failure`].
     pub(super) fn next_to_make(&self) -> Option<(Image, Slot)> {
-        let mut state = self.lock();
-        let waits = state.failure.as_ref().is_some_and(|it| Instant::now() < it.retry_at);
-        if waits || state.making >= self.making_max || state.closed {
+        let mut stock = self.lock();
+        let waits = stock.failure.as_ref().is_some_and(|it| Instant::now() < it.retry_at);
+        if waits || stock.making >= self.making_max || stock.closed {
             return None;
         }
-        let busy = state.in_use;
-        let due = |shelf: &Shelf| is_due(shelf.stock(), shelf.demand.target(), busy);
-        let missing = |shelf: &Shelf| shelf.demand.target() - shelf.stock();
-        let needy = state.shelves.iter().filter(|(_, shelf)| due(shelf));
+        let busy = stock.in_use;
+        let due = |shelf: &Shelf| is_due(shelf.count(), shelf.demand.target(), busy);
+        let missing = |shelf: &Shelf| shelf.demand.target() - shelf.count();
+        let needy = stock.shelves.iter().filter(|(_, shelf)| due(shelf));
         let name = needy.max_by_key(|(_, shelf)| missing(shelf)).map(|(name, _)| name.clone())?;
-        let slot = state.slots.take()?;
-        state.making += 1;
-        if let Some(shelf) = state.shelves.get_mut(&name) {
+        let slot = stock.slots.take()?;
+        stock.making += 1;
+        if let Some(shelf) = stock.shelves.get_mut(&name) {
             shelf.making += 1;
         }
         Some((self.images.get(&name)?.clone(), slot))
@@ -200,18 +200,18 @@ impl WarmCells {
 
     /// Puts a cell that was made on its shelf. Returns the cell if the shelves were closed meanwhile.
     pub(super) fn put(&self, image: &str, cell: WarmCell) -> Option<WarmCell> {
-        let mut state = self.lock();
-        state.end_making(image);
-        if state.failure.take().is_some() {
+        let mut stock = self.lock();
+        stock.end_making(image);
+        if stock.failure.take().is_some() {
             info!("cells can be made again");
         }
-        let is_open = !state.closed;
-        let Some(shelf) = state.shelves.get_mut(image).filter(|_| is_open) else {
+        let is_open = !stock.closed;
+        let Some(shelf) = stock.shelves.get_mut(image).filter(|_| is_open) else {
             return Some(cell);
         };
         shelf.warm.push_back(cell);
         let count = shelf.warm.len();
-        drop(state);
+        drop(stock);
         gauge!(CELLS_WARM, "image" => image.to_owned()).set(gauge_value(count));
         if let Some(permits) = self.permits.get(image) {
             permits.add_permits(1);
@@ -222,15 +222,15 @@ impl WarmCells {
 
     /// Takes note that a cell could not be made. Tells whether that is the first failure in a row.
     pub(super) fn record_failure(&self, image: &Image, slot: Slot, cause: String) -> bool {
-        let mut state = self.lock();
-        state.end_making(&image.name);
-        state.slots.give_back(slot);
-        let before = state.failure.take();
+        let mut stock = self.lock();
+        stock.end_making(&image.name);
+        stock.slots.give_back(slot);
+        let before = stock.failure.take();
         let is_first = before.is_none();
         let mut waits = before.map_or_else(|| until_engine_works().build(), |before| before.waits);
         let wait = waits.next().expect("there is no last wait");
-        state.failure = Some(MakingFailure { cause, waits, retry_at: Instant::now() + wait });
-        drop(state);
+        stock.failure = Some(MakingFailure { cause, waits, retry_at: Instant::now() + wait });
+        drop(stock);
         self.changed.notify_one();
         is_first
     }
@@ -245,8 +245,8 @@ impl WarmCells {
     pub(super) fn take_unfit(&self, image: &str, now: Instant) -> Option<(WarmCell, bool)> {
         // A cell that is reserved has no permit left here. Whoever reserved it looks at it before using it.
         let permit = self.permits.get(image)?.try_acquire().ok()?;
-        let mut state = self.lock();
-        let shelf = state.shelves.get_mut(image)?;
+        let mut stock = self.lock();
+        let shelf = stock.shelves.get_mut(image)?;
         shelf.demand.tick(now);
         let dead = shelf.warm.iter_mut().position(|warm| !warm.made.cell.is_waiting());
         let surplus = (shelf.warm.len() > shelf.demand.target()).then_some(0);
@@ -263,9 +263,9 @@ impl WarmCells {
     /// Closes the shelves and empties them. Waits for cells end, and no cell is put on a shelf any more.
     pub(super) fn close(&self) -> Vec<WarmCell> {
         self.permits.values().for_each(|permits| permits.close());
-        let mut state = self.lock();
-        state.closed = true;
-        state.shelves.values_mut().flat_map(|shelf| shelf.warm.drain(..)).collect()
+        let mut stock = self.lock();
+        stock.closed = true;
+        stock.shelves.values_mut().flat_map(|shelf| shelf.warm.drain(..)).collect()
     }
 
     /// Takes the holders of all slots that no cell uses.
@@ -274,7 +274,7 @@ impl WarmCells {
     }
 }
 
-impl State {
+impl Stock {
     fn end_making(&mut self, image: &str) {
         self.making -= 1;
         if let Some(shelf) = self.shelves.get_mut(image) {
@@ -285,7 +285,7 @@ impl State {
 
 impl Shelf {
     /// The cells that there are or will be in a moment.
-    fn stock(&self) -> usize {
+    fn count(&self) -> usize {
         self.warm.len() + self.making
     }
 }

@@ -40,7 +40,7 @@ impl Grouping {
     ) -> Option<Vec<CaseResult>> {
         self.since.get_or_insert(now);
         self.group.push(result);
-        (more_to_come && self.group.len() >= self.size).then(|| self.tell())
+        (more_to_come && self.group.len() >= self.size).then(|| self.take_group())
     }
 
     /// Returns when the group must be told, full or not.
@@ -49,7 +49,7 @@ impl Grouping {
     }
 
     /// Returns the group because its time has come.
-    pub fn tell(&mut self) -> Vec<CaseResult> {
+    pub fn take_group(&mut self) -> Vec<CaseResult> {
         self.told += 1;
         self.since = None;
         std::mem::take(&mut self.group)
@@ -88,7 +88,7 @@ mod tests {
             let arrives = now + each;
             if let Some(due) = grouping.due_at().filter(|due| *due <= arrives) {
                 now = due;
-                sizes.push(grouping.tell().len());
+                sizes.push(grouping.take_group().len());
             }
             now = arrives.max(now);
             sizes.extend(

@@ -57,7 +57,7 @@ pub enum Unrunnable {
 
 impl Plan {
     /// Plans a submission.
-    pub fn of(accepted: &Accepted, catalog: &Catalog) -> Result<Self, Unrunnable> {
+    pub fn for_submission(accepted: &Accepted, catalog: &Catalog) -> Result<Self, Unrunnable> {
         let slug = &accepted.language.slug;
         let language =
             catalog.find(slug.as_str()).filter(|language| language.slug == slug.as_str());
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_interpreted_language_is_run_as_its_table_says() {
-        let plan = Plan::of(&accepted("python"), &Catalog::builtin()).unwrap();
+        let plan = Plan::for_submission(&accepted("python"), &Catalog::builtin()).unwrap();
         assert_eq!(plan.image, "core");
         assert!(plan.compile.is_none());
         let stage = plan.stage(b"in".to_vec());
@@ -154,7 +154,8 @@ mod tests {
         let mut submission = accepted("cpp");
         submission.limits.memory_kib = 16 * 1024;
         submission.compiler_options = vec!["-Wall".to_owned()];
-        let compile = Plan::of(&submission, &Catalog::builtin()).unwrap().compile.unwrap();
+        let compile =
+            Plan::for_submission(&submission, &Catalog::builtin()).unwrap().compile.unwrap();
         assert!(compile.argv.contains(&"-Wall".to_owned()));
         assert!(compile.limits.memory_kib >= 512 * 1024);
     }
@@ -164,30 +165,36 @@ mod tests {
         let catalog = Catalog::builtin();
         let mut unknown = accepted("python");
         unknown.language.slug = "cobol".parse().unwrap();
-        assert!(matches!(Plan::of(&unknown, &catalog), Err(Unrunnable::NoLanguage(_))));
+        assert!(matches!(Plan::for_submission(&unknown, &catalog), Err(Unrunnable::NoLanguage(_))));
 
         // An alias is for clients; an event has the slug.
         unknown.language.slug = "python3".parse().unwrap();
-        assert!(matches!(Plan::of(&unknown, &catalog), Err(Unrunnable::NoLanguage(_))));
+        assert!(matches!(Plan::for_submission(&unknown, &catalog), Err(Unrunnable::NoLanguage(_))));
 
         let mut older = accepted("python");
         older.language.version = "2.7".to_owned();
-        assert!(matches!(Plan::of(&older, &catalog), Err(Unrunnable::OtherVersion { .. })));
+        assert!(matches!(
+            Plan::for_submission(&older, &catalog),
+            Err(Unrunnable::OtherVersion { .. })
+        ));
 
         let moved = Accepted { pool: "extra".parse().unwrap(), ..accepted("python") };
-        assert!(matches!(Plan::of(&moved, &catalog), Err(Unrunnable::OtherPool { .. })));
+        assert!(matches!(
+            Plan::for_submission(&moved, &catalog),
+            Err(Unrunnable::OtherPool { .. })
+        ));
 
         let mut vague = accepted("python");
         vague.checker = Checker::Floats { tolerance: "much".to_owned() };
-        assert!(matches!(Plan::of(&vague, &catalog), Err(Unrunnable::Checker(_))));
+        assert!(matches!(Plan::for_submission(&vague, &catalog), Err(Unrunnable::Checker(_))));
 
         let empty = Accepted { files: Vec::new(), ..accepted("python") };
-        assert_eq!(Plan::of(&empty, &catalog).unwrap_err(), Unrunnable::NoFile);
+        assert_eq!(Plan::for_submission(&empty, &catalog).unwrap_err(), Unrunnable::NoFile);
     }
 
     #[test]
     fn large_outputs_and_inputs_raise_the_container_s_limit_and_not_the_program_s() {
-        let plan = Plan::of(&accepted("python"), &Catalog::builtin()).unwrap();
+        let plan = Plan::for_submission(&accepted("python"), &Catalog::builtin()).unwrap();
         let mut stage = plan.stage(Vec::new());
         let usual = u64::from(stage.limits.memory_kib) * 1024;
         assert_eq!(memory_bytes(&stage), usual);

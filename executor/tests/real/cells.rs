@@ -13,7 +13,7 @@ use executor::cells::engine::ContainerId;
 use executor::cells::lease::Lease;
 use executor::cells::maker::Maker;
 use executor::cells::pool::Pool;
-use executor::cells::reaper::{Census, Reaper};
+use executor::cells::reaper::{Liveness, Reaper};
 use executor::cells::slot::{Slot, Slots};
 use executor::cells::source::LeasedCell;
 use executor::cells::warm_cells::{Image, PoolSize};
@@ -303,7 +303,7 @@ struct Everyone {
 }
 
 #[async_trait]
-impl Census for Everyone {
+impl Liveness for Everyone {
     async fn is_dead(&self, _boot: BootId) -> bool {
         self.is_dead
     }
@@ -322,14 +322,14 @@ async fn what_a_dead_executor_left_is_removed_and_nothing_else() {
     let reaper =
         Reaper { engine: heir.engine.clone(), host: heir.owner.host.clone(), me: heir.owner.boot };
     let later = SystemClock.now().timestamp() + 60;
-    assert_eq!(reaper.sweep(later, &Everyone { is_dead: false }).await.unwrap(), 0);
+    assert_eq!(reaper.remove_orphans(later, &Everyone { is_dead: false }).await.unwrap(), 0);
     assert_eq!(dead.containers().await, 2);
     assert_eq!(
-        reaper.sweep(later - 60, &Everyone { is_dead: true }).await.unwrap(),
+        reaper.remove_orphans(later - 60, &Everyone { is_dead: true }).await.unwrap(),
         0,
         "too young to tell"
     );
-    assert_eq!(reaper.sweep(later, &Everyone { is_dead: true }).await.unwrap(), 2);
+    assert_eq!(reaper.remove_orphans(later, &Everyone { is_dead: true }).await.unwrap(), 2);
     assert_eq!(dead.containers().await, 0);
     assert_eq!(elsewhere.containers().await, 2);
     elsewhere.engine.remove(&neighbour.id).await.unwrap();

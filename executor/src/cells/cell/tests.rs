@@ -80,15 +80,15 @@ fn stage() -> Stage {
     Stage { argv: vec!["true".to_owned()], stdin: Vec::new(), limits }
 }
 
-async fn greeted() -> (Cell, Peer) {
+async fn greeted() -> (AttachedCell, Peer) {
     let (pipes, mut peer) = pair();
     peer.say(&ready()).await;
-    (Cell::greet(pipes, WITHIN).await.unwrap(), peer)
+    (AttachedCell::greet(pipes, WITHIN).await.unwrap(), peer)
 }
 
 /// Has a cell run a stage, and the far end do something about it once it has heard of it.
 async fn run_against(
-    mut cell: Cell,
+    mut cell: AttachedCell,
     mut peer: Peer,
     reply: Vec<u8>,
 ) -> Result<StageReport, CellError> {
@@ -98,7 +98,7 @@ async fn run_against(
         pending::<()>().await;
     };
     tokio::select! {
-        ended = cell.run(stage()) => ended,
+        ended = cell.run_stage(stage()) => ended,
         () = far_end => unreachable!("the far end waits for ever"),
     }
 }
@@ -107,10 +107,10 @@ fn frame(response: &Response) -> Vec<u8> {
     encode(response).unwrap()
 }
 
-fn lie_of(ended: Result<StageReport, CellError>) -> Lie {
+fn breach_of(ended: Result<StageReport, CellError>) -> ProtocolBreach {
     match ended {
-        Err(CellError::Protocol { lie }) => lie,
-        other => panic!("no lie was seen: {other:?}"),
+        Err(CellError::Protocol { breach }) => breach,
+        other => panic!("no breach was seen: {other:?}"),
     }
 }
 
@@ -125,7 +125,10 @@ async fn an_honest_cell_answers() {
 async fn an_answer_of_another_kind_is_a_lie() {
     for other in [ready(), Response::Prepared(Prepared::default())] {
         let (cell, peer) = greeted().await;
-        assert_eq!(lie_of(run_against(cell, peer, frame(&other)).await), Lie::WrongKind);
+        assert_eq!(
+            breach_of(run_against(cell, peer, frame(&other)).await),
+            ProtocolBreach::WrongKind
+        );
     }
 }
 
@@ -138,14 +141,17 @@ async fn a_compilation_that_was_not_asked_for_is_a_lie() {
         peer.say(&unasked).await;
     };
     let (prepared, ()) = tokio::join!(cell.prepare(Prepare::default()), far_end);
-    assert!(matches!(prepared, Err(CellError::Protocol { lie: Lie::WrongKind })), "{prepared:?}");
+    assert!(
+        matches!(prepared, Err(CellError::Protocol { breach: ProtocolBreach::WrongKind })),
+        "{prepared:?}"
+    );
 }
 
 #[tokio::test]
 async fn bytes_that_are_no_message_are_a_lie() {
     let (cell, peer) = greeted().await;
-    let lie = lie_of(run_against(cell, peer, b"Segmentation fault".to_vec()).await);
-    assert!(matches!(lie, Lie::Malformed(ProtocolError::Lead { .. })), "{lie:?}");
+    let breach = breach_of(run_against(cell, peer, b"Segmentation fault".to_vec()).await);
+    assert!(matches!(breach, ProtocolBreach::Malformed(ProtocolError::Lead { .. })), "{breach:?}");
 }
 
 #[tokio::test]
@@ -153,8 +159,11 @@ async fn a_length_over_the_limit_is_a_lie_before_it_is_memory() {
     let (cell, peer) = greeted().await;
     let mut header = frame(&Response::Ran(report(b"")))[..2].to_vec();
     header.extend(u32::try_from(PAYLOAD_BYTES_MAX + 1).unwrap().to_be_bytes());
-    let lie = lie_of(run_against(cell, peer, header).await);
-    assert!(matches!(lie, Lie::Malformed(ProtocolError::TooLong { .. })), "{lie:?}");
+    let breach = breach_of(run_against(cell, peer, header).await);
+    assert!(
+        matches!(breach, ProtocolBreach::Malformed(ProtocolError::TooLong { .. })),
+        "{breach:?}"
+    );
 }
 
 #[tokio::test]
@@ -164,20 +173,20 @@ async fn more_bytes_than_the_answer_can_have_are_a_flood() {
     let mut flood = frame(&Response::Ran(report(b"")))[..2].to_vec();
     flood.extend(10_000_000_u32.to_be_bytes());
     flood.extend(vec![0; 200_000]);
-    assert!(matches!(lie_of(run_against(cell, peer, flood).await), Lie::Flood(_)));
+    assert!(matches!(breach_of(run_against(cell, peer, flood).await), ProtocolBreach::Flood(_)));
 }
 
 #[tokio::test]
 async fn an_output_over_its_limit_is_a_lie() {
     let (cell, peer) = greeted().await;
     let long = frame(&Response::Ran(report(&[b'x'; 17])));
-    assert_eq!(lie_of(run_against(cell, peer, long).await), Lie::OverLimit);
+    assert_eq!(breach_of(run_against(cell, peer, long).await), ProtocolBreach::OverLimit);
     let (cell, peer) = greeted().await;
     let mut modest = report(b"0123456789");
     modest.stdout.total_bytes = 3;
     assert_eq!(
-        lie_of(run_against(cell, peer, frame(&Response::Ran(modest))).await),
-        Lie::OverLimit
+        breach_of(run_against(cell, peer, frame(&Response::Ran(modest))).await),
+        ProtocolBreach::OverLimit
     );
 }
 
@@ -188,16 +197,16 @@ async fn more_than_a_stage_can_have_used_is_a_lie() {
         let (cell, peer) = greeted().await;
         let report = StageReport { usage, ..report(b"") };
         assert_eq!(
-            lie_of(run_against(cell, peer, frame(&Response::Ran(report))).await),
-            Lie::OverLimit
+            breach_of(run_against(cell, peer, frame(&Response::Ran(report))).await),
+            ProtocolBreach::OverLimit
         );
     }
     let (cell, peer) = greeted().await;
     let mut endless = report(b"");
     endless.stderr.total_bytes = u64::MAX;
     assert_eq!(
-        lie_of(run_against(cell, peer, frame(&Response::Ran(endless))).await),
-        Lie::OverLimit
+        breach_of(run_against(cell, peer, frame(&Response::Ran(endless))).await),
+        ProtocolBreach::OverLimit
     );
 }
 
@@ -205,7 +214,7 @@ async fn more_than_a_stage_can_have_used_is_a_lie() {
 async fn two_answers_to_one_question_are_a_lie() {
     let (cell, peer) = greeted().await;
     let twice = frame(&Response::Ran(report(b"ok"))).repeat(2);
-    assert_eq!(lie_of(run_against(cell, peer, twice).await), Lie::Unasked);
+    assert_eq!(breach_of(run_against(cell, peer, twice).await), ProtocolBreach::Unasked);
 }
 
 #[tokio::test]
@@ -214,14 +223,14 @@ async fn a_word_before_the_question_is_a_lie() {
     assert!(cell.is_waiting());
     peer.say(&Response::Ran(report(b"planted"))).await;
     assert!(!cell.is_waiting());
-    assert_eq!(lie_of(cell.run(stage()).await), Lie::Unasked);
+    assert_eq!(breach_of(cell.run_stage(stage()).await), ProtocolBreach::Unasked);
 }
 
 #[tokio::test]
 async fn a_cell_may_give_up_between_two_questions() {
     let (mut cell, mut peer) = greeted().await;
     peer.say(&Response::Fault { message: "something is left".to_owned() }).await;
-    let ended = cell.run(stage()).await;
+    let ended = cell.run_stage(stage()).await;
     assert!(matches!(ended, Err(CellError::Fault { message }) if message == "something is left"));
 }
 
@@ -229,14 +238,14 @@ async fn a_cell_may_give_up_between_two_questions() {
 async fn another_version_is_not_greeted() {
     let (pipes, mut peer) = pair();
     peer.say(&Response::Ready(Ready { protocol_version: 9 })).await;
-    let greeted = Cell::greet(pipes, WITHIN).await;
-    assert!(matches!(greeted, Err(CellError::Protocol { lie: Lie::Version(9) })));
+    let greeted = AttachedCell::greet(pipes, WITHIN).await;
+    assert!(matches!(greeted, Err(CellError::Protocol { breach: ProtocolBreach::Version(9) })));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cell_that_never_greets_is_given_up() {
     let (pipes, _peer) = pair();
-    let greeted = Cell::greet(pipes, WITHIN).await;
+    let greeted = AttachedCell::greet(pipes, WITHIN).await;
     assert!(matches!(greeted, Err(CellError::Unresponsive { after: WITHIN })));
 }
 
@@ -244,7 +253,7 @@ async fn a_cell_that_never_greets_is_given_up() {
 async fn a_cell_that_hangs_is_given_up_after_its_stage_s_time_and_the_grace() {
     let (mut cell, _peer) = greeted().await;
     let asked_at = tokio::time::Instant::now();
-    let ended = cell.run(stage()).await;
+    let ended = cell.run_stage(stage()).await;
     let after = Duration::from_secs(2) + GRACE;
     assert!(matches!(ended, Err(CellError::Unresponsive { .. })), "{ended:?}");
     assert!((after..after + Duration::from_millis(10)).contains(&asked_at.elapsed()));
@@ -254,7 +263,7 @@ async fn a_cell_that_hangs_is_given_up_after_its_stage_s_time_and_the_grace() {
 async fn a_cell_that_takes_no_request_is_given_up_too() {
     let (mut cell, _peer) = greeted().await;
     let stage = Stage { stdin: vec![0; 4 << 20], ..stage() };
-    assert!(matches!(cell.run(stage).await, Err(CellError::Unresponsive { .. })));
+    assert!(matches!(cell.run_stage(stage).await, Err(CellError::Unresponsive { .. })));
 }
 
 #[tokio::test]
@@ -263,9 +272,9 @@ async fn a_cell_that_dies_says_its_last_words() {
     let words = stream::iter([Ok(Chunk::Stderr(Bytes::from_static(b"cell-init: no room\n")))]);
     let pipes = Pipes { input: pipes.input, output: pipes.output.chain(words).boxed() };
     peer.say(&ready()).await;
-    let mut cell = Cell::greet(pipes, WITHIN).await.unwrap();
+    let mut cell = AttachedCell::greet(pipes, WITHIN).await.unwrap();
     drop(peer.output);
-    match cell.run(stage()).await {
+    match cell.run_stage(stage()).await {
         Err(CellError::Died { oom_killed: false, stderr }) => {
             assert_eq!(stderr, "cell-init: no room");
         }

@@ -16,10 +16,10 @@ use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::io::ReaderStream;
 
 use super::*;
-use crate::cells::cell::{Cell, CellError};
+use crate::cells::cell::{AttachedCell, CellError};
 use crate::cells::container_flags::Allowance;
 use crate::cells::engine::{ContainerId, EngineError};
-use crate::cells::maker::{Made, MakeError};
+use crate::cells::maker::{MadeCell, MakeError};
 use crate::cells::pipes::{Chunk, Pipes};
 use crate::cells::refiller::INSPECT_EVERY;
 use crate::cells::slot::Slot;
@@ -81,7 +81,7 @@ impl Paper {
 
 #[async_trait]
 impl Maker for Paper {
-    async fn make(&self, tag: &str, slot: &mut Slot) -> Result<Made, MakeError> {
+    async fn make(&self, tag: &str, slot: &mut Slot) -> Result<MadeCell, MakeError> {
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.at_once_max.fetch_max(now, Ordering::SeqCst);
         tokio::time::sleep(START).await;
@@ -104,11 +104,11 @@ impl Maker for Paper {
         theirs.write_all(&encode(&ready).unwrap()).await.unwrap();
         let output = ReaderStream::new(ours).map(|chunk| chunk.map(Chunk::Stdout)).boxed();
         let pipes = Pipes { input: Box::pin(tokio::io::sink()), output };
-        let cell = Cell::greet(pipes, START).await.map_err(MakeError::Greeting)?;
+        let cell = AttachedCell::greet(pipes, START).await.map_err(MakeError::Greeting)?;
         let id = ContainerId::new(format!("cell-{number}"));
         let base = slot.uid_base(Self::boot());
         self.cells.lock().unwrap().push((id.clone(), theirs, base));
-        Ok(Made { id, image_id: "sha256:0".to_owned(), cell })
+        Ok(MadeCell { id, image_id: "sha256:0".to_owned(), cell })
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
