@@ -1,4 +1,5 @@
-//! The executor's configuration: its sections, their bounds, and what is derived from the machine where they are silent.
+//! The executor's configuration: its sections, their bounds, and what is derived from the machine
+//! where they are silent.
 
 use std::num::{NonZeroU8, NonZeroU32};
 use std::thread::available_parallelism;
@@ -26,7 +27,7 @@ pub struct Config {
     pub log: LogConfig,
     /// The engine that runs cells.
     pub docker: DockerConfig,
-    /// What this executor takes, and how long it holds on to it.
+    /// What this executor takes from the queue, and how long it may keep it.
     pub executor: ExecutorConfig,
     /// The cells and how many there are.
     pub cells: CellsConfig,
@@ -46,7 +47,8 @@ pub struct DockerConfig {
 pub struct ExecutorConfig {
     /// The name in events and logs.
     pub name: ExecutorName,
-    /// What marks the containers of this installation, so that two on one engine never remove each other's.
+    /// What marks the containers of this installation, so that two installations on one engine
+    /// never remove each other's.
     pub host: Option<String>,
     /// The lanes to take from.
     pub lanes: Vec<Lane>,
@@ -54,9 +56,11 @@ pub struct ExecutorConfig {
     pub pools: Vec<PoolName>,
     /// How many attempts a submission gets; one that was handed back does not count.
     pub attempts_max: AttemptsMax,
-    /// How long the queue waits for a sign of life before it hands a submission to another executor, in seconds.
+    /// How long the queue waits for a sign of life before it hands a submission to another
+    /// executor, in seconds.
     pub ack_wait_s: AckWait,
-    /// How long running submissions may go on after SIGTERM before they are handed back, in seconds.
+    /// How long running submissions may go on after SIGTERM before they are handed back, in
+    /// seconds.
     pub shutdown_grace_s: u32,
 }
 
@@ -125,7 +129,8 @@ pub struct CellsConfig {
     pub warm_max: Option<NonZeroU8>,
     /// Cells that are made at the same time. A start costs 0.1 s of processor time.
     pub refillers: NonZeroU8,
-    /// The memory limit that warm cells are made with, without the overhead, in KiB: that of most submissions.
+    /// The memory limit that warm cells are made with, without the overhead, in KiB: that of most
+    /// submissions.
     pub memory_kib: NonZeroU32,
     /// What the cell's own program may take above a submission's memory, in KiB.
     pub memory_overhead_kib: u32,
@@ -166,7 +171,8 @@ impl TryFrom<f64> for Processors {
 }
 
 impl Config {
-    /// Returns the mark of this installation's containers: the configured one, or one made of the ledger's address.
+    /// Returns the mark of this installation's containers: the configured one, or one made of the
+    /// ledger's address.
     pub fn host_label(&self) -> String {
         let derived =
             || Digest::of(self.nats.url.as_bytes()).to_string().chars().take(16).collect();
@@ -199,8 +205,9 @@ impl CellsConfig {
         let or = |configured: Option<NonZeroU8>, derived: usize| {
             configured.map_or(derived, |number| usize::from(number.get()))
         };
-        // Twice the processors, so that one submission's waits are another's work; and no more, since what runs at
-        // once shares the processors while its wall time goes on. Every queue that is idle holds a place besides.
+        // Twice the processors, so that one submission works while another one waits. Not more,
+        // since all that run share the processors while the wall time of each goes on. Besides, the
+        // next fetch of each idle queue holds a place.
         let idle = queues.saturating_sub(1);
         let busy_max = or(self.busy_max, 2 * processors + idle).max(idle + 1).min(BUSY_MAX);
         let warm_min = or(self.warm_min, 4 * processors).min(WARM_MAX);

@@ -1,7 +1,7 @@
 //! The executor: submissions in, outcomes out. The only user of Docker.
 //!
-//! `cells` makes and keeps containers, `run` judges what happened in them, `attempt` takes one submission from the queue
-//! to its end in the ledger, `service` puts them together.
+//! `cells` makes and keeps containers, `run` judges what happened in them, `attempt` takes one
+//! submission from the queue to its end in the ledger, `service` puts them together.
 
 pub mod attempt;
 pub mod cells;

@@ -1,10 +1,11 @@
-//! What this machine is, for the record.
+//! What this machine is, as events say.
 
 /// Where Linux describes its processors.
 const CPUINFO: &str = "/proc/cpuinfo";
 
 /// Returns the processor's model name.
 pub fn cpu_model() -> String {
+    // Without it a run is still worth recording.
     let text = std::fs::read_to_string(CPUINFO).unwrap_or_default();
     model_in(&text).unwrap_or("unknown").to_owned()
 }

@@ -1,4 +1,5 @@
-//! `executor`: takes submissions from the ledger, runs them in sandboxes and records what came of them.
+//! `executor`: takes submissions from the ledger, runs them in sandboxes and records what came of
+//! them.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! The executor's metrics: their names, and what each says. Recorded where things happen, named here.
+//! The executor's metrics: their names, and what each says. Recorded where things happen, named
+//! here.
 
 use platform::telemetry::describe as words;
 

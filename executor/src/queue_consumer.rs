@@ -39,7 +39,8 @@ pub(crate) struct QueueConsumer {
 }
 
 impl QueueConsumer {
-    /// Takes submissions until the stop. Returns before it only if the queue has something that this version cannot read.
+    /// Takes submissions until the stop. Returns before it only if the queue has something that
+    /// this version cannot read.
     pub(crate) async fn consume(self) {
         let Some(mut worker) = self.stop.clone().run_until_cancelled(self.join()).await else {
             return;
@@ -103,8 +104,8 @@ impl QueueConsumer {
     }
 }
 
-/// Makes the work on a submission look at the ledger when a client wants it stopped. Returns when the connection is
-/// closed.
+/// Makes the work on a submission look at the ledger when a client wants it stopped. Returns when
+/// the connection is closed.
 pub(crate) async fn heed_cancellations(
     presence: Presence,
     lane: Lane,

@@ -1,5 +1,5 @@
-//! The whole executor: its parts put together, started in order, and stopped so that nothing is lost and nothing is left
-//! behind.
+//! The whole executor: its parts put together, started in order, and stopped so that nothing is
+//! lost and nothing is left behind.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -42,7 +42,8 @@ const REAP_EVERY: Duration = Duration::from_mins(1);
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long handing back what is not finished may take.
 const HAND_BACK_TIME_MAX: Duration = Duration::from_secs(6);
-/// How long removing all cells may take after that; longer by what the submissions left of their time.
+/// How long removing all cells may take after that; longer by what the submissions left of their
+/// time.
 const CLEAN_UP_TIME_MAX: Duration = Duration::from_secs(12);
 /// How long the last tasks may take to end.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
@@ -70,7 +71,8 @@ struct Service {
     engine: Engine,
     cells: Arc<OnceLock<Pool>>,
     shutdown: Shutdown,
-    /// Ends what must go on until the last submission is settled, such as the answers to other executors.
+    /// Ends what must go on until the last submission is settled, such as the answers to other
+    /// executors.
     life: CancellationToken,
 }
 
@@ -131,7 +133,8 @@ impl Service {
         let (jobs, hand_back) = (TaskTracker::new(), CancellationToken::new());
         let started = stop.run_until_cancelled(self.start(&jobs, &hand_back)).await;
         stop.cancelled().await;
-        // Each sees the stop at once, and hands back what the queue had sent it. No job begins after that.
+        // Each sees the stop at once, and hands back what the queue had sent it. No job begins
+        // after that.
         let consumers = started.unwrap_or_default();
         if timeout(LEAVE_TIME_MAX, join_all(consumers)).await.is_err() {
             warn!("the queue was not left in time");
@@ -152,7 +155,8 @@ impl Service {
         kernel.await.expect("there is no last try")
     }
 
-    /// Starts what there is to start, in this order: whoever takes submissions must be answering for them already.
+    /// Starts what there is to start, in this order: whoever takes submissions must be answering
+    /// for them already.
     async fn start(
         &self,
         jobs: &TaskTracker,
@@ -245,7 +249,8 @@ impl Service {
         Reaper { engine: self.engine.clone(), host: self.config.host_label(), me: self.boot }
     }
 
-    /// Removes what dead executors left: at once, again when the youngest can be told, and then now and then.
+    /// Removes what dead executors left: at once, again when the youngest can be told, and then now
+    /// and then.
     fn reap(&self) -> impl Future<Output = ()> + Send + 'static {
         let (liveness, reaper) = (self.connection.presence(), self.reaper());
         async move {
@@ -316,7 +321,8 @@ impl Liveness for Presence {
     }
 }
 
-/// Returns what answers other executors for as long as it runs; they are heard from when this returns.
+/// Returns what answers other executors for as long as it runs; they are heard from when this
+/// returns.
 async fn answer_peers(
     presence: Presence,
     boot: BootId,

@@ -1,4 +1,5 @@
-//! Stand-ins for tests: a submission, cells that follow a script, peers, objects and receipts that remember.
+//! Stand-ins for tests: a submission, cells that follow a script, peers, objects and receipts that
+//! remember.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,7 +84,8 @@ pub(crate) fn stopped(stop: ExceededLimit) -> StageReport {
     StageReport { exit: StageExit::Signal(9), stopped: Some(stop), ..prints(b"") }
 }
 
-/// Cells that follow one script, each act for one compilation or run; past its end, programs print "ok".
+/// Cells that follow one script, each act for one compilation or run; past its end, programs print
+/// "ok".
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     acts: Mutex<VecDeque<Act>>,

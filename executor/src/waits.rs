@@ -1,5 +1,5 @@
-//! How long to wait before something is tried again that comes back by itself. There is no last try: giving up would
-//! lose a submission or leave an executor idle for ever.
+//! How long to wait before something is tried again that comes back by itself. There is no last
+//! try: giving up would lose a submission or leave an executor idle for ever.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Putting one event into the ledger, however long that takes: a result is kept until it stands. Decides nothing about
-//! submissions.
+//! Putting one event into the ledger, however long that takes: a result is kept until it stands.
+//! Decides nothing about submissions.
 
 use backon::RetryableWithContext;
 use events::Event;
@@ -12,7 +12,8 @@ use tracing::warn;
 use crate::metrics::{APPEND_SECONDS, APPENDS_DEFERRED};
 use crate::waits::until_back;
 
-/// Appends an event of a submission. Waits as long as the ledger is full or away, so an error is for good.
+/// Appends an event of a submission. Waits as long as the ledger is full or away, so an error is
+/// for good.
 pub(super) async fn append<'a>(
     ledger: &Ledger,
     aggregate: &'a mut Aggregate,

@@ -28,7 +28,8 @@ pub struct ExecutorContext {
 pub struct ExecutorIdentity {
     /// Its name.
     pub name: ExecutorName,
-    /// Made anew at each start, so that a restarted executor does not take an attempt of its predecessor for its own.
+    /// Made anew at each start, so that a restarted executor does not take an attempt of its
+    /// predecessor for its own.
     pub boot: BootId,
     /// The release of the kernel that cells run on.
     pub kernel: String,
@@ -46,7 +47,8 @@ pub struct AttemptSettings {
 }
 
 impl ExecutorIdentity {
-    /// Returns what this executor's events carry, as part of the trace that the submission was accepted in.
+    /// Returns what this executor's events carry, as part of the trace that the submission was
+    /// accepted in.
     pub(super) fn writer(&self, traceparent: Option<String>) -> Writer {
         Writer {
             source: format!("/executor/{}", self.name),

@@ -1,4 +1,5 @@
-//! A submission as the queue delivers it: claimed, kept alive while it is worked on, and answered for at its end.
+//! A submission as the queue delivers it: claimed, kept alive while it is worked on, and answered
+//! for at its end.
 
 use ledger::{Job, Receipt};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,8 @@ impl DeliveryHandler {
     /// Brings one delivered submission to its end, and answers the queue.
     #[instrument(name = "submission", skip_all, fields(submission.id = %job.aggregate.id(), delivered = job.delivered))]
     pub async fn handle_delivery(&self, job: Job, cells: &mut dyn CellSource) {
-        // Redelivered while this executor still works on it: the first delivery will be answered for.
+        // Redelivered while this executor still works on it: the first delivery will be answered
+        // for.
         let Some(claim) = self.held.claim(job.aggregate.id()) else { return };
         let writer = self.context.identity.writer(job.traceparent.clone());
         let (receipt, is_first) = (job.receipt.clone(), job.fresh());
@@ -54,8 +56,8 @@ impl DeliveryHandler {
     }
 }
 
-/// Answers the queue, only after what the answer says stands in the ledger. An answer that is lost leads to a redelivery,
-/// which finds nothing to do.
+/// Answers the queue, only after what the answer says stands in the ledger. An answer that is lost
+/// leads to a redelivery, which finds nothing to do.
 async fn acknowledge_or_retry(receipt: &Receipt, answer: Answer) {
     let answered = match answer {
         Answer::Acknowledge => receipt.ack().await,

@@ -1,4 +1,5 @@
-//! The submissions that this life works on: no one twice at a time, each with a bell that wakes whoever runs it.
+//! The submissions that this life works on: no one twice at a time, each with a bell that wakes
+//! whoever runs it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,5 @@
-//! Whether the attempt of another executor is lost. The event itself is appended by `RunningAttempt::declare_lost`.
+//! Whether the attempt of another executor is lost. The event itself is appended by
+//! `RunningAttempt::declare_lost`.
 
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use super::peers::Peers;
 
 /// When an executor that does not answer is asked again.
 const SILENT_DELAY: Duration = Duration::from_secs(2);
-/// How often an executor is asked that does not answer. It has missed its heartbeats already, so after all this time it
-/// counts as gone. If it was only stopped, its next append finds the place taken, and it reports nothing.
+/// How often an executor is asked that does not answer. It has missed its heartbeats already, so
+/// after all this time it counts as gone. If it was only stopped, its next append finds the place
+/// taken, and it reports nothing.
 const SILENT_ASKS_MAX: u32 = 15;
 
-/// Asks the executor that began an attempt whether it still holds the submission. Returns why the attempt is lost, or
-/// nothing if the executor still works on it.
+/// Asks the executor that began an attempt whether it still holds the submission. Returns why the
+/// attempt is lost, or nothing if the executor still works on it.
 pub(super) async fn reason_if_lost(
     peers: &dyn Peers,
     boot: BootId,

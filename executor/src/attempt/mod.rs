@@ -1,5 +1,5 @@
-//! One submission from the queue to its end in the ledger: who may run it, heartbeats, fencing, results, and the one
-//! terminal event. Keeps out how cells work and how outputs are judged.
+//! One submission from the queue to its end in the ledger: who may run it, heartbeats, fencing,
+//! results, and the one terminal event. Keeps out how cells work and how outputs are judged.
 
 mod append;
 mod context;

@@ -3,7 +3,8 @@
 use events::event::LostReason;
 use events::{BootId, State, Submission};
 
-/// Attempts that a submission ever gets, handed-back ones included: what the stream keeps of a subject is bounded.
+/// Attempts that a submission ever gets, handed-back ones included: what the stream keeps of a
+/// subject is bounded.
 pub const ATTEMPTS_EVER: u32 = 8;
 
 /// The next step.
@@ -28,7 +29,8 @@ pub enum NextStep {
     Reclaim(u32),
 }
 
-/// Decides the next step of `me`, who has been given the submission by the queue and works on nothing of it yet.
+/// Decides the next step of `me`, who has been given the submission by the queue and works on
+/// nothing of it yet.
 pub fn next_step(submission: &Submission, me: BootId, attempts_max: u32) -> NextStep {
     match submission.state {
         State::Completed | State::Failed | State::Cancelled => return NextStep::Acknowledge,

@@ -1,4 +1,5 @@
-//! The seam to other executors: which of them still holds a submission. Tests have peers that say what they are told to.
+//! The seam to other executors: which of them still holds a submission. Tests have peers that say
+//! what they are told to.
 
 use std::fmt;
 

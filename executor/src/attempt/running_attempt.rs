@@ -1,6 +1,7 @@
-//! One attempt and every event that this executor may write about it. The fence stands here: each append expects the
-//! sequence of the last event that this executor knows of. If another executor took the submission over, its event
-//! stands there, the append is rejected, and nothing that happened here is recorded.
+//! One attempt and every event that this executor may write about it. The fence stands here: each
+//! append expects the sequence of the last event that this executor knows of. If another executor
+//! took the submission over, its event stands there, the append is rejected, and nothing that
+//! happened here is recorded.
 
 use std::time::{Duration, Instant};
 
@@ -77,10 +78,11 @@ impl From<RunError> for AttemptError {
 pub(super) struct RunningAttempt<'a> {
     pub(super) context: &'a ExecutorContext,
     pub(super) writer: &'a Writer,
-    /// The submission as this executor knows it. The next append expects that nothing has happened since.
+    /// The submission as this executor knows it. The next append expects that nothing has happened
+    /// since.
     pub(super) aggregate: &'a mut Aggregate,
-    /// Taken when the attempt is begun, and never from a later state: an event about a number that another executor has
-    /// begun meanwhile must be rejected.
+    /// Taken when the attempt is begun, and never from a later state: an event about a number that
+    /// another executor has begun meanwhile must be rejected.
     pub(super) number: u32,
 }
 
@@ -105,8 +107,8 @@ impl RunningAttempt<'_> {
         self.append(&Event::Started(started)).await
     }
 
-    /// Records what is told while the submission runs, until the run is over. Returns the results that are left for
-    /// [`RunningAttempt::record_end`]. Stops at the first event that is rejected.
+    /// Records what is told while the submission runs, until the run is over. Returns the results
+    /// that are left for [`RunningAttempt::record_end`]. Stops at the first event that is rejected.
     pub(super) async fn record_progress(
         &mut self,
         mut told: mpsc::Receiver<RunProgress>,
@@ -175,7 +177,8 @@ impl RunningAttempt<'_> {
         }
     }
 
-    /// Records how the attempt ended. Returns the error of one about which nothing may be written here.
+    /// Records how the attempt ended. Returns the error of one about which nothing may be written
+    /// here.
     pub(super) async fn record_end(
         &mut self,
         ended: Result<Completed, AttemptError>,
@@ -254,7 +257,8 @@ impl RunningAttempt<'_> {
         Ok(())
     }
 
-    /// Declares the attempt lost. If the executor that began it still runs it, that executor's next append is rejected.
+    /// Declares the attempt lost. If the executor that began it still runs it, that executor's next
+    /// append is rejected.
     pub(super) async fn declare_lost(&mut self, reason: LostReason) -> Result<(), AttemptError> {
         let observer = self.context.identity.name.clone();
         self.append(&Event::Lost(Lost { attempt: self.number, reason, observer })).await?;

@@ -1,5 +1,5 @@
-//! The work on one submission: step after step, each decided by what stands in the ledger, until the submission's end
-//! stands there or another executor has the submission.
+//! The work on one submission: step after step, each decided by what stands in the ledger, until
+//! the submission's end stands there or another executor has the submission.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,8 @@ use crate::metrics::SUBMISSIONS_CANCELLED;
 use crate::run::plan::Plan;
 use crate::run::program_run::ProgramRun;
 
-/// Steps in one delivery. Each is an append or a question, so more means that another part undoes what this one does.
+/// Steps in one delivery. Each is an append or a question, so more means that another part undoes
+/// what this one does.
 const STEPS_MAX: u32 = 64;
 /// When a submission is tried again that could not be read: by then the ledger may answer.
 const UNREAD_DELAY: Duration = Duration::from_secs(2);
@@ -41,7 +42,8 @@ const PROGRESS_MAX: usize = 64;
 pub(super) enum Answer {
     /// The submission has ended.
     Acknowledge,
-    /// Another executor has it, or no executor can go on with it now: deliver it again after a while.
+    /// Another executor has it, or no executor can go on with it now: deliver it again after a
+    /// while.
     RetryAfter(Duration),
 }
 
@@ -59,8 +61,9 @@ impl SubmissionWork<'_> {
     /// Takes step after step until there is nothing left to do here.
     pub(super) async fn bring_to_end(&mut self, is_first_delivery: bool) -> Answer {
         let (context, id) = (self.context, self.aggregate.id());
-        // The delivered event tells nothing of what came after it. At the first delivery most likely nothing did, and a
-        // read before the first append would cost every submission a round trip.
+        // The delivered event tells nothing of what came after it. At the first delivery most
+        // likely nothing did, and a read before the first append would cost every submission a
+        // round trip.
         let mut is_stale = !is_first_delivery;
         for _ in 0..STEPS_MAX {
             if is_stale && let Err(answer) = self.reload().await {
@@ -121,8 +124,9 @@ impl SubmissionWork<'_> {
         let provenance = cell.provenance().clone();
         let subject = self.aggregate.subject.clone();
         let mut attempt = self.attempt(number);
-        // Files may be written before `started` is stored, which takes as long as a sync of the ledger's disks.
-        // Compiling may not: of two executors that race for the attempt only one may run the submission's code.
+        // Files may be written before `started` is stored, which takes as long as a sync of the
+        // ledger's disks. Compiling may not: of two executors that race for the attempt only one
+        // may run the submission's code.
         let (started, laid_out) = tokio::join!(
             attempt.append_started(&provenance),
             ProgramRun::lay_out(&plan, cell, objects, &accepted),
@@ -132,7 +136,8 @@ impl SubmissionWork<'_> {
         let cases = run.cases();
         let (progress, told) = mpsc::channel(PROGRESS_MAX);
         let running = async {
-            // A recorder that may not go on stops the run. A run that is over, well or not, lets the recorder finish.
+            // A recorder that may not go on stops the run. A run that is over, well or not, lets
+            // the recorder finish.
             let (outcome, results) = tokio::try_join!(
                 async { Ok(run.compile_and_run(progress).await) },
                 attempt.record_progress(told, cases),
@@ -162,7 +167,8 @@ impl SubmissionWork<'_> {
         Ok(())
     }
 
-    /// Gives the submission back: its attempt, if one runs here, is lost, and the queue may deliver it at once.
+    /// Gives the submission back: its attempt, if one runs here, is lost, and the queue may deliver
+    /// it at once.
     pub(super) async fn hand_back(&mut self) -> Answer {
         let handing_back = async {
             // The append that was cut off may be stored or not.
@@ -172,7 +178,8 @@ impl SubmissionWork<'_> {
             let number = is_ours.then_some(running.number)?;
             self.attempt(number).declare_lost(LostReason::HandedBack).await.ok()
         };
-        // If this fails, the next executor sees that the executor of this boot id is gone, and takes over.
+        // If this fails, the next executor sees that the executor of this boot id is gone, and
+        // takes over.
         let handed_back = timeout(HAND_BACK_TIME_MAX, handing_back).await;
         info!(lost = matches!(handed_back, Ok(Some(()))), "the submission is handed back");
         Answer::RetryAfter(Duration::ZERO)

@@ -1,5 +1,5 @@
-//! Watching over a submission while it runs: signs of life to the queue, and an eye on the ledger for the event that takes
-//! the submission away.
+//! Watching over a submission while it runs: signs of life to the queue, and an eye on the ledger
+//! for the event that takes the submission away.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -31,8 +31,8 @@ pub(super) struct Watched<'a> {
     pub(super) boot: BootId,
 }
 
-/// Returns when the attempt may not go on: it was cancelled, or declared lost. Looks when the bell rings, and now and
-/// then without it, since a bell may go unheard.
+/// Returns when the attempt may not go on: it was cancelled, or declared lost. Looks when the bell
+/// rings, and now and then without it, since a bell may go unheard.
 pub(super) async fn until_taken_away(
     ledger: &Ledger,
     watched: Watched<'_>,

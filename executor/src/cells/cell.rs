@@ -1,5 +1,6 @@
-//! One attached cell: a request in, its answer out, within a deadline. Survives a cell that lies, floods, hangs or dies;
-//! keeps out how cells are made and removed.
+//! One attached cell: a request in, its answer out, within a deadline. Survives a cell that lies,
+//! floods, hangs or dies: a hostile program may have taken it over. Keeps out how cells are made
+//! and removed.
 
 use std::io;
 use std::time::Duration;
@@ -15,24 +16,26 @@ use tokio::time::timeout;
 
 use super::pipes::{Chunk, Pipes};
 
-/// What a cell may take beyond its stages' wall times: to write files, to wipe the last run's, and to be scheduled at
-/// all on a machine that is busy.
+/// What a cell may take beyond its stages' wall times: to write files, to wipe those of the last
+/// run, and to be scheduled at all on a busy machine.
 pub const GRACE: Duration = Duration::from_secs(10);
 
-/// More processors than a machine has: processor time is wall time on so many at most.
+// The bounds below refuse numbers that no machine can produce. They are far above any real one, so
+// that a report is never refused because the machine is large.
+
+/// Processor time is at most wall time on so many processors.
 const PROCESSORS_MAX: u32 = 1_024;
-/// More memory than a machine has, in KiB.
 const MEMORY_KIB_MAX: u64 = 1 << 36;
-/// More bytes than a program writes to a pipe within the longest wall time.
+/// What a program can write to a pipe within the longest wall time.
 const OUTPUT_TOTAL_BYTES_MAX: u64 = 1 << 48;
 
-/// What an answer may be long beyond the outputs in it.
+/// How long an answer may be beyond the outputs in it.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
-/// What is kept of what the cell's own program says, for the log.
+/// What is kept for the log of what the cell's own program says.
 const STDERR_BYTES_KEPT: usize = 2 * 1024;
 
-/// Why a cell gave no answer. It is of no use after any of these.
+/// Why a cell gave no answer. The cell is of no use after any of these.
 #[derive(Debug, thiserror::Error)]
 pub enum CellError {
     /// Its pipe ended.
@@ -49,13 +52,13 @@ pub enum CellError {
         /// The outer deadline.
         after: Duration,
     },
-    /// What it wrote is no answer to what was asked.
+    /// What it wrote is not an answer to what was asked.
     #[error("the cell broke the protocol: {breach}")]
     Protocol {
         /// What was wrong.
         breach: ProtocolBreach,
     },
-    /// It says itself that it could not do what was asked.
+    /// It says that it could not do what was asked.
     #[error("the cell gave up: {message}")]
     Fault {
         /// In its words.
@@ -72,14 +75,14 @@ pub enum CellError {
 /// How a cell broke the protocol.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ProtocolBreach {
-    /// Bytes that are no message.
+    /// Bytes that are not a message.
     #[error("{0}")]
     Malformed(ProtocolError),
     /// An answer to something else.
     #[error("an answer of another kind")]
     WrongKind,
-    /// A word when nothing was asked.
-    #[error("an answer that nobody asked for")]
+    /// An answer without a question.
+    #[error("an answer that was not asked for")]
     Unasked,
     /// Another version.
     #[error("version {0} of the protocol")]
@@ -104,12 +107,12 @@ pub struct AttachedCell {
     pipes: Pipes,
     decoder: Decoder<Response>,
     stderr: Vec<u8>,
-    /// It ended, or spoke when nothing was asked.
+    /// It ended, or wrote something when nothing was asked.
     spoiled: bool,
 }
 
 impl AttachedCell {
-    /// Waits for a fresh cell's first word.
+    /// Waits for the first message of a cell that has just been started.
     pub async fn greet(pipes: Pipes, within: Duration) -> Result<Self, CellError> {
         let mut cell = Self { pipes, decoder: Decoder::new(), stderr: Vec::new(), spoiled: false };
         let heard = timeout(within, cell.receive(ANSWER_BYTES_MAX)).await;
@@ -127,6 +130,7 @@ impl AttachedCell {
 
     /// Looks, without waiting, whether the cell still waits in silence as it should.
     pub fn is_waiting(&mut self) -> bool {
+        // Everything that is in the pipe by now, since an end may stand behind harmless warnings.
         while !self.spoiled
             && let Some(item) = self.pipes.output.next().now_or_never()
         {
@@ -135,9 +139,11 @@ impl AttachedCell {
                     self.keep_stderr(&bytes);
                 }
                 Some(Ok(Chunk::Stdout(bytes))) => {
+                    // Kept all the same: it may say why the cell gives up, see `why_broken`.
                     self.decoder.push(&bytes);
                     self.spoiled = true;
                 }
+                // A cell that writes on and on while nothing is asked is not one to be used.
                 Some(Ok(Chunk::Stderr(_)) | Err(_)) | None => self.spoiled = true,
             }
         }
@@ -151,6 +157,7 @@ impl AttachedCell {
         let Response::Prepared(prepared) = answer else {
             return Err(CellError::breach(ProtocolBreach::WrongKind));
         };
+        // A report of a compiler that was not asked to run would be recorded without any limits.
         if prepared.compile.is_some() != limits.is_some() {
             return Err(CellError::breach(ProtocolBreach::WrongKind));
         }
@@ -179,8 +186,10 @@ impl AttachedCell {
         let frame = Bytes::from(encode(request).map_err(CellError::Request)?);
         let (wall_ms, output_bytes) =
             limits.map_or((0, 0), |limits| (limits.wall_time_ms, limits.output_bytes));
+        // The cell holds the wall time itself. This deadline is for one that does not.
         let deadline = Duration::from_millis(u64::from(wall_ms)) + GRACE;
         let bytes_max = ANSWER_BYTES_MAX + 2 * u64::from(output_bytes);
+        // Sending counts, too: a cell that reads nothing would block a large request for ever.
         let exchange = async {
             self.send(&frame).await?;
             self.receive(bytes_max).await
@@ -193,15 +202,16 @@ impl AttachedCell {
     }
 
     async fn send(&mut self, frame: &[u8]) -> Result<(), CellError> {
+        // What a program has planted in the pipe must not be taken for the answer to this request.
         if !self.is_waiting() {
-            return Err(self.broken());
+            return Err(self.why_broken());
         }
         let sent = async {
             self.pipes.input.write_all(frame).await?;
             self.pipes.input.flush().await
         };
         let sent: io::Result<()> = sent.await;
-        sent.map_err(|_closed| self.broken())
+        sent.map_err(|_closed| self.why_broken())
     }
 
     /// Reads up to one message, and makes sure that nothing follows it.
@@ -221,8 +231,10 @@ impl AttachedCell {
                 };
             }
             let Some(Ok(chunk)) = self.pipes.output.next().await else {
-                return Err(self.broken());
+                return Err(self.why_broken());
             };
+            // Counted before it is kept, so that a flood costs no more memory than an honest
+            // answer.
             received += match &chunk {
                 Chunk::Stdout(bytes) | Chunk::Stderr(bytes) => bytes.len() as u64,
             };
@@ -241,21 +253,22 @@ impl AttachedCell {
         self.stderr.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// The pipe ended, or there was something in it when nothing was asked: then the only honest word is that the cell
-    /// gives up. Whether memory was the reason of an end, the engine knows.
-    fn broken(&mut self) -> CellError {
+    /// Tells what is wrong when the pipe has ended, or had something in it when nothing was asked.
+    /// The one honest message without a question is that the cell gives up.
+    fn why_broken(&mut self) -> CellError {
         match self.decoder.next_message() {
             Ok(Some(Response::Fault { message })) => return CellError::Fault { message },
             Ok(None) if self.decoder.is_between_messages() => {}
             Ok(_) | Err(_) => return CellError::breach(ProtocolBreach::Unasked),
         }
         let stderr = String::from_utf8_lossy(&self.stderr).trim_end().to_owned();
+        // Whether memory was the reason only the engine knows, and the lease asks it.
         CellError::Died { oom_killed: false, stderr }
     }
 }
 
-/// A cell that reports more than it may have read, or than a stage can have used, is not what we started. What it says goes
-/// into the ledger for ever.
+/// Refuses a report of more than the cell may have read, or than a stage can have used: such a cell
+/// is not what was started, and what it says would stand in the ledger for ever.
 fn check_report(report: &StageReport, limits: &StageLimits) -> Result<(), CellError> {
     let over = |captured: &StageOutput| {
         let kept = captured.bytes.len() as u64;

@@ -1,5 +1,5 @@
-//! What a container may and may not do: every restriction of design §5 in one place, as data with its reason. Pure; the
-//! hash of all this is recorded with every run.
+//! What a container may and may not do: every flag that it is made with, as data, each with its
+//! reason. Pure; the hash of all this is recorded with every run.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub const LABEL_ROLE: &str = "runledger.role";
 /// What a cell may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// Memory of a submission, tmpfs included, in bytes. There is no swap.
+    /// Memory of a submission, in bytes. The writable folders count; there is no swap.
     pub memory_bytes: u64,
     /// Memory that the cell's own program may take above it, in bytes.
     pub overhead_bytes: u64,
@@ -47,14 +47,14 @@ impl Allowance {
     }
 }
 
-/// Whose containers they are.
+/// The labels that say which executor a container belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The mark of the installation.
     pub host: String,
-    /// The executor.
+    /// The executor, for people who look at the engine.
     pub executor: ExecutorName,
-    /// Its life.
+    /// Made anew at each start of the executor, so that what an earlier start left can be told.
     pub boot: BootId,
 }
 
@@ -69,17 +69,19 @@ pub struct CellSettings {
     pub uid_base: u32,
 }
 
-/// The memory of a holder, which only waits: what the engine needs to start it, and a little.
+/// The memory of a holder, which only waits: what the engine needs to start it, and a little more.
 const HOLDER_MEMORY_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Files that one process may hold open.
 const OPEN_FILES_MAX: i64 = 1024;
 
-/// Among equals, the kernel ends a cell before a service of the host. `cell-init` puts programs before itself.
+/// When the host runs out of memory, the kernel ends a cell before a service. Inside the cell,
+/// `cell-init` offers programs before itself.
 const OOM_SCORE_ADJ: i64 = 500;
 
-/// Docker's own list, which naming any path replaces, and the two shared places that it leaves open: `/dev/mqueue`
-/// outlives processes and is not seen by the wipe, and `/proc/interrupts` lets a program watch its neighbours.
+/// Docker's own list, since naming any path replaces it, and two shared places that Docker leaves
+/// open: `/dev/mqueue` outlives processes and is not seen by the wipe between runs, and
+/// `/proc/interrupts` lets a program watch its neighbours.
 const MASKED_PATHS: &[&str] = &[
     "/proc/acpi",
     "/proc/asound",
@@ -96,7 +98,7 @@ const MASKED_PATHS: &[&str] = &[
     "/dev/mqueue",
 ];
 
-/// Docker's own list.
+/// Docker's own list, which would be empty if only the list above were named.
 const READONLY_PATHS: &[&str] =
     &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
@@ -112,16 +114,19 @@ pub fn cell_spec(
         cmd: Some(command.into()),
         labels: Some(labels(owner, "cell")),
         // The only way in and out is a pipe. It ends with the executor, and the cell ends with it.
+        // So a cell whose executor was killed stops by itself, before the reaper finds it.
         open_stdin: Some(true),
         stdin_once: Some(true),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         host_config: Some(HostConfig {
-            // Nothing but a loopback, which no other cell is on at the time. Joining costs a third of making one.
+            // A loopback and nothing else, which no other cell is on at the time. Joining a
+            // namespace costs a third of making one.
             network_mode: Some(format!("container:{}", place.holder)),
             tmpfs: Some(writable_folders(allowance)),
-            // Ends every process and takes the uid of every stage, and that is all that root is for.
+            // `cell-init` ends every process and takes the uid of each stage. It is root for
+            // nothing else.
             cap_add: Some(vec!["KILL".to_owned(), "SETGID".to_owned(), "SETUID".to_owned()]),
             ..confined(allowance)
         }),
@@ -129,7 +134,7 @@ pub fn cell_spec(
     }
 }
 
-/// Returns the container whose network namespace a cell joins: nothing in it ever runs but the wait for its end.
+/// Returns the container whose network namespace a cell joins. It only waits for its own end.
 pub fn holder_spec(allowance: &Allowance, owner: &Owner, image: &str) -> ContainerCreateBody {
     let idle = Allowance {
         memory_bytes: HOLDER_MEMORY_BYTES,
@@ -141,7 +146,7 @@ pub fn holder_spec(allowance: &Allowance, owner: &Owner, image: &str) -> Contain
         image: Some(image.to_owned()),
         cmd: Some(vec!["hold".to_owned()]),
         labels: Some(labels(owner, "holder")),
-        // The namespace's name for the host, which cells that join it share.
+        // Cells that join the namespace share its host name, which would else be a container id.
         hostname: Some("cell".to_owned()),
         host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..confined(&idle) }),
         ..common()
@@ -150,7 +155,8 @@ pub fn holder_spec(allowance: &Allowance, owner: &Owner, image: &str) -> Contain
 
 /// Returns the hash of everything that restricts a cell and that cells have in common.
 ///
-/// Memory stands in it with the limit that cells are made with: a submission's own stands in its accepted event.
+/// Memory stands in it with the limit that cells are made with. The limit of a submission stands in
+/// its accepted event.
 pub fn profile_hash(allowance: &Allowance) -> Digest {
     let place = CellSettings { image: String::new(), holder: String::new(), uid_base: 0 };
     let owner = Owner {
@@ -159,8 +165,9 @@ pub fn profile_hash(allowance: &Allowance) -> Digest {
         boot: BootId::new(uuid::Uuid::nil()),
     };
     let mut spec = cell_spec(allowance, &owner, &place);
+    // Labels restrict nothing, and differ with each start of an executor.
     spec.labels = None;
-    // By way of a value, whose maps have their keys in order.
+    // By way of a value, whose maps have their keys in order: the hash must not depend on chance.
     let value = serde_json::to_value(&spec).expect("a container's settings are plain JSON");
     Digest::of(value.to_string().as_bytes())
 }
@@ -168,7 +175,8 @@ pub fn profile_hash(allowance: &Allowance) -> Digest {
 fn common() -> ContainerCreateBody {
     ContainerCreateBody {
         user: Some("0:0".to_owned()),
-        // No variable of ours. The image has only a PATH.
+        // A program sees its environment, so nothing of the executor's is passed on. The image has
+        // a PATH.
         env: Some(Vec::new()),
         tty: Some(false),
         ..ContainerCreateBody::default()
@@ -179,7 +187,7 @@ fn common() -> ContainerCreateBody {
 fn confined(allowance: &Allowance) -> HostConfig {
     HostConfig {
         runtime: allowance.runtime.clone(),
-        // Nothing of the image can be changed.
+        // Nothing of the image can be changed, so one run cannot prepare anything for the next.
         readonly_rootfs: Some(true),
         privileged: Some(false),
         cap_drop: Some(vec!["ALL".to_owned()]),
@@ -187,31 +195,33 @@ fn confined(allowance: &Allowance) -> HostConfig {
             "no-new-privileges:true".to_owned(),
             format!("seccomp={SECCOMP_PROFILE}"),
         ]),
-        // No /dev/shm, and System V memory of its own.
+        // No /dev/shm, which outlives processes, and System V memory of its own.
         ipc_mode: Some("none".to_owned()),
         cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
         memory: Some(bytes(allowance.container_bytes(allowance.memory_bytes))),
-        // The same number is memory and swap together: no swap.
+        // The number is memory and swap together, so there is no swap: a program over its limit is
+        // to be stopped, and not to be slowed down by the host's disk.
         memory_swap: Some(bytes(allowance.container_bytes(allowance.memory_bytes))),
         nano_cpus: Some(allowance.nano_cpus),
         pids_limit: Some(allowance.processes),
         oom_score_adj: Some(OOM_SCORE_ADJ),
         ulimits: Some(vec![
             ulimit("nofile", OPEN_FILES_MAX),
+            // A core would fill the writable folders, and a POSIX message queue outlives its
+            // processes.
             ulimit("core", 0),
-            // No POSIX message queue either.
             ulimit("msgqueue", 0),
             ulimit("memlock", 64 * 1024),
         ]),
         masked_paths: Some(owned(MASKED_PATHS)),
         readonly_paths: Some(owned(READONLY_PATHS)),
-        // Output belongs to us alone; a log driver would keep a second copy on the host's disk.
+        // A log driver would keep a second copy of every output on the host's disk.
         log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
         ..HostConfig::default()
     }
 }
 
-/// The two folders that can be written to. Both are memory of the cell, and go with it.
+/// The two folders that can be written to. Both are memory of the cell, and end with it.
 fn writable_folders(allowance: &Allowance) -> HashMap<String, String> {
     let options = |kib: u32| {
         // A program that was compiled in /box or /tmp must be able to run there, hence exec.

@@ -1,11 +1,12 @@
-//! How many warm cells an image is worth: more after a burst found none left, fewer again when nobody needs them.
-//! Pure; the pool asks it and tells it.
+//! How many warm cells to keep of an image: more after a burst found none left, fewer again when
+//! they are not needed. Pure.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long the shelf must have been well filled before one cell fewer is kept.
+/// How long the shelf must have been well filled before one cell fewer is kept. Far longer than a
+/// burst, since a cell that is missing costs a submission more than an idle one costs the machine.
 const CALM: Duration = Duration::from_mins(1);
 
 /// The number of warm cells to keep.
@@ -27,29 +28,33 @@ impl Demand {
         self.target
     }
 
-    /// A cell was taken and `left` are left.
+    /// Takes note that a cell was taken and `left` are left.
     pub(super) fn taken(&mut self, left: usize, now: Instant) {
+        // Doubled, since the next submission of a burst comes before a single cell could be made.
         if left == 0 {
             self.target = (self.target * 2).min(self.max);
         }
+        // A shelf that is half full is calm: it is refilled before it is empty.
         if left < self.min / 2 {
             self.calm_since = now;
         }
     }
 
-    /// Time has passed.
+    /// Takes note that time has passed.
     pub(super) fn tick(&mut self, now: Instant) {
         if self.target > self.min && now.duration_since(self.calm_since) >= CALM {
+            // One by one: a second burst soon after the first one finds most of the cells still
+            // there.
             self.target -= 1;
             self.calm_since = now;
         }
     }
 }
 
-/// Whether to make one more cell now.
+/// Tells whether to make one more cell now.
 ///
-/// Making one takes most of a processor for a tenth of a second. While programs run and a good half of the shelf is
-/// full, it waits, so that they are measured in peace.
+/// Making one takes most of a processor for a tenth of a second. While programs run and a good half
+/// of the shelf is full, it waits, so that the times of these programs are not disturbed.
 pub(super) fn is_due(stock: usize, target: usize, busy: usize) -> bool {
     if busy > 0 { stock * 2 < target } else { stock < target }
 }

@@ -1,4 +1,5 @@
-//! The Docker engine, as far as cells need it: each call bounded in time, each failure typed. Decides nothing.
+//! The Docker engine, as far as cells need it: each call bounded in time, each failure typed.
+//! Decides nothing.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,7 +20,8 @@ use futures::{StreamExt, TryStreamExt};
 use super::container_flags::{LABEL_BOOT, LABEL_HOST};
 use super::pipes::{Chunk, Pipes};
 
-/// How long one call may take. A start under full load was seen to take half a second.
+/// How long one call may take. Under full load a start takes half a second, so this is for an
+/// engine that hangs: without it a cell that is being made would hold its slot for ever.
 const CALL_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A container, by the engine's id.
@@ -43,9 +45,8 @@ impl ContainerId {
 pub struct ListedContainer {
     /// The container.
     pub id: ContainerId,
-    /// The life that made it, if its label can be read.
+    /// The boot id of the executor that made it, if the label can be read.
     pub boot: Option<BootId>,
-    /// Whether it runs.
     pub running: bool,
     /// When it was made, in seconds since 1970.
     pub created_s: i64,
@@ -87,7 +88,7 @@ impl EngineError {
 fn status(error: &DockerError) -> Option<u16> {
     match error {
         DockerError::DockerResponseServerError { status_code, message: _ } => Some(*status_code),
-        // The others are failures of the transport, of which a caller can tell nothing more.
+        // The others are failures of the transport, and have no status.
         _ => None,
     }
 }
@@ -111,7 +112,7 @@ impl Engine {
         }
         let seconds = CALL_TIME_MAX.as_secs();
         let connected = if self.host.starts_with("unix://") {
-            // Fails while the socket is not there.
+            // Fails while the socket is not there, which is why the connection is made late.
             Docker::connect_with_unix(&self.host, seconds, API_DEFAULT_VERSION)
         } else {
             Docker::connect_with_host(&self.host)
@@ -120,7 +121,8 @@ impl Engine {
         Ok(self.docker.get_or_init(|| docker))
     }
 
-    /// Agrees on a version with the engine. An older engine answers nothing else before.
+    /// Agrees on a version with the engine. An engine that is older than this client answers
+    /// nothing else before.
     pub async fn negotiate(&self) -> Result<(), EngineError> {
         let negotiated = call("negotiate", self.docker()?.clone().negotiate_version()).await;
         negotiated.map(drop)
@@ -137,7 +139,8 @@ impl Engine {
         Ok(info.kernel_version.unwrap_or_else(|| "unknown".to_owned()))
     }
 
-    /// Returns the id of the image under a tag: the hash of its configuration and so of its content.
+    /// Returns the id of the image under a tag: the hash of its configuration and so of its
+    /// content.
     pub async fn image_id(&self, tag: &str) -> Result<String, EngineError> {
         let no_image = || EngineError::NoImage { tag: tag.to_owned() };
         match call("inspect an image", self.docker()?.inspect_image(tag)).await {
@@ -162,7 +165,8 @@ impl Engine {
         Ok(ContainerId(created.id))
     }
 
-    /// Attaches to a container's three streams. Attach before the start, or its first word is lost.
+    /// Attaches to a container's three streams. Attach before the start, or its first message is
+    /// lost.
     pub async fn attach(&self, id: &ContainerId) -> Result<Pipes, EngineError> {
         let options = AttachContainerOptionsBuilder::default()
             .stdin(true)
@@ -192,8 +196,9 @@ impl Engine {
         call("update a container", self.docker()?.update_container(id.as_str(), update)).await
     }
 
-    /// Ends a container and removes it with all that it had. One that is gone already is no error.
+    /// Ends a container and removes it with all that it had. It may be gone already.
     pub async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
+        // Forced: a container is removed while its program runs, and there is nothing to wait for.
         let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
         match call(
             "remove a container",
@@ -201,6 +206,7 @@ impl Engine {
         )
         .await
         {
+            // Removed twice, by the pool and the reaper, or by an operator: what was wanted is so.
             Err(error) if error.is_gone() => Ok(()),
             removed => removed,
         }

@@ -1,4 +1,5 @@
-//! A cell in use: its requests, each under the memory limit that it needs, and its removal when the user is done with it.
+//! A cell in use: its requests, each under the memory limit that it needs, and its removal when it
+//! is not needed any more.
 
 use std::sync::Arc;
 
@@ -21,15 +22,17 @@ pub struct Lease {
     remover: Arc<Remover>,
     warm: Option<WarmCell>,
     provenance: Provenance,
-    /// The kernel has ended a stage in here for want of memory, which the engine never forgets.
+    /// The kernel has ended a stage in here for want of memory. The engine says so of the container
+    /// for ever, so from then on its answer says nothing about a later stage.
     was_out_of_memory: bool,
-    /// The submission's memory that the container's limit is set for, in bytes.
+    /// The memory of a submission that the container's limit is set for, in bytes.
     memory_bytes: u64,
     _place: OwnedSemaphorePermit,
 }
 
 impl Lease {
-    /// Makes a lease of a cell of the image with a tag, which takes one of the pool's places until it ends.
+    /// Makes a lease of a cell of the image with a tag, which takes one of the pool's places until
+    /// it ends.
     pub(super) fn new(
         maker: Arc<dyn Maker>,
         remover: Arc<Remover>,
@@ -61,6 +64,8 @@ impl Lease {
     }
 
     async fn limit_memory(&mut self, bytes: u64) -> Result<(), CellError> {
+        // A call to the engine takes milliseconds, and most submissions have the limit of a warm
+        // cell.
         if bytes == self.memory_bytes {
             return Ok(());
         }
@@ -68,8 +73,8 @@ impl Lease {
         let limit = self.maker.allowance().container_bytes(bytes);
         match self.maker.limit_memory(&id, limit).await {
             Ok(()) => self.memory_bytes = bytes,
-            // What a compiler left in /box may be more than the program may have. It cannot be pushed out, so the kernel
-            // refuses; the cell's own program holds the limit all the same, and the old one was meant for this cell.
+            // What a compiler left in /box may be more than the program may have. The kernel cannot
+            // push it out, so it refuses. `cell-init` holds the stage's own limit all the same.
             Err(error) if bytes < self.memory_bytes => {
                 let error: &dyn std::error::Error = &error;
                 tracing::warn!(error, "a cell keeps its larger memory limit");
@@ -79,7 +84,7 @@ impl Lease {
         Ok(())
     }
 
-    /// A pipe that ended does not say why; the engine may know.
+    /// Adds to the end of a pipe, which does not say why it ended, what the engine knows of it.
     async fn explain<T>(&mut self, answer: Result<T, CellError>) -> Result<T, CellError> {
         let Err(CellError::Died { oom_killed: _, stderr }) = answer else { return answer };
         if self.was_out_of_memory {
@@ -92,6 +97,8 @@ impl Lease {
                 error = &error as &dyn std::error::Error,
                 "a dead cell's end is unknown"
             );
+            // In doubt it is not the program's fault: the attempt is lost, and the next one
+            // decides.
             false
         });
         Err(CellError::Died { oom_killed, stderr })

@@ -1,4 +1,5 @@
-//! Making and removing cells: a trait, so that the pool can be tested without an engine, and its one real form on Docker.
+//! Making and removing cells: a trait, so that the pool can be tested without an engine, and its
+//! one real form on Docker.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use super::container_flags::{self, Allowance, CellSettings, Owner};
 use super::engine::{ContainerId, Engine, EngineError};
 use super::slot::Slot;
 
-/// How long a started cell may take to its first word.
+/// How long a started cell may take to its first message.
 const GREETING_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A cell that has just been made.
@@ -20,7 +21,7 @@ const GREETING_TIME_MAX: Duration = Duration::from_secs(20);
 pub struct MadeCell {
     /// Its container.
     pub id: ContainerId,
-    /// The id of its image.
+    /// The engine's id of its image, which changes with the image's content.
     pub image_id: String,
     /// The cell, waiting.
     pub cell: AttachedCell,
@@ -32,7 +33,7 @@ pub enum MakeError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The container started and did not say its first word.
+    /// The container started and did not send its first message.
     #[error("a new cell did not greet")]
     Greeting(#[source] CellError),
 }
@@ -76,7 +77,8 @@ impl DockerMaker {
         Self { engine, allowance, owner, profile, serial: AtomicU64::new(0) }
     }
 
-    /// A name for people, unique over all lives.
+    /// Names a container for people who look at the engine. The boot id keeps names of an earlier
+    /// start of this executor apart, whose containers may still be there.
     fn name(&self, role: &str) -> String {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         format!("runledger-{role}-{}-{serial}", self.owner.boot.as_uuid().simple())
@@ -95,12 +97,14 @@ impl DockerMaker {
     }
 
     async fn start_and_greet(&self, id: &ContainerId) -> Result<AttachedCell, MakeError> {
+        // Attached before it starts: the first message would be lost otherwise.
         let pipes = self.engine.attach(id).await?;
         self.engine.start(id).await?;
         AttachedCell::greet(pipes, GREETING_TIME_MAX).await.map_err(MakeError::Greeting)
     }
 
-    /// Removes what could not be brought up. Should that fail too, the reaper finds it when this life is over.
+    /// Removes a container that did not start. If that fails too, the reaper finds the container
+    /// later.
     async fn remove_failed(&self, id: &ContainerId) {
         if let Err(error) = self.engine.remove(id).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "a failed container stays");
@@ -111,7 +115,8 @@ impl DockerMaker {
 #[async_trait]
 impl Maker for DockerMaker {
     async fn make(&self, tag: &str, slot: &mut Slot) -> Result<MadeCell, MakeError> {
-        // By tag each time, so that a rebuilt image is taken up; by id from here on, so that the event tells the truth.
+        // Looked up by tag each time, so that a rebuilt image is taken up. Used by id from here on,
+        // so that the container has exactly the image that its event names.
         let image_id = self.engine.image_id(tag).await?;
         let holder = match &slot.holder {
             Some(holder) => holder.clone(),

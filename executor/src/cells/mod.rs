@@ -1,5 +1,6 @@
-//! Cells: the containers that programs run in. What restricts them, how they are made, kept warm, spoken to and removed.
-//! The only part of Runledger that knows Docker; keeps out submissions, events and verdicts.
+//! Cells: the containers that programs run in. What restricts them, how they are made, kept warm,
+//! spoken to and removed. The only part of Runledger that knows Docker; keeps out submissions,
+//! events and verdicts.
 
 pub mod cell;
 pub mod container_flags;

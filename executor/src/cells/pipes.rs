@@ -1,4 +1,5 @@
-//! The two ends of a cell's pipe, whatever carries them. Keeps out the protocol, which stands above.
+//! The two ends of a cell's pipe, whatever carries them. Keeps out the protocol, which stands
+//! above.
 
 use std::fmt;
 use std::io;
@@ -11,13 +12,13 @@ use tokio::io::AsyncWrite;
 /// A piece of a cell's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chunk {
-    /// Of the protocol.
+    /// A part of a message of the protocol.
     Stdout(Bytes),
-    /// Of what the cell's own program has to say to an operator.
+    /// A part of what the cell's own program tells an operator.
     Stderr(Bytes),
 }
 
-/// A cell's standard input and its outputs. Dropping both ends lets the cell end.
+/// A cell's standard input and its outputs. When they are dropped, the cell ends.
 pub struct Pipes {
     /// What is written here, the cell reads.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,

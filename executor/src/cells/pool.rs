@@ -1,5 +1,5 @@
-//! The pool of cells: hands out warm ones in an instant, each to one user and for one use. What fills the shelves is the
-//! refiller, what removes used cells the remover.
+//! The pool of cells: hands out warm ones in an instant, each to one user and for one use. What
+//! fills the shelves is the refiller, what removes used cells the remover.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,7 +61,8 @@ impl Pool {
     }
 
     async fn keep(&self, images: &[String]) -> Result<Kept, NoCellError> {
-        // The cells first: a place that waits for a cell would keep others from running.
+        // The cells first: a place that waits for a cell would keep another submission from
+        // running, which may need another image.
         let mut cells = BTreeMap::new();
         for image in images {
             cells.insert(image.clone(), self.cells.reserve(image).await?);
@@ -80,17 +81,18 @@ impl Pool {
         self.cells.failure()
     }
 
-    /// Removes every container of this pool; returns when all are gone. Leases that are still out are removed when they
-    /// are dropped, and are waited for.
+    /// Removes every container of this pool; returns when all are gone. Cells that are still in use
+    /// are removed when their leases are dropped, and are waited for.
     pub async fn close(&self) {
+        // The stop first: whatever wakes up because of the closed semaphores must see it.
         self.stop.cancel();
         self.places.close();
         self.remover.remove_all(self.cells.close()).await;
     }
 }
 
-/// A place to run and a warm cell of each image that may be asked for, kept for one submission. Dropping it gives back
-/// what was not taken.
+/// A place to run and a warm cell of each image that may be asked for, kept for one submission.
+/// Dropping it gives back what was not taken.
 #[derive(Debug)]
 pub struct Reservation {
     pool: Pool,
@@ -106,14 +108,15 @@ struct Kept {
 }
 
 impl Reservation {
-    /// Takes a cell of one image; those of other images go back. The first one is there at once unless it had died, a
-    /// further one has to be waited for.
+    /// Takes a cell of one image; those of other images go back. The first one is there at once
+    /// unless it had died, a further one has to be waited for.
     pub async fn lease(&mut self, image: &str) -> Result<Lease, NoCellError> {
         let pool = &self.pool;
         let mut kept = match self.kept.take() {
             Some(kept) => kept,
             None => pool.keep(&self.images).await?,
         };
+        // By now the submission's image is known, so the cells of other images are free for others.
         let permit = kept.cells.remove(image);
         let mut permit = permit.ok_or_else(|| NoCellError::UnknownImage(image.to_owned()))?;
         drop(kept.cells);
@@ -125,6 +128,8 @@ impl Reservation {
                     let (maker, remover) = (pool.maker.clone(), pool.remover.clone());
                     return Ok(Lease::new(maker, remover, warm, pool.cells.tag(image), kept.place));
                 }
+                // It died on its shelf, most likely with its engine. The submission does not
+                // notice.
                 warn!(image, "a warm cell has died");
                 counter!(CELLS_DIED_WARM, "image" => image.to_owned()).increment(1);
                 pool.remover.remove_used(warm);

@@ -1,5 +1,5 @@
-//! Removing what dead executors left on the engine: containers with our installation's mark whose life is over. Who is
-//! alive, the caller knows.
+//! Removing what dead executors left on the engine: containers with the mark of this installation
+//! whose executor is gone. The caller knows which executors live.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,43 +13,48 @@ use tracing::{info, warn};
 use super::engine::{Engine, EngineError, ListedContainer};
 use crate::metrics::CELLS_REAPED;
 
-/// Younger containers are spared: their executor may not have said hello yet.
+/// Younger containers are spared: their executor may not answer questions yet.
 pub const AGE_MIN: Duration = Duration::from_secs(15);
-/// A container of our own that has not run for so long was forgotten by a removal that failed.
+/// A container of this executor that has stopped for so long was left behind by a removal that
+/// failed.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(2);
 
-/// Knows who is alive.
+/// Knows which executors live.
 #[async_trait]
 pub trait Liveness: fmt::Debug + Send + Sync {
-    /// Tells whether a life is over for certain.
+    /// Tells whether the executor of a boot id is gone for certain.
     async fn is_dead(&self, boot: BootId) -> bool;
 }
 
 /// Looks for orphans of one installation.
 #[derive(Clone, Debug)]
 pub struct Reaper {
-    /// Where to look.
     pub engine: Engine,
-    /// The installation's mark.
+    /// The installation's mark. Two installations on one engine never remove each other's
+    /// containers.
     pub host: String,
-    /// The life that looks: its own containers are its pool's affair.
+    /// The boot id of this executor, whose own containers its pool removes.
     pub me: BootId,
 }
 
 impl Reaper {
-    /// Removes every container whose life is over, and returns how many there were. `now_s` is the time in seconds since
-    /// 1970.
+    /// Removes every container whose executor is gone, and returns how many there were. `now_s` is
+    /// the time in seconds since 1970.
     pub async fn remove_orphans(
         &self,
         now_s: i64,
         census: &dyn Liveness,
     ) -> Result<usize, EngineError> {
+        // Each executor is asked once a sweep: an answer may take a second, and there may be a
+        // hundred containers of one.
         let mut dead = HashMap::new();
         let mut reaped = 0;
         for found in self.engine.list(&self.host).await? {
             let orphaned = match self.decide_without_asking(&found, now_s) {
                 Some(decided) => decided,
                 None => match found.boot {
+                    // It has our mark and no boot id that can be read: no executor will ever own
+                    // it.
                     None => true,
                     Some(boot) => match dead.get(&boot) {
                         Some(known) => *known,
@@ -67,8 +72,8 @@ impl Reaper {
         Ok(reaped)
     }
 
-    /// Removes what is left of our own life once its pool is closed: what the pool never heard of, since the engine died while
-    /// it made or removed it.
+    /// Removes what is left of this executor's own containers once its pool is closed: those that
+    /// the pool does not know of, since the engine died while it made or removed them.
     pub async fn remove_own(&self) -> Result<(), EngineError> {
         for found in self.engine.list(&self.host).await? {
             if found.boot == Some(self.me) {
@@ -78,8 +83,9 @@ impl Reaper {
         Ok(())
     }
 
-    /// Decides what needs no question.
+    /// Decides what needs no question to an executor.
     fn decide_without_asking(&self, found: &ListedContainer, now_s: i64) -> Option<bool> {
+        // A clock that went back makes a container young, and the young are spared.
         let age = Duration::from_secs(u64::try_from(now_s - found.created_s).unwrap_or(0));
         if found.boot == Some(self.me) {
             return Some(!found.running && age >= FORGOTTEN_AFTER);

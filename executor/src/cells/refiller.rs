@@ -1,5 +1,5 @@
-//! Keeping the shelves full: makes cells where they are missing, removes those that died or are too many, and leaves an
-//! engine that fails in peace for a while.
+//! Keeping the shelves full: makes cells where they are missing, removes those that died or are too
+//! many, and leaves an engine that fails in peace for a while.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::slot::Slot;
 use super::warm_cells::{Image, WarmCell, WarmCells};
 use crate::metrics::{CELL_START_SECONDS, CELLS_DIED_WARM, CELLS_FAILED, CELLS_MADE};
 
-/// How often warm cells are looked at, and demand with them.
+/// How often warm cells are inspected, and the demand for them is adjusted.
 pub(super) const INSPECT_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug)]
@@ -37,6 +37,7 @@ impl Refiller {
             while let Some((image, slot)) = self.cells.next_to_make() {
                 self.tasks.spawn(self.clone().make_one(image, slot));
             }
+            // Woken by the next inspection at the latest, and before it when a failure may be over.
             let until = self.cells.retry_at().map_or(inspect_at, |at| at.min(inspect_at));
             tokio::select! {
                 () = self.cells.changed() => {}
@@ -66,7 +67,8 @@ impl Refiller {
                 counter!(CELLS_FAILED, "image" => image.name.clone()).increment(1);
                 self.remover.remove_holder(&mut slot).await;
                 let cause = format!("{}: {}", image.tag, error_chain(&error));
-                // Once for a row of failures: the tries of an engine that is away would fill the log.
+                // Once for a row of failures: the tries of an engine that is away would fill the
+                // log.
                 if self.cells.record_failure(&image, slot, cause) {
                     let error: &dyn std::error::Error = &error;
                     error!(error, image.tag = image.tag, "cells cannot be made");

@@ -18,12 +18,12 @@ use super::slot::Slot;
 use super::warm_cells::{WarmCell, WarmCells};
 use crate::waits::until_engine_works;
 
-/// Cells that are removed at the same time.
+/// Cells that are removed at the same time: each takes most of a processor, which programs need.
 const AT_ONCE: usize = 2;
-/// Cells that are removed at the same time besides, when the pool is closed and nothing else runs.
+/// Further cells that are removed at the same time when the pool is closed and no program runs.
 const AT_ONCE_AT_CLOSE: usize = 14;
-/// How long a used cell is left alone: its answer is still on its way, and removing a container takes a processor for as
-/// long as that takes.
+/// How long a used cell is left alone: its answer is still on its way to the client, and removing a
+/// container at once would take the processor from it.
 const REST: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl Remover {
         self.remove_later(cell);
     }
 
-    /// Ends a cell, removes its container in the background, and frees its slot when the container is gone.
+    /// Ends a cell, removes its container in the background, and frees its slot when the container
+    /// is gone.
     pub(super) fn remove_later(self: &Arc<Self>, cell: WarmCell) {
         let WarmCell { made: MadeCell { id, image_id: _, cell }, slot } = cell;
         // The pipe ends at once, and with it whatever runs in the cell.
@@ -80,10 +81,11 @@ impl Remover {
         self.cells.give_back(slot);
     }
 
-    /// Removes a container, and tries again until it is gone; after the stop once more and no longer.
+    /// Removes a container, and tries again until it is gone; after the stop once more and no
+    /// longer.
     async fn remove(&self, id: &ContainerId) {
         for wait in until_engine_works().build() {
-            // Asked before the try, so that one try follows the stop.
+            // Looked at before the try, so that one whole try follows the stop.
             let stopped = self.stop.is_cancelled();
             let Err(error) = self.maker.remove(id).await else { return };
             warn!(error = &error as &dyn std::error::Error, "a container could not be removed");

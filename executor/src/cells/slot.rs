@@ -1,36 +1,41 @@
-//! Slots: what a live cell has to itself on the host, its uids and its network namespace. One cell at a time, then the
-//! next. Pure.
+//! Slots: what a live cell has to itself on the host, its uids and its network namespace. A slot
+//! serves one cell after another. Pure.
 
 use events::BootId;
 
 use super::engine::ContainerId;
 
-/// Cells of one executor that can live at the same time, since each needs 256 uids of its own.
+/// Cells of one executor that can live at the same time: a slot's number has eight bits of a uid.
 pub const SLOTS_MAX: u16 = 256;
 
-/// Where the uids of cells begin: far above those of people, services and subordinate ranges.
+/// Where the uids of cells begin: far above those of people, services and subordinate ranges, so
+/// that a process of a cell never counts as one of theirs.
 const UIDS_BEGIN: u32 = 0x4000_0000;
 
 /// What a live cell has to itself.
 #[derive(Debug)]
 pub struct Slot {
     number: u8,
-    /// The container that holds its network namespace, once there is one.
+    /// The container that holds its network namespace, once there is one. It is kept for the next
+    /// cell, since a namespace costs more than all the rest of a start.
     pub holder: Option<ContainerId>,
 }
 
 impl Slot {
     /// Returns the first of 256 uids that no other live cell on the host has.
     ///
-    /// Limits on processes count by uid over the whole host, so two cells must not share one. Fourteen bits of the boot
-    /// id tell the executors of a host apart, eight the cells of one.
+    /// Limits on processes count by uid over the whole host, so two cells must not share one. Eight
+    /// bits tell the cells of one executor apart for certain. Fourteen bits of the boot id tell the
+    /// executors of a host apart only most probably. Two executors that share them count their
+    /// programs' processes together.
     pub fn uid_base(&self, boot: BootId) -> u32 {
         let bits = u32::from_be_bytes(fold(boot)) & 0x3fff;
         UIDS_BEGIN | (bits << 16) | (u32::from(self.number) << 8)
     }
 }
 
-/// All of a boot id in four bytes: which of its bits are random depends on its version.
+/// All of a boot id in four bytes. Hashed, since which of its bits are random depends on its
+/// version.
 fn fold(boot: BootId) -> [u8; 4] {
     let digest = events::Digest::of(boot.as_uuid().as_bytes());
     let [a, b, c, d, ..] = *digest.as_bytes();
@@ -47,6 +52,7 @@ pub struct Slots {
 impl Slots {
     /// Takes a slot, one with a holder if there is one.
     pub fn take(&mut self) -> Option<Slot> {
+        // An idle slot has its holder already. A new one costs the engine a second container.
         if let Some(slot) = self.idle.pop() {
             return Some(slot);
         }
@@ -90,7 +96,8 @@ mod tests {
 
     #[test]
     fn two_executors_rarely_share_uids() {
-        // Fourteen bits can meet: of 1,000 executors on one host, some 30 would share their uids with another one.
+        // Fourteen bits can meet: of 1,000 executors on one host, some 30 would share their uids
+        // with another one.
         let slot = Slots::default().take().unwrap();
         let bases: HashSet<u32> = (0..1_000).map(|number| slot.uid_base(boot(number))).collect();
         assert!((950..1_000).contains(&bases.len()), "{} of 1000 differ", bases.len());

@@ -1,5 +1,5 @@
-//! The seam between a submission and its cells: what the rest of the executor may do with a cell. The real cells are
-//! containers; tests have cells that follow a script.
+//! The seam between a submission and its cells: what the rest of the executor may do with a cell.
+//! The real cells are containers; tests have cells that follow a script.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ pub trait LeasedCell: fmt::Debug + Send {
     ) -> Result<StageReport, CellError>;
 }
 
-/// What a run happens in, for the record.
+/// What a run happens in, as its event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
     /// The image's tag.

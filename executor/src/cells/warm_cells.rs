@@ -1,5 +1,6 @@
-//! The warm cells: a shelf of them for each image, the slots that cells live in, and the engine's last failure. One lock
-//! guards all of it and is held for moments only: nothing in here waits for the engine.
+//! The warm cells: a shelf of them for each image, the slots that cells live in, and the engine's
+//! last failure. One lock guards all of it and is held for moments only: nothing in here waits for
+//! the engine.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,7 +63,8 @@ pub(super) struct WarmCells {
     images: BTreeMap<String, Image>,
     /// Cells that may be made at the same time.
     making_max: usize,
-    /// One permit for each warm cell, by image.
+    /// One permit for each warm cell, by image. A semaphore is fair: who waits longest gets the
+    /// next one.
     permits: BTreeMap<String, Arc<Semaphore>>,
     stock: Mutex<Stock>,
     changed: Notify,
@@ -121,6 +123,7 @@ impl WarmCells {
     }
 
     fn lock(&self) -> MutexGuard<'_, Stock> {
+        // No code below can panic half way through a change, so the stock is whole even then.
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -129,8 +132,9 @@ impl WarmCells {
         self.images.get(image).map_or_else(String::new, |image| image.tag.clone())
     }
 
-    /// Waits until a cell of an image is warm, and keeps it for the caller. The cell leaves the shelf with
-    /// [`WarmCells::take`], for which the permit must be forgotten; a permit that is dropped gives the cell back.
+    /// Waits until a cell of an image is warm, and keeps it for the caller. The cell leaves the
+    /// shelf with [`WarmCells::take`], for which the permit must be forgotten; a permit that is
+    /// dropped gives the cell back.
     pub(super) async fn reserve(&self, image: &str) -> Result<OwnedSemaphorePermit, NoCellError> {
         let permits = self.permits.get(image);
         let permits = permits.ok_or_else(|| NoCellError::UnknownImage(image.to_owned()))?;
@@ -177,8 +181,8 @@ impl WarmCells {
         self.changed.notified().await;
     }
 
-    /// Returns the image that needs a cell most, if one is due, and a slot for it. It must come back by
-    /// [`WarmCells::put`] or [`WarmCells::record_failure`].
+    /// Returns the image that needs a cell most, if one is due, and a slot for it. It must come
+    /// back by [`WarmCells::put`] or [`WarmCells::record_failure`].
     pub(super) fn next_to_make(&self) -> Option<(Image, Slot)> {
         let mut stock = self.lock();
         let waits = stock.failure.as_ref().is_some_and(|it| Instant::now() < it.retry_at);
@@ -198,7 +202,8 @@ impl WarmCells {
         Some((self.images.get(&name)?.clone(), slot))
     }
 
-    /// Puts a cell that was made on its shelf. Returns the cell if the shelves were closed meanwhile.
+    /// Puts a cell that was made on its shelf. Returns the cell if the shelves were closed
+    /// meanwhile.
     pub(super) fn put(&self, image: &str, cell: WarmCell) -> Option<WarmCell> {
         let mut stock = self.lock();
         stock.end_making(image);
@@ -213,6 +218,8 @@ impl WarmCells {
         let count = shelf.warm.len();
         drop(stock);
         gauge!(CELLS_WARM, "image" => image.to_owned()).set(gauge_value(count));
+        // After the cell is on its shelf: the permit stands for it, and is taken by a waiter at
+        // once.
         if let Some(permits) = self.permits.get(image) {
             permits.add_permits(1);
         }
@@ -241,14 +248,16 @@ impl WarmCells {
         self.changed.notify_one();
     }
 
-    /// Takes a cell of an image off its shelf that has died there, or is one too many by now. Tells whether it died.
+    /// Takes a cell of an image off its shelf that has died there, or is one too many by now. Tells
+    /// whether it died.
     pub(super) fn take_unfit(&self, image: &str, now: Instant) -> Option<(WarmCell, bool)> {
-        // A cell that is reserved has no permit left here. Whoever reserved it looks at it before using it.
+        // A reserved cell has no permit left here, and its submission looks at it before using it.
         let permit = self.permits.get(image)?.try_acquire().ok()?;
         let mut stock = self.lock();
         let shelf = stock.shelves.get_mut(image)?;
         shelf.demand.tick(now);
         let dead = shelf.warm.iter_mut().position(|warm| !warm.made.cell.is_waiting());
+        // A dead cell goes first, since it is of no use to the next submission.
         let surplus = (shelf.warm.len() > shelf.demand.target()).then_some(0);
         let unfit = shelf.warm.remove(dead.or(surplus)?)?;
         permit.forget();
@@ -260,7 +269,8 @@ impl WarmCells {
         self.images.keys().map(String::as_str)
     }
 
-    /// Closes the shelves and empties them. Waits for cells end, and no cell is put on a shelf any more.
+    /// Closes the shelves and empties them. From then on no wait for a cell goes on and no cell is
+    /// put on a shelf.
     pub(super) fn close(&self) -> Vec<WarmCell> {
         self.permits.values().for_each(|permits| permits.close());
         let mut stock = self.lock();

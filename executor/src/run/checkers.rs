@@ -1,11 +1,12 @@
-//! Comparing an output with the expected one. Outputs are bytes: nothing here asks for valid text. Pure.
+//! Comparing an output with the expected one. Outputs are bytes: nothing here asks for valid text.
+//! Pure.
 
 use events::event::Checker;
 
 /// A checker, ready to compare.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Comparison {
-    /// Line by line, as Judge0 does it.
+    /// Line by line, as Judge0 does it, so that suites can be moved from there.
     Lines,
     /// Byte by byte.
     Exact,
@@ -19,7 +20,7 @@ pub enum Comparison {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerance(f64);
 
-/// A tolerance that is no number, or below 0.
+/// A tolerance that is not a number, or is below 0.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is no tolerance")]
 pub struct ToleranceError(String);
@@ -69,12 +70,15 @@ impl Comparison {
 
 impl Tolerance {
     fn accepts(self, expected: &[u8], output: &[u8]) -> bool {
+        // Words that are not numbers are compared as they stand, and equal numbers need no
+        // arithmetic.
         if expected == output {
             return true;
         }
         let (Some(expected), Some(output)) = (number(expected), number(output)) else {
             return false;
         };
+        // By the arithmetic below nothing is near NaN or an infinity, not even itself.
         if expected.is_nan() || output.is_nan() {
             return expected.is_nan() && output.is_nan();
         }
@@ -83,6 +87,7 @@ impl Tolerance {
                 && expected.is_sign_positive() == output.is_sign_positive()
                 && output.is_infinite();
         }
+        // Absolute for small numbers, relative for large ones, as judges usually do it.
         let off = (expected - output).abs();
         off <= self.0 || off <= self.0 * expected.abs()
     }

@@ -1,4 +1,5 @@
-//! Fetching what a submission is made of, wherever it lies: in its accepted event or in the object store.
+//! Fetching what a submission is made of, wherever it lies: in its accepted event or in the object
+//! store.
 
 use backon::Retryable;
 use events::Content;
@@ -43,8 +44,8 @@ pub enum ContentError {
     },
 }
 
-/// Fetches the files, the input and the cases of a submission. The contents of cases stay where they are: a suite may
-/// have more of them than fit into memory at once.
+/// Fetches the files, the input and the cases of a submission. The contents of cases stay where
+/// they are: a suite may have more of them than fit into memory at once.
 pub(crate) async fn fetch_material(
     objects: &dyn Blobs,
     accepted: &Accepted,
@@ -69,7 +70,8 @@ pub(crate) async fn fetch_material(
     Ok(material)
 }
 
-/// Fetches content. Waits as long as the object store is away; what is not there after some tries never will be.
+/// Fetches content. Waits as long as the object store is away; what is not there after some tries
+/// never will be.
 pub(crate) async fn fetch(objects: &dyn Blobs, content: &Content) -> Result<Vec<u8>, ObjectError> {
     let object = match content.bytes() {
         Ok(bytes) => return Ok(bytes.to_vec()),

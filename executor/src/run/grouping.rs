@@ -1,21 +1,23 @@
-//! When results are told before the end: in groups of 16 cases or of half a second, and never so many that a submission
-//! runs out of the messages that the stream keeps of it. Pure: time is an argument.
+//! When results are recorded before the end: in groups of 16 cases or of half a second, and never
+//! in so many groups that a submission runs out of the messages that the stream keeps of it. Pure:
+//! time is an argument.
 
 use std::time::Duration;
 
 use events::event::CaseResult;
 use tokio::time::Instant;
 
-/// Results in a group, unless there are very many cases.
+/// Results in a group, unless there are very many cases. Each group costs a write that is synced.
 const GROUP_CASES: usize = 16;
 /// Groups that are full at most: a suite with more cases gets larger ones.
 const FULL_GROUPS_MAX: usize = 16;
-/// How long results are kept back at first.
+/// How long results are kept back at first: about as long as a person waits without doubt.
 const GROUP_TIME: Duration = Duration::from_millis(500);
-/// After so many groups the time doubles.
+/// After so many groups the time doubles: a run of hours must not use more messages than one of
+/// minutes.
 const GROUPS_PER_TIME: u32 = 4;
 
-/// Results that wait to be told.
+/// Results that wait to be recorded.
 #[derive(Debug)]
 pub struct Grouping {
     group: Vec<CaseResult>,
@@ -31,7 +33,7 @@ impl Grouping {
         Self { group: Vec::new(), size, told: 0, since: None }
     }
 
-    /// Adds a result. Returns the group when it is full and more results are to come: the last ones go with the verdict.
+    /// Adds a result. Returns the group when it is full and more results are to come.
     pub fn push(
         &mut self,
         result: CaseResult,
@@ -40,10 +42,11 @@ impl Grouping {
     ) -> Option<Vec<CaseResult>> {
         self.since.get_or_insert(now);
         self.group.push(result);
+        // The last results go with the verdict, which saves a short submission a write.
         (more_to_come && self.group.len() >= self.size).then(|| self.take_group())
     }
 
-    /// Returns when the group must be told, full or not.
+    /// Returns when the group must be recorded, full or not.
     pub fn due_at(&self) -> Option<Instant> {
         Some(self.since? + GROUP_TIME * 2_u32.saturating_pow(self.told / GROUPS_PER_TIME))
     }
@@ -80,7 +83,8 @@ mod tests {
         }
     }
 
-    /// Plays a suite of cases that take so long each, and returns the sizes of the groups, the rest last.
+    /// Plays a suite of cases that take so long each, and returns the sizes of the groups, the rest
+    /// last.
     fn play(cases: u32, each: Duration) -> Vec<usize> {
         let (mut grouping, mut now, mut sizes) =
             (Grouping::new(cases as usize), Instant::now(), Vec::new());

@@ -1,6 +1,7 @@
-//! What is to be run, and what to make of what happened: plans, checkers, verdicts, groups of results, summaries.
-//! Pure, but for `program_run`, which drives a cell by a plan, and for `contents` and `outputs`, which fetch and store
-//! objects. Keeps out the ledger's events and the queue.
+//! What is to be run, and what to make of what happened: plans, checkers, verdicts, groups of
+//! results, summaries. Pure, but for `program_run`, which drives a cell by a plan, and for
+//! `contents` and `outputs`, which fetch and store objects. Keeps out the ledger's events and the
+//! queue.
 
 pub mod checkers;
 pub mod contents;

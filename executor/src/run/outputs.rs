@@ -1,5 +1,6 @@
-//! A program's outputs on their way into an event: cut where they must be, and stored beside the event where they do not
-//! fit into it. A verdict is worth more than its text: an output that finds no room is cut rather than waited for.
+//! A program's outputs on their way into an event: cut where they must be, and stored beside the
+//! event where they do not fit into it. A verdict is worth more than its text: an output that finds
+//! no room is cut rather than waited for.
 
 use std::time::Duration;
 
@@ -16,14 +17,14 @@ use crate::metrics::APPENDS_DEFERRED;
 use crate::objects::Blobs;
 use crate::waits::until_back;
 
-/// How long an output waits for room in the object store. Admission closes before there is none, so only an operator can
-/// make some.
+/// How long an output waits for room in the object store. Admission closes before there is none, so
+/// only an operator can make some.
 const ROOM_TIME_MAX: Duration = Duration::from_secs(30);
 /// What is kept of an output that found no room, in bytes.
 const ROOMLESS_BYTES: usize = 4 * 1024;
 
-/// Puts outputs that share an event where they belong: into the event, or into the object store. Waits as long as the
-/// object store is away; what it has no room for is cut, and says so.
+/// Puts outputs that share an event where they belong: into the event, or into the object store.
+/// Waits as long as the object store is away; what it has no room for is cut, and says so.
 pub(crate) async fn store_outputs<const N: usize>(
     objects: &dyn Blobs,
     outputs: [StageOutput; N],
@@ -68,8 +69,8 @@ fn into_event(output: StageOutput) -> Captured {
     Captured { content: Content::inline(bytes), bytes_total: total_bytes, truncated }
 }
 
-/// Tells which outputs of these lengths stay in the event: together as much as an event may hold inline. The longest
-/// leave first.
+/// Tells which outputs of these lengths stay in the event: together as much as an event may hold
+/// inline. The longest leave first.
 fn fits_inline<const N: usize>(lengths: [usize; N]) -> [bool; N] {
     let mut inline = lengths;
     while inline.iter().sum::<usize>() > INLINE_BYTES_MAX {

@@ -1,5 +1,6 @@
-//! From an accepted submission to what a cell is asked: command lines, limits, the checker and the memory that the
-//! container needs. Pure; refuses what no executor of this version can run as it is written.
+//! From an accepted submission to what a cell is asked: command lines, limits, the checker and the
+//! memory that the container needs. Pure; refuses what no executor of this version can run as it is
+//! written.
 
 use events::event::Accepted;
 use events::{LanguageSlug, Limits, PoolName};
@@ -56,9 +57,11 @@ pub enum Unrunnable {
 }
 
 impl Plan {
-    /// Plans a submission.
+    /// Plans how a submission is run.
     pub fn for_submission(accepted: &Accepted, catalog: &Catalog) -> Result<Self, Unrunnable> {
         let slug = &accepted.language.slug;
+        // The catalogue also finds aliases, which are for clients. An event with one was not
+        // resolved.
         let language =
             catalog.find(slug.as_str()).filter(|language| language.slug == slug.as_str());
         let language = language.ok_or_else(|| Unrunnable::NoLanguage(slug.clone()))?;
@@ -70,11 +73,14 @@ impl Plan {
             let (here, accepted) = (language.pool.clone(), accepted.pool.clone());
             return Err(Unrunnable::OtherPool { slug: slug.clone(), here, accepted });
         }
+        // The first file is the one that is run; the others are what it imports.
         let names: Vec<&str> = accepted.files.iter().map(|file| file.name.as_str()).collect();
         let entry = names.first().ok_or(Unrunnable::NoFile)?;
         let compile = language.compile_argv(&names, &accepted.compiler_options).map(|argv| Stage {
             argv,
             stdin: Vec::new(),
+            // Not the submission's: a program with a small memory limit needs a compiler all the
+            // same.
             limits: language.compile_limits,
         });
         Ok(Self {
@@ -92,20 +98,23 @@ impl Plan {
     }
 }
 
-/// Bytes of the cell's own program that the configured overhead has room for.
+/// Bytes of `cell-init` that the configured overhead has room for.
 const BUFFERS_BYTES_FREE: u64 = 8 * 1024 * 1024;
 
-/// Returns the memory that a container needs for a stage, without the configured overhead, in bytes: the stage's limit,
-/// and what the cell's own program must hold beyond the usual. It holds both outputs, as a message and as a frame; and
-/// an input as it came, as a message, and as the program's file.
+/// Returns the memory that a container needs for a stage, without the configured overhead, in
+/// bytes: the stage's limit, and what `cell-init` must hold beyond the usual. Without that,
+/// `cell-init` would be ended for want of memory, and the program would be blamed.
 pub fn memory_bytes(stage: &Stage) -> u64 {
+    // Two outputs, each as captured, as a message and as a frame. One input, as it came, as a
+    // message and as the program's file.
     let outputs = 6 * u64::from(stage.limits.output_bytes);
     let buffers = outputs + 3 * stage.stdin.len() as u64;
     u64::from(stage.limits.memory_kib) * 1024 + buffers.saturating_sub(BUFFERS_BYTES_FREE)
 }
 
-/// Returns the memory that a container needs to have files written, see [`memory_bytes`]. Unlike buffers, they stay.
+/// Returns the memory that a container needs to have files written, see [`memory_bytes`].
 pub fn files_bytes(files: &[CellFile]) -> u64 {
+    // They pass the same buffers as an input, and stay in /box.
     let bytes: u64 = files.iter().map(|file| file.content.len() as u64).sum();
     (4 * bytes).saturating_sub(BUFFERS_BYTES_FREE)
 }

@@ -1,5 +1,5 @@
-//! Driving a cell through a submission: files, compiler, one run or every case. Results are told as they come and the
-//! outcome is returned as data; what becomes of them is the caller's affair. Keeps out the ledger.
+//! Driving a cell through a submission: files, compiler, one run or every case. Results are told as
+//! they come and the outcome is returned as data; the caller records them. Keeps out the ledger.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ use crate::cells::cell::CellError;
 use crate::cells::source::LeasedCell;
 use crate::objects::Blobs;
 
-/// Comparing more than this may take milliseconds, and goes to a thread of its own.
+/// Comparing more than this may take milliseconds, which would delay every other submission of the
+/// thread. It goes to a thread of its own.
 const COMPARE_INLINE_BYTES_MAX: usize = 256 * 1024;
 
 /// A submission on its way through a cell.
@@ -93,8 +94,9 @@ impl From<ObjectError> for RunError {
 }
 
 impl<'a> ProgramRun<'a> {
-    /// Fetches everything that a submission is made of, and writes its files into the cell unless a compiler is to
-    /// follow. No program of the submission runs yet.
+    /// Fetches everything that a submission is made of, and writes its files into the cell unless a
+    /// compiler is to follow: files and compiler are one request, and nothing of the submission may
+    /// run here.
     pub async fn lay_out(
         plan: &'a Plan,
         cell: Box<dyn LeasedCell>,
@@ -122,7 +124,8 @@ impl<'a> ProgramRun<'a> {
         self.material.cases.as_ref().map_or(0, Vec::len)
     }
 
-    /// Compiles and runs. The cell is given up before this returns.
+    /// Compiles and runs. The cell is given up before this returns, so that it does not wait for
+    /// the ledger.
     pub async fn compile_and_run(
         mut self,
         progress: mpsc::Sender<RunProgress>,
@@ -153,7 +156,7 @@ impl<'a> ProgramRun<'a> {
         Ok(RunOutcome { run_time: began.elapsed(), ..outcome })
     }
 
-    /// Has files written, and compiled if the plan says so. A compiler that took its cell down with it has not compiled.
+    /// Has files written, and compiled if the plan says so.
     async fn prepare(&mut self) -> Result<Option<StageReport>, CellError> {
         let files = std::mem::take(&mut self.material.files);
         let compile = self.plan.compile.clone();
@@ -166,6 +169,8 @@ impl<'a> ProgramRun<'a> {
         let prepared = self.cell.prepare(Prepare { files, compile }, memory).await;
         match (prepared, limits) {
             (Ok(Prepared { compile }), _) => Ok(compile),
+            // The compiler has brought the cell down, so it has not compiled. Without a compiler
+            // the cell is lost: writing files is not the program's doing.
             (Err(CellError::Died { oom_killed: true, stderr: _ }), Some(limits)) => {
                 Ok(Some(out_of_memory(limits, began)))
             }
@@ -188,9 +193,11 @@ impl<'a> ProgramRun<'a> {
             let ran = self.cell.run_program(stage, memory).await;
             let (report, cell_is_dead) = unless_out_of_memory(ran, limits, began)?;
             let result = judge(self.plan.comparison, self.objects, (number, case), &report).await?;
+            // Outputs of other cases are dropped here, so that a long suite takes no more memory.
             if tally.count(result.clone()) {
                 shown = Some(report);
             }
+            // A dead cell can run no further case, and its program has failed in any case.
             let over = cell_is_dead
                 || number + 1 == total
                 || (self.stops_on_first_failure && tally.has_failed());
@@ -204,7 +211,7 @@ impl<'a> ProgramRun<'a> {
         Ok(RunOutcome { usage: tally.usage(), cases: Some(tally.summary()), ..outcome })
     }
 
-    /// What a run shows; the caller adds usage, cases and the time.
+    /// What a run shows. The caller adds usage, cases and the time.
     fn outcome(&self, report: StageReport, verdict: Verdict) -> RunOutcome {
         RunOutcome {
             verdict,
@@ -219,7 +226,8 @@ impl<'a> ProgramRun<'a> {
         }
     }
 
-    /// The end of a submission whose compiler left nothing to run. What the compiler wrote is told already.
+    /// The end of a submission whose compiler left nothing to run. What the compiler wrote is told
+    /// already.
     fn not_compiled(&self, report: &StageReport) -> RunOutcome {
         let cases = self.material.cases.as_deref().map(|cases| {
             let total = u32::try_from(cases.len()).unwrap_or(u32::MAX);
@@ -284,8 +292,9 @@ fn points_max(cases: &[Case]) -> u64 {
     cases.iter().map(|case| u64::from(case.points)).sum()
 }
 
-/// Turns the end of a cell into the end of its program where that is what it was: a cell that the kernel ended for want
-/// of memory was brought down by the program, so this is the program's fault and no loss. Tells whether the cell is dead.
+/// Makes the end of a cell that the kernel ended for want of memory the end of its program. The
+/// program took all memory, so this is a verdict; as a lost attempt it would be run again and
+/// again. Also tells whether the cell is dead.
 fn unless_out_of_memory(
     ran: Result<StageReport, CellError>,
     limits: StageLimits,
@@ -314,7 +323,7 @@ fn out_of_memory(limits: StageLimits, began: Instant) -> StageReport {
     }
 }
 
-/// A suite without cases is passed by doing nothing.
+/// The report of a suite without cases, which is passed by doing nothing.
 fn nothing_ran() -> StageReport {
     StageReport {
         exit: StageExit::Code(0),

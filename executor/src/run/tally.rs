@@ -16,14 +16,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Begins to count a suite of cases that are worth so much in all.
+    /// Begins to count a suite of `total` cases that are worth `points_max` in all.
     pub fn new(total: u32, points_max: u64) -> Self {
         Self { total, points_max, results: Vec::new(), usage: Usage::default(), decided: None }
     }
 
     /// Counts a result, and tells whether its outputs are the ones to show so far.
     ///
-    /// Those of the first case that is not accepted decide; until there is one, the last case's do.
+    /// The outputs of the first case that is not accepted are the ones to show: they tell why.
+    /// Until there is one, those of the last case are.
     pub fn count(&mut self, result: CaseResult) -> bool {
         let shows = self.decided.is_none();
         if result.verdict != Verdict::Accepted {
@@ -53,6 +54,8 @@ impl Tally {
     pub fn summary(&self) -> CasesSummary {
         let accepted = || self.results.iter().filter(|result| result.verdict == Verdict::Accepted);
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        // The bytes that a client gets by serialising the results of all events, so that anyone can
+        // compare.
         let json = serde_json::to_vec(&self.results).expect("results are plain JSON");
         CasesSummary {
             total: self.total,

@@ -3,9 +3,12 @@
 use events::{Exit, StopCause, Usage, Verdict};
 use sandbox::protocol::{ExceededLimit, StageExit, StageReport, StageUsage};
 
-/// Returns the verdict that a run earns by the way it ended; nothing if it ended well and its output decides.
+/// Returns the verdict that a run earns by the way it ended; nothing if it ended well and its
+/// output decides.
 pub fn of_end(report: &StageReport) -> Option<Verdict> {
     match (report.stopped, report.exit) {
+        // Before the exit: a limit that was broken at the very end counts, however well the program
+        // ended.
         (Some(ExceededLimit::CpuTime | ExceededLimit::WallTime), _) => Some(Verdict::TimeLimit),
         (Some(ExceededLimit::Memory), _) => Some(Verdict::MemoryLimit),
         (Some(ExceededLimit::Output), _) => Some(Verdict::OutputLimit),

@@ -1,4 +1,5 @@
-//! Cells on a real Docker engine: the pool, the policy as the engine applies it, death, and removal of orphans.
+//! Cells on a real Docker engine: the pool, the policy as the engine applies it, death, and removal
+//! of orphans.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -323,7 +323,8 @@ async fn what_a_killed_executor_ran_is_run_again_and_its_cells_are_removed() {
     assert_eq!(settled.verdict(), Some(Verdict::Finished));
     assert_eq!(settled.attempts[0].lost.unwrap().reason, LostReason::ExecutorGone);
     assert_eq!(settled.attempts.len(), 2);
-    // Cells, holders and a spare or two of its own: what the first one left is gone when no dead life is listed.
+    // Cells, holders and a spare or two of its own: what the first one left is gone when no dead
+    // life is listed.
     let mine = settled.attempts[1].boot_id;
     wait_until("cleaned", async || {
         let listed = world.engine.list(&world.host).await.unwrap();

@@ -1,5 +1,5 @@
-//! What tests on the real engine share: an installation of their own, so that tests never touch each other's containers,
-//! and programs for cells.
+//! What tests on the real engine share: an installation of their own, so that tests never touch
+//! each other's containers, and programs for cells.
 
 use std::sync::Arc;
 

@@ -298,7 +298,8 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let (cell, peer) = greeted().await;
-            // Whatever it is, there is an end, and no memory beyond the bound was asked for on its word.
+            // Whatever it is, there is an end, and no memory beyond the bound was asked for on its
+            // word.
             drop(run_against(cell, peer, reply).await);
         });
     }
