@@ -1,4 +1,5 @@
-//! Taking submissions from the queue: as many as there are free cells, and not one ahead of that.
+//! Taking submissions from the queue: as many as there are free cells, and not one more, since what
+//! waits here could run on another executor.
 
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ impl QueueConsumer {
                 "the queue cannot be read: upgrade this executor"
             );
         }
+        // Deliveries that are still on their way here go back at once, rather than after an ack
+        // wait.
         worker.close().await;
     }
 
@@ -80,6 +83,7 @@ impl QueueConsumer {
             let waited = asked_at.elapsed();
             match worker.fetch(1, FETCH_TIME).await {
                 Ok(jobs) => {
+                    // The queue answers, so the next failure is a new one.
                     waits = until_back().build();
                     if let Some(job) = jobs.into_iter().next() {
                         histogram!(CELL_WAIT_SECONDS).record(waited);
@@ -120,7 +124,7 @@ pub(crate) async fn heed_cancellations(
     ids.for_each(async |id| held.ring(id)).await;
 }
 
-/// Measures how much waits.
+/// Measures how many submissions wait, for as long as this runs.
 pub(crate) async fn measure_backlog(queue: Queue, lane: Lane, pool: PoolName) {
     loop {
         match queue.backlog(lane, &pool).await {

@@ -16,6 +16,8 @@ pub(crate) fn until_engine_works() -> ExponentialBuilder {
 }
 
 fn doubling(first: Duration) -> ExponentialBuilder {
+    // At most ten seconds, so that an executor is back soon after the part that it waits for.
+    // Without jitter: few executors wait for one server, and the first wait is short.
     ExponentialBuilder::default()
         .with_min_delay(first)
         .with_max_delay(Duration::from_secs(10))

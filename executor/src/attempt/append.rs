@@ -1,4 +1,4 @@
-//! Putting one event into the ledger, however long that takes: a result is kept until it stands.
+//! Putting one event into the ledger, however long that takes: a result is kept until it is stored.
 //! Decides nothing about submissions.
 
 use backon::RetryableWithContext;
@@ -21,6 +21,7 @@ pub(super) async fn append<'a>(
     writer: &Writer,
 ) -> Result<(), ExecuteError> {
     let (began, label) = (Instant::now(), label(event));
+    // The aggregate goes along, since an append that meets a conflict reads it anew.
     let try_once = |aggregate: &'a mut Aggregate| async move {
         let appended = ledger.execute(aggregate, event.clone(), writer).await;
         (aggregate, appended)

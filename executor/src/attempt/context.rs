@@ -1,4 +1,4 @@
-//! What all submissions of this executor are worked on with.
+//! What the work on every submission of this executor needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use sandbox::languages::Catalog;
 use super::peers::Peers;
 use crate::objects::Blobs;
 
-/// Where events and objects go, who else there is, and who we are.
+/// Where events and objects go, how other executors are asked, and what this executor is called.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct ExecutorContext {

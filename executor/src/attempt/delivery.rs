@@ -1,5 +1,5 @@
-//! A submission as the queue delivers it: claimed, kept alive while it is worked on, and answered
-//! for at its end.
+//! A submission as the queue delivers it: claimed, kept from other executors by heartbeats while it
+//! is worked on, and acknowledged at its end.
 
 use ledger::{Job, Receipt};
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,7 @@ use super::submission_work::{Answer, SubmissionWork};
 use super::watching::keep_alive;
 use crate::cells::source::CellSource;
 
-/// Works on what the queue delivers; clones share what they hold.
+/// Works on what the queue delivers; clones share the register of what they hold.
 #[derive(Clone, Debug)]
 pub struct DeliveryHandler {
     /// What every submission is worked on with.
@@ -48,6 +48,8 @@ impl DeliveryHandler {
                 None => work.hand_back().await,
             }
         };
+        // Until the answer is known, also while the submission is handed back: the queue must not
+        // deliver it to another executor before its attempt is declared lost.
         let answer = tokio::select! {
             answer = working => answer,
             never = keep_alive(&receipt, self.context.settings.ack_wait) => match never {},
@@ -56,14 +58,15 @@ impl DeliveryHandler {
     }
 }
 
-/// Answers the queue, only after what the answer says stands in the ledger. An answer that is lost
-/// leads to a redelivery, which finds nothing to do.
+/// Answers the queue. The ledger MUST hold the submission's end before an acknowledgement: what is
+/// acknowledged is never delivered again.
 async fn acknowledge_or_retry(receipt: &Receipt, answer: Answer) {
     let answered = match answer {
         Answer::Acknowledge => receipt.ack().await,
         Answer::RetryAfter(delay) => receipt.nak(delay).await,
     };
     if let Err(error) = answered {
+        // The queue delivers again, and the next executor finds the end in the ledger.
         warn!(error = &error as &dyn std::error::Error, "the queue was not answered");
     }
 }

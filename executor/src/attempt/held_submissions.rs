@@ -1,5 +1,5 @@
-//! The submissions that this life works on: no one twice at a time, each with a bell that wakes
-//! whoever runs it.
+//! The submissions that this executor works on: none twice at a time, each with a bell that makes
+//! its work look at the ledger.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::metrics::SUBMISSIONS_HELD;
 
-/// What this life holds; clones are the same.
+/// What this executor holds; clones are the same register.
 #[derive(Clone, Debug, Default)]
 pub struct HeldSubmissions(Arc<Mutex<HashMap<SubmissionId, Arc<Notify>>>>);
 
@@ -19,7 +19,7 @@ pub struct HeldSubmissions(Arc<Mutex<HashMap<SubmissionId, Arc<Notify>>>>);
 pub(super) struct Claim {
     held: HeldSubmissions,
     id: SubmissionId,
-    /// Rings when somebody has news of the submission.
+    /// Rings when there is news of the submission in the ledger.
     pub(super) bell: Arc<Notify>,
 }
 
@@ -37,7 +37,7 @@ impl HeldSubmissions {
         Some(Claim { held: self.clone(), id, bell })
     }
 
-    /// Tells whether this life works on a submission.
+    /// Tells whether this executor works on a submission.
     pub fn contains(&self, id: SubmissionId) -> bool {
         self.lock().contains_key(&id)
     }
@@ -45,11 +45,13 @@ impl HeldSubmissions {
     /// Makes the work on a submission, if there is any here, look at the ledger now.
     pub fn ring(&self, id: SubmissionId) {
         if let Some(bell) = self.lock().get(&id) {
+            // Kept if the work does not wait at this moment, so a ring before the wait is heard.
             bell.notify_one();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<SubmissionId, Arc<Notify>>> {
+        // A panic of another submission's work must not end this one's.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

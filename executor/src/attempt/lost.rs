@@ -1,5 +1,5 @@
-//! Whether the attempt of another executor is lost. The event itself is appended by
-//! `RunningAttempt::declare_lost`.
+//! Whether the attempt of another executor is lost. `RunningAttempt::declare_lost` appends the
+//! event.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::peers::Peers;
 
-/// When an executor that does not answer is asked again.
+/// When an executor that does not answer is asked again: it may be on its way back to NATS.
 const SILENT_DELAY: Duration = Duration::from_secs(2);
 /// How often an executor is asked that does not answer. It has missed its heartbeats already, so
 /// after all this time it counts as gone. If it was only stopped, its next append finds the place

@@ -7,39 +7,41 @@ use events::{BootId, State, Submission};
 /// subject is bounded.
 pub const ATTEMPTS_EVER: u32 = 8;
 
-/// The next step.
+/// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextStep {
-    /// It is over: say so to the queue.
+    /// The submission has ended: acknowledge it.
     Acknowledge,
-    /// Somebody asked for its end: carry it out.
+    /// A client asked for its end: carry the cancellation out.
     Cancel,
     /// Begin this attempt.
     Start(u32),
     /// It had as many attempts as it gets; this was the last one.
     GiveUp(u32),
-    /// Another life began this attempt: ask whether it still holds it.
+    /// Another executor began this attempt: ask whether it still holds the submission.
     Ask {
-        /// The attempt.
+        /// The attempt's number.
         attempt: u32,
-        /// The life that began it.
+        /// The executor that began it.
         boot: BootId,
     },
-    /// This very life began this attempt and does not hold it any more.
+    /// This executor began this attempt and does not hold it any more: declare it lost.
     Reclaim(u32),
 }
 
-/// Decides the next step of `me`, who has been given the submission by the queue and works on
-/// nothing of it yet.
+/// Decides the next step of the executor `me`, to which the queue has delivered the submission and
+/// which does not work on it yet.
 pub fn next_step(submission: &Submission, me: BootId, attempts_max: u32) -> NextStep {
     match submission.state {
         State::Completed | State::Failed | State::Cancelled => return NextStep::Acknowledge,
-        // Whoever runs it meets the cancellation at his next append, and stops.
+        // An executor that still runs it finds the cancellation at its next append, and stops.
         State::Cancelling => return NextStep::Cancel,
         State::Accepted | State::Running => {}
     }
     if let Some(running) = submission.running_attempt() {
         let attempt = running.number;
+        // If the attempt still ran here, this delivery would have been dropped. So its work was cut
+        // off before it could write the attempt's end.
         return if running.boot_id == me {
             NextStep::Reclaim(attempt)
         } else {
@@ -47,7 +49,7 @@ pub fn next_step(submission: &Submission, me: BootId, attempts_max: u32) -> Next
         };
     }
     let spent = submission.attempts.iter().filter(|attempt| {
-        // Handing back is an operator's doing. It says nothing of the submission.
+        // An operator who stops an executor says nothing about the submission.
         attempt.lost.is_some_and(|lost| lost.reason != LostReason::HandedBack)
     });
     let spent = u32::try_from(spent.count()).unwrap_or(u32::MAX);

@@ -21,7 +21,7 @@ impl Peers for Presence {
         match self.ask(boot, id).await {
             Ok(held) => held,
             Err(error) => {
-                // A question that was not sent says nothing of the one who was to answer it.
+                // A question that was not sent says nothing about the executor that it was for.
                 warn!(error = &error as &dyn std::error::Error, "an executor could not be asked");
                 Held::Silent
             }

@@ -1,6 +1,6 @@
 //! One attempt and every event that this executor may write about it. The fence stands here: each
 //! append expects the sequence of the last event that this executor knows of. If another executor
-//! took the submission over, its event stands there, the append is rejected, and nothing that
+//! took the submission over, another event stands there, the append is rejected, and nothing that
 //! happened here is recorded.
 
 use std::time::{Duration, Instant};
@@ -100,6 +100,7 @@ impl RunningAttempt<'_> {
             image: provenance.image.clone(),
             image_digest: provenance.image_digest.clone(),
             sandbox_profile: provenance.profile,
+            // Each cell is removed after its submission.
             isolation: Isolation::SingleUse,
             kernel: identity.kernel.clone(),
             cpu_model: identity.cpu_model.clone(),
@@ -119,6 +120,7 @@ impl RunningAttempt<'_> {
             let due = grouping.due_at();
             let group = tokio::select! {
                 progress = told.recv() => match progress {
+                    // The run has dropped its end: there is nothing more to come.
                     None => return Ok(grouping.into_rest()),
                     Some(RunProgress::Compiled(report)) => {
                         self.append_compiled(*report).await?;
@@ -144,6 +146,7 @@ impl RunningAttempt<'_> {
     async fn append_compiled(&mut self, report: StageReport) -> Result<(), ExecuteError> {
         let ok = verdict::compiled_well(&report);
         let (exit, usage) = (verdict::exit(report.exit), verdict::usage(report.usage));
+        // As a terminal shows it: compilers differ in which stream they write to.
         let output = join(report.stdout, report.stderr);
         let [output] = store_outputs(self.context.objects.as_ref(), [output]).await;
         let compiled = Compiled { attempt: self.number, ok, exit, output, usage };
@@ -189,6 +192,7 @@ impl RunningAttempt<'_> {
             Err(AttemptError::Unrunnable(reason)) => {
                 self.fail(FailureClass::Unrunnable, reason.to_string()).await
             }
+            // The cell is the platform's, so the submission gets another attempt.
             Err(AttemptError::CellLost(lost)) => {
                 warn!(
                     error = &lost as &dyn std::error::Error,
@@ -197,6 +201,7 @@ impl RunningAttempt<'_> {
                 );
                 self.declare_lost(LostReason::CellDied).await
             }
+            // Another attempt would miss the same content.
             Err(AttemptError::Content(missing)) => {
                 error!(
                     error = &missing as &dyn std::error::Error,
@@ -204,6 +209,7 @@ impl RunningAttempt<'_> {
                 );
                 self.fail(FailureClass::Unrunnable, missing.to_string()).await
             }
+            // The attempt is another executor's by now, or nothing can be appended at all.
             Err(
                 other @ (AttemptError::TakenAway(_)
                 | AttemptError::NoCell(_)
@@ -217,6 +223,8 @@ impl RunningAttempt<'_> {
         let verdict = completed.verdict;
         match self.append(&Event::Completed(Box::new(completed))).await {
             Ok(()) => {}
+            // A smaller event can tell that there is no outcome. Without it the submission would
+            // run again and again, to the same outcome.
             Err(
                 refused @ (ExecuteError::SubjectFull
                 | ExecuteError::TooLarge

@@ -73,6 +73,7 @@ impl SubmissionWork<'_> {
             let step = next_step(submission, context.identity.boot, context.settings.attempts_max);
             let taken = match step {
                 NextStep::Acknowledge => return Answer::Acknowledge,
+                // Before any attempt: a cancelled submission must not use a cell.
                 NextStep::Cancel => self.cancel().await,
                 NextStep::GiveUp(attempts) => {
                     let reason = format!("{attempts} attempts were lost");
@@ -84,11 +85,13 @@ impl SubmissionWork<'_> {
                 NextStep::Ask { attempt, boot } => {
                     match reason_if_lost(context.peers.as_ref(), boot, id).await {
                         Some(reason) => self.attempt(attempt).declare_lost(reason).await,
+                        // By then the other executor has ended it, or has missed its heartbeats.
                         None => return Answer::RetryAfter(context.settings.ack_wait),
                     }
                 }
                 NextStep::Start(number) => {
                     let began = Instant::now();
+                    // Boxed: an attempt's future is large, and the other steps need none of it.
                     let ended = Box::pin(self.run_attempt(number)).await;
                     self.attempt(number).record_end(ended, began).await
                 }
@@ -98,6 +101,7 @@ impl SubmissionWork<'_> {
                 Err(AttemptError::TakenAway(rejection)) => {
                     let rejection = rejection.map(|rejection| rejection.to_string());
                     info!(rejection, "the submission was taken away");
+                    // What stands in the ledger now decides. It may even be ours to begin again.
                     is_stale = true;
                 }
                 Err(fault) => {
@@ -171,7 +175,7 @@ impl SubmissionWork<'_> {
     /// it at once.
     pub(super) async fn hand_back(&mut self) -> Answer {
         let handing_back = async {
-            // The append that was cut off may be stored or not.
+            // The work was cut off at any point, so its last append may be stored or not.
             self.reload().await.ok()?;
             let running = self.aggregate.submission.running_attempt()?;
             let is_ours = running.boot_id == self.context.identity.boot;

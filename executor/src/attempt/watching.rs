@@ -1,5 +1,5 @@
-//! Watching over a submission while it runs: signs of life to the queue, and an eye on the ledger
-//! for the event that takes the submission away.
+//! Watching over a submission while it runs: heartbeats to the queue, and a look at the ledger for
+//! the event that takes the submission away.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,15 +10,16 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-/// Signs of life within one ack wait.
+/// Heartbeats within one ack wait, so that a lost one does not give the submission away.
 const HEARTBEATS_PER_WAIT: u32 = 3;
 
-/// Tells the queue, for as long as this runs, that its delivery is being worked on.
+/// Sends heartbeats to the queue for as long as this runs.
 pub(super) async fn keep_alive(receipt: &Receipt, ack_wait: Duration) -> Infallible {
     loop {
         sleep(ack_wait / HEARTBEATS_PER_WAIT).await;
         if let Err(error) = receipt.in_progress().await {
-            warn!(error = &error as &dyn std::error::Error, "a sign of life was not sent");
+            // If the queue takes the submission from us for this, the next append is rejected.
+            warn!(error = &error as &dyn std::error::Error, "a heartbeat was not sent");
         }
     }
 }
@@ -31,8 +32,8 @@ pub(super) struct Watched<'a> {
     pub(super) boot: BootId,
 }
 
-/// Returns when the attempt may not go on: it was cancelled, or declared lost. Looks when the bell
-/// rings, and now and then without it, since a bell may go unheard.
+/// Returns when the attempt may not go on: it was cancelled, or declared lost. Reads the ledger
+/// when the bell rings, and with each heartbeat, since the message that rings the bell may be lost.
 pub(super) async fn until_taken_away(
     ledger: &Ledger,
     watched: Watched<'_>,
@@ -47,7 +48,8 @@ pub(super) async fn until_taken_away(
                 debug!(rung, "the attempt was taken away");
                 return;
             }
-            // Whoever cannot read cannot write either: the next append settles it.
+            // If the ledger cannot be read, it cannot be written to either, so nothing wrong is
+            // recorded. The program goes on: the ledger may be back before it ends.
             Err(error) => {
                 debug!(error = &error as &dyn std::error::Error, "the ledger was not read");
             }
