@@ -138,7 +138,7 @@ impl<'a> ProgramRun<'a> {
                 let failed = (!verdict::compiled_well(&report)).then(|| report.clone());
                 tell(&progress, RunProgress::Compiled(Box::new(report))).await?;
                 if let Some(failed) = failed {
-                    return Ok(self.not_compiled(&failed));
+                    return Ok(self.not_compiled(failed));
                 }
             }
         }
@@ -228,22 +228,14 @@ impl<'a> ProgramRun<'a> {
 
     /// The end of a submission whose compiler left nothing to run. What the compiler wrote is told
     /// already.
-    fn not_compiled(&self, report: &StageReport) -> RunOutcome {
+    fn not_compiled(&self, report: StageReport) -> RunOutcome {
         let cases = self.material.cases.as_deref().map(|cases| {
             let total = u32::try_from(cases.len()).unwrap_or(u32::MAX);
             Tally::new(total, points_max(cases)).summary()
         });
-        RunOutcome {
-            verdict: Verdict::CompileError,
-            exit: None,
-            stopped_by: report.stopped.map(verdict::stop_cause),
-            usage: Usage::default(),
-            stdout: StageOutput::default(),
-            stderr: StageOutput::default(),
-            cases,
-            prepare_time: self.prepare_time,
-            run_time: Duration::ZERO,
-        }
+        let (stdout, stderr) = (StageOutput::default(), StageOutput::default());
+        let outcome = self.outcome(report, Verdict::CompileError);
+        RunOutcome { exit: None, stdout, stderr, cases, ..outcome }
     }
 }
 
