@@ -3,11 +3,11 @@
 
 use platform::telemetry::describe as words;
 
-/// Warm cells, by image.
+/// Cells that wait to be used, by image.
 pub const CELLS_WARM: &str = "ledger_cells_warm";
 /// Cells that run a submission.
 pub const CELLS_BUSY: &str = "ledger_cells_busy";
-/// Cells made, by image.
+/// Cells that were made, by image.
 pub const CELLS_MADE: &str = "ledger_cells_made_total";
 /// Cells that could not be made, by image.
 pub const CELLS_FAILED: &str = "ledger_cells_failed_total";

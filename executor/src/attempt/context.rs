@@ -25,15 +25,14 @@ pub struct ExecutorContext {
 
 /// Who this executor is, in events.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct ExecutorIdentity {
-    /// Its name.
     pub name: ExecutorName,
     /// Made anew at each start, so that a restarted executor does not take an attempt of its
     /// predecessor for its own.
     pub boot: BootId,
     /// The release of the kernel that cells run on.
     pub kernel: String,
-    /// The processor's model.
     pub cpu_model: String,
 }
 

@@ -9,6 +9,7 @@ pub const ATTEMPTS_EVER: u32 = 8;
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub enum NextStep {
     /// The submission has ended: acknowledge it.
     Acknowledge,
@@ -20,7 +21,6 @@ pub enum NextStep {
     GiveUp(u32),
     /// Another executor began this attempt: ask whether it still holds the submission.
     Ask {
-        /// The attempt's number.
         attempt: u32,
         /// The executor that began it.
         boot: BootId,

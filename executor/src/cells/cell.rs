@@ -37,6 +37,7 @@ const STDERR_BYTES_KEPT: usize = 2 * 1024;
 
 /// Why a cell gave no answer. The cell is of no use after any of these.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum CellError {
     /// Its pipe ended.
     #[error("the cell died{}: {stderr:?}", if *oom_killed { " for want of memory" } else { "" })]
@@ -48,22 +49,13 @@ pub enum CellError {
     },
     /// It did not answer in time.
     #[error("the cell did not answer within {} ms", after.as_millis())]
-    Unresponsive {
-        /// The outer deadline.
-        after: Duration,
-    },
+    Unresponsive { after: Duration },
     /// What it wrote is not an answer to what was asked.
     #[error("the cell broke the protocol: {breach}")]
-    Protocol {
-        /// What was wrong.
-        breach: ProtocolBreach,
-    },
+    Protocol { breach: ProtocolBreach },
     /// It says that it could not do what was asked.
     #[error("the cell gave up: {message}")]
-    Fault {
-        /// In its words.
-        message: String,
-    },
+    Fault { message: String },
     /// The request is too large for the protocol.
     #[error("the request cannot be sent")]
     Request(#[source] ProtocolError),
@@ -167,7 +159,7 @@ impl AttachedCell {
         Ok(prepared)
     }
 
-    /// Has a program run.
+    /// Has a program run to its end or to a limit.
     pub async fn run_stage(&mut self, stage: Stage) -> Result<StageReport, CellError> {
         let limits = stage.limits;
         let Response::Ran(report) = self.ask(&Request::Run(stage), Some(limits)).await? else {

@@ -12,9 +12,9 @@ use sandbox::SECCOMP_PROFILE;
 
 /// What an executor's containers are found by.
 pub const LABEL_HOST: &str = "runledger.host";
-/// The executor's name.
+/// The executor's name, for people who list containers.
 pub const LABEL_EXECUTOR: &str = "runledger.executor";
-/// The executor's life.
+/// The executor's boot id, by which the reaper tells what an earlier start left.
 pub const LABEL_BOOT: &str = "runledger.boot";
 /// What the container is for: `cell` or `holder`.
 pub const LABEL_ROLE: &str = "runledger.role";

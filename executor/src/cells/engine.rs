@@ -42,8 +42,8 @@ impl ContainerId {
 
 /// A container that carries the mark of an installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct ListedContainer {
-    /// The container.
     pub id: ContainerId,
     /// The boot id of the executor that made it, if the label can be read.
     pub boot: Option<BootId>,
@@ -54,27 +54,17 @@ pub struct ListedContainer {
 
 /// Why the engine did not do what was asked.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum EngineError {
     /// The engine has no such image.
     #[error("there is no image {tag}: build the images first")]
-    NoImage {
-        /// The image's tag.
-        tag: String,
-    },
+    NoImage { tag: String },
     /// The engine refused, or could not be reached.
     #[error("the engine failed to {call}")]
-    Call {
-        /// What was asked for.
-        call: &'static str,
-        /// Why it failed.
-        source: DockerError,
-    },
+    Call { call: &'static str, source: DockerError },
     /// The engine did not answer.
     #[error("the engine did not {call} within {} s", CALL_TIME_MAX.as_secs())]
-    Late {
-        /// What was asked for.
-        call: &'static str,
-    },
+    Late { call: &'static str },
 }
 
 impl EngineError {

@@ -18,8 +18,8 @@ const GREETING_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A cell that has just been made.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct MadeCell {
-    /// Its container.
     pub id: ContainerId,
     /// The engine's id of its image, which changes with the image's content.
     pub image_id: String,

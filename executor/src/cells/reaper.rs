@@ -28,6 +28,7 @@ pub trait Liveness: fmt::Debug + Send + Sync {
 
 /// Looks for orphans of one installation.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Reaper {
     pub engine: Engine,
     /// The installation's mark. Two installations on one engine never remove each other's

@@ -37,10 +37,9 @@ pub trait LeasedCell: fmt::Debug + Send {
 
 /// What a run happens in, as its event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Provenance {
-    /// The image's tag.
     pub image: String,
-    /// The image's id.
     pub image_digest: String,
     /// The hash of what restricts the cell.
     pub profile: Digest,

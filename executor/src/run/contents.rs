@@ -27,6 +27,7 @@ pub struct Material {
 
 /// What is wrong with the content of a submission.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ContentError {
     /// An object is absent or corrupt.
     #[error(transparent)]
@@ -36,12 +37,7 @@ pub enum ContentError {
     Suite(#[from] serde_json::Error),
     /// A test suite has another number of cases than the event says.
     #[error("the test suite has {here} cases, and was accepted with {accepted}")]
-    Count {
-        /// How many it has.
-        here: usize,
-        /// How many it should have.
-        accepted: u32,
-    },
+    Count { here: usize, accepted: u32 },
 }
 
 /// Fetches the files, the input and the cases of a submission. The contents of cases stay where

@@ -24,30 +24,17 @@ pub struct Plan {
 
 /// Why no executor of this version can run a submission as it is written.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum Unrunnable {
-    /// No such language.
+    /// No language of the catalogue has this slug.
     #[error("there is no language {0}")]
     NoLanguage(LanguageSlug),
     /// The language is here in another version: running it would make the record a lie.
     #[error("{slug} is here in version {here}, and was accepted in version {accepted}")]
-    OtherVersion {
-        /// The language.
-        slug: LanguageSlug,
-        /// The version of this executor's image.
-        here: String,
-        /// The version in the accepted event.
-        accepted: String,
-    },
+    OtherVersion { slug: LanguageSlug, here: String, accepted: String },
     /// The language belongs to another pool by now: the cells here do not have it.
     #[error("{slug} belongs to pool {here}, and was accepted for pool {accepted}")]
-    OtherPool {
-        /// The language.
-        slug: LanguageSlug,
-        /// Its pool.
-        here: String,
-        /// The pool in the accepted event.
-        accepted: PoolName,
-    },
+    OtherPool { slug: LanguageSlug, here: String, accepted: PoolName },
     /// There is no file to run.
     #[error("there is no file")]
     NoFile,

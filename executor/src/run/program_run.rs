@@ -38,12 +38,12 @@ pub struct ProgramRun<'a> {
 
 /// What is told before the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub enum RunProgress {
     /// The compiler has ended.
     Compiled(Box<StageReport>),
     /// A case is judged.
     Judged {
-        /// Its result.
         result: Box<CaseResult>,
         /// Whether more results follow.
         more: bool,
@@ -52,24 +52,22 @@ pub enum RunProgress {
 
 /// How a submission ended, and where the time went.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct RunOutcome {
-    /// The judgement.
     pub verdict: Verdict,
     /// How the program ended; absent when none ran.
     pub exit: Option<Exit>,
     /// The limit that stopped it.
     pub stopped_by: Option<StopCause>,
-    /// What all runs used.
+    /// The time of all runs, and the most memory of any.
     pub usage: Usage,
-    /// Standard output to show.
+    /// Standard output to show: of the deciding case where there are cases.
     pub stdout: StageOutput,
-    /// Standard error to show.
+    /// Standard error of the same run.
     pub stderr: StageOutput,
-    /// All cases in short.
     pub cases: Option<CasesSummary>,
     /// Writing files and compiling.
     pub prepare_time: Duration,
-    /// All runs together.
     pub run_time: Duration,
 }
 

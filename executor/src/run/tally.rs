@@ -5,7 +5,7 @@ use events::{Digest, Usage, Verdict};
 
 use super::verdict::add_usage;
 
-/// The results so far.
+/// The results of a suite as far as it has run.
 #[derive(Clone, Debug)]
 pub struct Tally {
     total: u32,
@@ -50,7 +50,7 @@ impl Tally {
         self.usage
     }
 
-    /// Sums up.
+    /// Returns the summary that stands in the outcome.
     pub fn summary(&self) -> CasesSummary {
         let accepted = || self.results.iter().filter(|result| result.verdict == Verdict::Accepted);
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
