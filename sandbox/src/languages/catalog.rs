@@ -111,11 +111,6 @@ impl Catalog {
         self.by_name.get(&name.to_ascii_lowercase()).map(|index| &self.languages[*index])
     }
 
-    /// Finds the language that a file is written in by its extension.
-    pub fn find_by_file(&self, file: &str) -> Option<&Language> {
-        self.languages.iter().find(|language| language.has_extension(file))
-    }
-
     /// All languages, in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Language> {
         self.languages.iter()

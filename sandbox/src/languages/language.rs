@@ -75,7 +75,7 @@ impl Language {
         std::iter::once(entry).chain(others).map(template::as_operand).collect()
     }
 
-    pub(super) fn has_extension(&self, file: &str) -> bool {
+    fn has_extension(&self, file: &str) -> bool {
         let extension = file.rsplit_once('.').map(|(_, extension)| extension);
         self.extensions.iter().any(|known| Some(known.as_str()) == extension)
     }
