@@ -6,14 +6,14 @@ mod bounded;
 mod frame;
 mod message;
 
-pub use frame::{Decoder, ProtocolError, Wire, encode};
+pub use frame::{Decoder, FramedMessage, ProtocolError, encode};
 pub use message::{
     CellFile, ExceededLimit, Prepare, Prepared, Ready, Request, Response, Stage, StageExit,
     StageLimits, StageOutput, StageReport, StageUsage,
 };
 
 /// Version of the protocol. It stands in every frame's first byte, so that no two versions ever misread each other.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// The longest payload of one frame, in bytes, in either direction.
 pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;

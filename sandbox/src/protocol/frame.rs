@@ -21,7 +21,9 @@ const _: () = assert!(PROTOCOL_VERSION < 16 && PAYLOAD_BYTES_MAX < u32::MAX as u
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// Another version, or no frame at all.
-    #[error("a frame starts with {found:#04x}, not {expected:#04x}")]
+    #[error(
+        "a frame starts with {found:#04x}, not {expected:#04x}: it has another version of the protocol, or is not a frame"
+    )]
     Lead {
         /// The byte that stands there.
         found: u8,
@@ -29,7 +31,7 @@ pub enum ProtocolError {
         expected: u8,
     },
     /// A kind of message that this side does not take.
-    #[error("unknown kind of message {kind}")]
+    #[error("a message of kind {kind}, which this side does not take")]
     Kind {
         /// The kind.
         kind: u8,
@@ -52,23 +54,22 @@ pub enum ProtocolError {
 }
 
 /// A message that can cross in a frame.
-pub trait Wire: Sized {
-    /// The kind and the payload.
-    fn to_parts(&self) -> (u8, Vec<u8>);
-
-    /// The message of a kind and a payload.
-    fn from_parts(kind: u8, payload: &[u8]) -> Result<Self, ProtocolError>;
+pub trait FramedMessage: Serialize + DeserializeOwned {
+    /// The frame's second byte. Each side's messages have their own, so that neither side takes
+    /// its own messages for the other side's.
+    const KIND: u8;
 }
 
 /// The frame of a message. Refuses one that no decoder would take.
-pub fn encode<M: Wire>(message: &M) -> Result<Vec<u8>, ProtocolError> {
-    let (kind, payload) = message.to_parts();
+pub fn encode<M: FramedMessage>(message: &M) -> Result<Vec<u8>, ProtocolError> {
+    let payload =
+        postcard::to_stdvec(message).expect("our messages have only forms that postcard knows");
     let length = payload.len();
     if length > PAYLOAD_BYTES_MAX {
         return Err(ProtocolError::TooLong { length });
     }
     let mut frame = Vec::with_capacity(HEADER_BYTES + length);
-    frame.extend([LEAD, kind]);
+    frame.extend([LEAD, M::KIND]);
     let length = u32::try_from(length).expect("the bound on payloads fits");
     frame.extend(length.to_be_bytes());
     frame.extend(payload);
@@ -83,7 +84,7 @@ pub struct Decoder<M> {
     message: PhantomData<fn() -> M>,
 }
 
-impl<M: Wire> Decoder<M> {
+impl<M: FramedMessage> Decoder<M> {
     /// A decoder at the start of a stream.
     pub fn new() -> Self {
         Self { buffer: Vec::new(), taken: 0, failed: None, message: PhantomData }
@@ -119,7 +120,7 @@ impl<M: Wire> Decoder<M> {
         let Some(payload) = waiting.get(HEADER_BYTES..HEADER_BYTES + length) else {
             return Ok(None);
         };
-        let message = M::from_parts(waiting[1], payload)?;
+        let message = decode(waiting[1], payload)?;
         self.taken += HEADER_BYTES + length;
         self.compact();
         Ok(Some(message))
@@ -137,7 +138,7 @@ impl<M: Wire> Decoder<M> {
     }
 }
 
-impl<M: Wire> Default for Decoder<M> {
+impl<M: FramedMessage> Default for Decoder<M> {
     fn default() -> Self {
         Self::new()
     }
@@ -169,11 +170,10 @@ fn payload_length(waiting: &[u8]) -> Result<Option<usize>, ProtocolError> {
     Ok(Some(length))
 }
 
-pub(super) fn to_payload<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).expect("our messages have only forms that postcard knows")
-}
-
-pub(super) fn from_payload<T: DeserializeOwned>(payload: &[u8]) -> Result<T, ProtocolError> {
-    let (value, rest) = postcard::take_from_bytes(payload)?;
-    if rest.is_empty() { Ok(value) } else { Err(ProtocolError::Trailing { bytes: rest.len() }) }
+fn decode<M: FramedMessage>(kind: u8, payload: &[u8]) -> Result<M, ProtocolError> {
+    if kind != M::KIND {
+        return Err(ProtocolError::Kind { kind });
+    }
+    let (message, rest) = postcard::take_from_bytes(payload)?;
+    if rest.is_empty() { Ok(message) } else { Err(ProtocolError::Trailing { bytes: rest.len() }) }
 }

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::{ProtocolError, Wire, from_payload, to_payload};
+use super::frame::FramedMessage;
 use super::{ARGUMENTS_MAX, FILES_MAX, bounded};
 
 /// What an executor asks of a cell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Forget whatever was prepared before, write these files, and compile if there is something to compile.
     Prepare(Prepare),
@@ -15,7 +15,7 @@ pub enum Request {
 }
 
 /// What a cell answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
     /// The cell waits for its first request. Sent once, unasked.
     Ready(Ready),
@@ -159,47 +159,10 @@ pub struct Prepared {
     pub compile: Option<StageReport>,
 }
 
-const PREPARE: u8 = 1;
-const RUN: u8 = 2;
-const READY: u8 = 17;
-const PREPARED: u8 = 18;
-const RAN: u8 = 19;
-const FAULT: u8 = 20;
-
-impl Wire for Request {
-    fn to_parts(&self) -> (u8, Vec<u8>) {
-        match self {
-            Self::Prepare(prepare) => (PREPARE, to_payload(prepare)),
-            Self::Run(stage) => (RUN, to_payload(stage)),
-        }
-    }
-
-    fn from_parts(kind: u8, payload: &[u8]) -> Result<Self, ProtocolError> {
-        match kind {
-            PREPARE => from_payload(payload).map(Self::Prepare),
-            RUN => from_payload(payload).map(Self::Run),
-            kind => Err(ProtocolError::Kind { kind }),
-        }
-    }
+impl FramedMessage for Request {
+    const KIND: u8 = 1;
 }
 
-impl Wire for Response {
-    fn to_parts(&self) -> (u8, Vec<u8>) {
-        match self {
-            Self::Ready(ready) => (READY, to_payload(ready)),
-            Self::Prepared(prepared) => (PREPARED, to_payload(prepared)),
-            Self::Ran(report) => (RAN, to_payload(report)),
-            Self::Fault { message } => (FAULT, to_payload(message)),
-        }
-    }
-
-    fn from_parts(kind: u8, payload: &[u8]) -> Result<Self, ProtocolError> {
-        match kind {
-            READY => from_payload(payload).map(Self::Ready),
-            PREPARED => from_payload(payload).map(Self::Prepared),
-            RAN => from_payload(payload).map(Self::Ran),
-            FAULT => from_payload(payload).map(|message| Self::Fault { message }),
-            kind => Err(ProtocolError::Kind { kind }),
-        }
-    }
+impl FramedMessage for Response {
+    const KIND: u8 = 2;
 }
