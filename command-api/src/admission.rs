@@ -1,11 +1,12 @@
 //! Whether new submissions are let in. Outcomes of those that are in need room, so the gate closes before the stream, or the
 //! bucket of outputs, is full.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use events::ObjectBucket;
-use ledger::{Fault, Ledger, Objects};
+use ledger::{Fault, Ledger, ObjectStore};
 use platform::shutdown::Shutdown;
 use serde::Deserialize;
 use tracing::{info, warn};
@@ -29,7 +30,7 @@ pub struct StorageGauge {
     /// The stream of events.
     pub ledger: Ledger,
     /// The buckets, of which that of outputs counts.
-    pub objects: Objects,
+    pub objects: Arc<dyn ObjectStore>,
 }
 
 impl StorageGauge {

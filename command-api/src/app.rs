@@ -8,13 +8,13 @@ use events::{
     BootId, Digest, Event, IdSource, LimitPolicy, Rejection, State, Submission, SubmissionId,
     UserId,
 };
-use ledger::{Accepting, Aggregate, ExecuteError, Ledger};
+use ledger::{Accepting, Aggregate, ExecuteError, Ledger, ObjectStore};
 use platform::auth::Verifier;
 use sandbox::languages::Catalog;
 use tracing::{instrument, warn};
 
 use crate::admission::Admission;
-use crate::bus::Bus;
+use crate::announcer::CancellationAnnouncer;
 use crate::error::ApiError;
 use crate::metrics;
 use crate::submission::key::IdempotencyKey;
@@ -29,8 +29,10 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     /// Where events go.
     pub ledger: Ledger,
-    /// Where objects and signals go.
-    pub bus: Arc<dyn Bus>,
+    /// Where what is too large for an event goes.
+    pub objects: Arc<dyn ObjectStore>,
+    /// How executors hear of cancellations.
+    pub announcer: Arc<dyn CancellationAnnouncer>,
     /// Whether new submissions are let in.
     pub admission: Arc<Admission>,
     /// Who may call.
@@ -107,7 +109,8 @@ impl App {
         requester: &Requester,
         valid: ValidSubmission,
     ) -> Result<Acknowledgement, ApiError> {
-        let accepted = storing::store(self.0.bus.as_ref(), requester.user.clone(), valid).await?;
+        let accepted =
+            storing::store(self.0.objects.as_ref(), requester.user.clone(), valid).await?;
         let (lane, request_hash) = (accepted.lane, accepted.request_hash);
         match self.0.ledger.accept(id, accepted, &self.writer(requester)).await? {
             Accepting::New(aggregate) => {
@@ -146,7 +149,7 @@ impl App {
 
     /// A signal that is lost costs time and no more: the executor's next append finds the cancellation.
     async fn announce(&self, aggregate: &Aggregate) {
-        if let Err(error) = self.0.bus.announce_cancellation(&aggregate.subject).await {
+        if let Err(error) = self.0.announcer.announce_cancellation(&aggregate.subject).await {
             warn!(error = &*error as &dyn std::error::Error, "cannot announce a cancellation");
         }
     }

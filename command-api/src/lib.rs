@@ -1,8 +1,8 @@
 //! HTTP in, events out: the only writer on behalf of clients. Runs nothing and serves no views.
 
 pub mod admission;
+pub mod announcer;
 pub mod app;
-pub mod bus;
 pub mod config;
 pub mod error;
 pub mod metrics;

@@ -19,7 +19,6 @@ use tracing::{error, info, warn};
 
 use crate::admission::{Admission, StorageGauge};
 use crate::app::{App, Parts};
-use crate::bus::NatsBus;
 use crate::config::Config;
 use crate::{metrics, routes};
 
@@ -49,11 +48,11 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
 }
 
 fn app(config: &Config, connection: &Connection, admission: &Arc<Admission>) -> App {
-    let bus = NatsBus { objects: connection.objects(), presence: connection.presence() };
     let ids = RandomIds;
     App::from(Parts {
         ledger: open_ledger(config, connection),
-        bus: Arc::new(bus),
+        objects: connection.objects(),
+        announcer: Arc::new(connection.presence()),
         admission: Arc::clone(admission),
         verifier: Arc::new(Verifier::new(&config.auth)),
         catalog: Catalog::builtin(),

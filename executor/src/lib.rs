@@ -8,7 +8,6 @@ pub mod cells;
 pub mod config;
 pub mod machine;
 pub mod metrics;
-pub mod objects;
 mod queue_consumer;
 pub mod run;
 pub mod service;

@@ -228,7 +228,7 @@ impl Service {
         let name: ExecutorName = executor.name.clone();
         let context = ExecutorContext {
             ledger: self.connection.ledger(Arc::new(SystemClock)),
-            objects: Arc::new(self.connection.objects()),
+            objects: self.connection.objects(),
             peers: Arc::new(self.connection.presence()),
             catalog: self.catalog.clone(),
             identity: ExecutorIdentity {

@@ -1,16 +1,14 @@
-//! Stand-ins for tests: a submission, cells that follow a script, peers, objects and receipts that
-//! remember.
+//! Stand-ins for tests: a submission, cells that follow a script, peers and receipts that remember.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use events::content::Content;
 use events::event::{Accepted, Case, LanguageRef, SourceFile, Suite};
-use events::{BootId, Digest, Lane, ObjectBucket, ObjectRef, SubmissionId};
-use ledger::{Acknowledge, Held, ObjectError, QueueError};
+use events::{BootId, Digest, Lane, SubmissionId};
+use ledger::{Acknowledge, Held, QueueError};
 use sandbox::languages::Catalog;
 use sandbox::protocol::{
     ExceededLimit, Prepare, Prepared, Stage, StageExit, StageOutput, StageReport, StageUsage,
@@ -21,7 +19,6 @@ use crate::attempt::Peers;
 use crate::cells::cell::CellError;
 use crate::cells::source::{CellSource, LeasedCell, Provenance};
 use crate::cells::warm_cells::NoCellError;
-use crate::objects::Blobs;
 
 /// A submission in a language of the catalogue, without cases.
 pub(crate) fn accepted(slug: &str) -> Accepted {
@@ -172,30 +169,6 @@ impl LeasedCell for ScriptedCell {
 impl Drop for ScriptedCell {
     fn drop(&mut self) {
         *self.script.in_use.lock().unwrap() -= 1;
-    }
-}
-
-/// Objects in memory.
-#[derive(Debug, Default)]
-pub(crate) struct MemoryBlobs {
-    objects: Mutex<HashMap<Digest, Vec<u8>>>,
-    pub(crate) is_full: AtomicBool,
-}
-
-#[async_trait]
-impl Blobs for MemoryBlobs {
-    async fn put(&self, bucket: ObjectBucket, bytes: Vec<u8>) -> Result<ObjectRef, ObjectError> {
-        if self.is_full.load(Ordering::SeqCst) {
-            return Err(ObjectError::Full(bucket));
-        }
-        let object = ObjectRef::of(bucket, &bytes);
-        self.objects.lock().unwrap().insert(object.sha256, bytes);
-        Ok(object)
-    }
-
-    async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>, ObjectError> {
-        let found = self.objects.lock().unwrap().get(&object.sha256).cloned();
-        found.ok_or_else(|| ObjectError::Absent(object.clone()))
     }
 }
 

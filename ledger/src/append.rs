@@ -1,10 +1,13 @@
-//! One event into the store, whatever happens on the way (design §4.4, steps 2 to 6). Knows no rules of submissions.
+//! One event into the store, whatever happens on the way. Knows no rules of submissions.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use backon::Retryable as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backoff::Backoff;
 use crate::error::{ExecuteError, Fault};
 use crate::metrics;
+use crate::retry::{QUICK, until};
 use crate::store::{EventStore, Expected, Message, Publication, PublishError};
 
 /// What became of an event that was offered.
@@ -24,86 +27,75 @@ pub(crate) async fn append(
     publication: &Publication,
     deadline: Instant,
 ) -> Result<Placed, ExecuteError> {
-    let mut offer = Offer { store, publication, in_doubt: false };
-    let mut backoff = Backoff::quick();
-    loop {
-        let fault = match offer.once(deadline).await? {
-            Step::Done(placed) => return Ok(placed),
-            Step::Again(fault) => fault,
-        };
-        metrics::retried();
-        if !backoff.wait_until(deadline).await {
-            return Err(ExecuteError::Unavailable { maybe_stored: offer.in_doubt, last: fault });
-        }
-    }
-}
-
-/// What one try taught us.
-enum Step {
-    Done(Placed),
-    Again(Fault),
+    let offer = Offer { store, publication, deadline, in_doubt: AtomicBool::new(false) };
+    (|| offer.once())
+        .retry(QUICK)
+        .when(|error| matches!(error, ExecuteError::Unavailable { .. }))
+        .adjust(until(deadline))
+        .notify(|_error, _wait| metrics::retried())
+        .await
 }
 
 struct Offer<'a> {
     store: &'a dyn EventStore,
     publication: &'a Publication,
+    deadline: Instant,
     /// Whether a try was sent whose answer never came. From then on a refusal says nothing about that try.
-    in_doubt: bool,
+    in_doubt: AtomicBool,
 }
 
 impl Offer<'_> {
-    async fn once(&mut self, deadline: Instant) -> Result<Step, ExecuteError> {
-        let published = timeout_at(deadline, self.store.publish(self.publication)).await;
-        let answer = published.unwrap_or_else(|late| Err(PublishError::Unknown(late.into())));
-        match answer {
-            Ok(ack) if !ack.duplicate => Ok(Step::Done(Placed::Now(ack.sequence))),
-            Ok(ack) => self.check_duplicate(deadline, ack.sequence).await,
+    /// Tries once. `Unavailable` means that the next try may tell more.
+    async fn once(&self) -> Result<Placed, ExecuteError> {
+        let published = timeout_at(self.deadline, self.store.publish(self.publication)).await;
+        match published.unwrap_or_else(|late| Err(PublishError::Unknown(late.into()))) {
+            Ok(ack) if !ack.duplicate => Ok(Placed::Now(ack.sequence)),
+            Ok(ack) => self.check_duplicate(ack.sequence).await,
             Err(error @ (PublishError::WrongLast | PublishError::InFlight)) => {
-                Ok(self.look(deadline, error).await)
+                self.look(error).await
             }
             Err(error @ PublishError::Unknown(_)) => {
                 metrics::unknown();
-                self.in_doubt = true;
-                Ok(Step::Again(error.into()))
+                self.in_doubt.store(true, Ordering::Relaxed);
+                Err(self.again(error))
             }
-            Err(error @ PublishError::Away(_)) => Ok(Step::Again(error.into())),
+            Err(error @ PublishError::Away(_)) => Err(self.again(error)),
             // This try was refused, but an earlier one may be on its way still.
-            Err(error) if self.in_doubt => Ok(self.look(deadline, error).await),
-            Err(error) => Err(refusal(error)),
+            Err(error) if self.in_doubt.load(Ordering::Relaxed) => self.look(error).await,
+            Err(PublishError::Full) => Err(ExecuteError::Full),
+            Err(PublishError::SubjectFull) => Err(ExecuteError::SubjectFull),
+            Err(PublishError::TooLarge) => Err(ExecuteError::TooLarge),
+            Err(PublishError::Refused(fault)) => Err(ExecuteError::Refused(fault)),
         }
     }
 
     /// Reads what stands where this event was to be.
-    async fn look(&self, deadline: Instant, why: impl Into<Fault>) -> Step {
-        match timeout_at(deadline, self.standing()).await {
+    async fn look(&self, why: impl Into<Fault>) -> Result<Placed, ExecuteError> {
+        match timeout_at(self.deadline, self.standing()).await {
             Ok(Ok(Some(message))) if message.id.as_deref() == Some(&self.publication.id) => {
-                Step::Done(Placed::Earlier(message))
+                Ok(Placed::Earlier(message))
             }
-            Ok(Ok(Some(_))) => Step::Done(Placed::Conflict),
+            Ok(Ok(Some(_))) => Ok(Placed::Conflict),
             // A write is on its way, or the leader has just changed: the next try will tell.
-            Ok(Ok(None)) => Step::Again(why.into()),
-            Ok(Err(fault)) => Step::Again(fault),
-            Err(late) => Step::Again(late.into()),
+            Ok(Ok(None)) => Err(self.again(why)),
+            Ok(Err(fault)) => Err(self.again(fault)),
+            Err(late) => Err(self.again(late)),
         }
     }
 
     /// A store remembers ids across subjects, so a duplicate proves nothing until it is seen.
-    async fn check_duplicate(
-        &self,
-        deadline: Instant,
-        sequence: u64,
-    ) -> Result<Step, ExecuteError> {
-        let again = match self.look(deadline, "the duplicate is not to be seen yet").await {
-            Step::Done(placed) => return Ok(Step::Done(placed)),
-            Step::Again(fault) => fault,
+    async fn check_duplicate(&self, sequence: u64) -> Result<Placed, ExecuteError> {
+        let again = match self.look("the duplicate is not to be seen yet").await {
+            Ok(placed) => return Ok(placed),
+            Err(again) => again,
         };
-        match timeout_at(deadline, self.store.get(sequence)).await {
+        match timeout_at(self.deadline, self.store.get(sequence)).await {
             Ok(Ok(Some(message))) if message.subject != self.publication.subject => {
                 let elsewhere = format!("its id stands under {} already", message.subject);
                 Err(ExecuteError::Refused(elsewhere.into()))
             }
-            Ok(Ok(_)) | Err(_) => Ok(Step::Again(again)),
-            Ok(Err(fault)) => Ok(Step::Again(fault)),
+            Ok(Ok(_)) | Err(_) => Err(again),
+            Ok(Err(fault)) => Err(self.again(fault)),
         }
     }
 
@@ -113,20 +105,9 @@ impl Offer<'_> {
             Expected::NoneMatching(filter) => self.store.last(filter).await,
         }
     }
-}
 
-/// What a refusal means for an event that was never sent before.
-fn refusal(error: PublishError) -> ExecuteError {
-    match error {
-        PublishError::Full => ExecuteError::Full,
-        PublishError::SubjectFull => ExecuteError::SubjectFull,
-        PublishError::TooLarge => ExecuteError::TooLarge,
-        PublishError::Refused(fault) => ExecuteError::Refused(fault),
-        PublishError::WrongLast
-        | PublishError::InFlight
-        | PublishError::Away(_)
-        | PublishError::Unknown(_) => {
-            ExecuteError::Unavailable { maybe_stored: true, last: error.into() }
-        }
+    fn again(&self, last: impl Into<Fault>) -> ExecuteError {
+        let maybe_stored = self.in_doubt.load(Ordering::Relaxed);
+        ExecuteError::Unavailable { maybe_stored, last: last.into() }
     }
 }

@@ -9,10 +9,11 @@ use events::Clock;
 use tokio::time::timeout;
 
 use crate::error::{ConnectError, ProvisionError, ReadError};
+use crate::jetstream::objects::JetStreamObjects;
 use crate::jetstream::{JetStreamStore, bounded_context};
 use crate::ledger::Ledger;
 use crate::link::Link;
-use crate::objects::Objects;
+use crate::objects::ObjectStore;
 use crate::presence::Presence;
 use crate::provision::{StreamSettings, provision};
 use crate::queue::Queue;
@@ -84,8 +85,8 @@ impl Connection {
     }
 
     /// Returns the object buckets.
-    pub fn objects(&self) -> Objects {
-        Objects::new(self.context.clone())
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(JetStreamObjects::new(self.context.clone()))
     }
 
     /// Returns what tells executors about one another.

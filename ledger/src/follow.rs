@@ -6,9 +6,9 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 
 use crate::aggregate::Stored;
-use crate::backoff::Backoff;
 use crate::error::FollowError;
 use crate::ledger::Ledger;
+use crate::retry::{PATIENT, Waits};
 use crate::store::{EventStore, Message};
 
 /// How often a ledger that seems too short is looked at again.
@@ -55,7 +55,7 @@ impl Stage {
 
 /// Refuses to go on after what the ledger does not have. Waits for a server that is away.
 async fn not_set_back(store: &dyn EventStore, from: u64) -> Result<(), FollowError> {
-    let mut backoff = Backoff::patient();
+    let mut waits = Waits::of(PATIENT);
     let mut looks = 0;
     loop {
         match store.usage().await.map(|usage| usage.last_sequence) {
@@ -70,7 +70,7 @@ async fn not_set_back(store: &dyn EventStore, from: u64) -> Result<(), FollowErr
                 tracing::warn!(error, ledger.next = from, "the ledger does not answer");
             }
         }
-        backoff.wait().await;
+        waits.wait().await;
     }
 }
 

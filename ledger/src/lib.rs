@@ -4,7 +4,6 @@
 
 mod aggregate;
 mod append;
-mod backoff;
 mod connection;
 mod error;
 mod execute;
@@ -21,6 +20,7 @@ mod presence;
 mod provision;
 mod queue;
 mod read;
+mod retry;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -36,7 +36,7 @@ pub use error::{
 pub use execute::Accepting;
 pub use ledger::Ledger;
 pub use metrics::describe_metrics;
-pub use objects::{ObjectError, Objects};
+pub use objects::{ObjectError, ObjectStore};
 pub use presence::{Held, Presence};
 pub use provision::StreamSettings;
 pub use queue::{Acknowledge, Backlog, Job, Queue, Receipt, Worker};

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use backon::Retryable as _;
 use events::subject::Family;
 use events::{Event, Subject, SubmissionId};
 use tokio::time::Instant;
 
 use crate::aggregate::{Aggregate, Stored};
-use crate::backoff::Backoff;
 use crate::error::{Fault, ReadError};
 use crate::ledger::Ledger;
+use crate::retry::{QUICK, until};
 use crate::store::{Message, Usage};
 
 /// How long a read waits for a server that is away.
@@ -99,15 +100,5 @@ where
     F: Future<Output = Result<T, Fault>>,
 {
     let deadline = Instant::now() + READ_DEADLINE;
-    let mut backoff = Backoff::quick();
-    loop {
-        match read().await {
-            Ok(found) => return Ok(found),
-            Err(fault) => {
-                if !backoff.wait_until(deadline).await {
-                    return Err(ReadError::Unavailable(fault));
-                }
-            }
-        }
-    }
+    read.retry(QUICK).adjust(until(deadline)).await.map_err(ReadError::Unavailable)
 }

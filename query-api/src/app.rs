@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::{Clock, Event, Submission, SubmissionId, UserId};
-use ledger::{Ledger, Stored};
+use ledger::{Ledger, ObjectStore, Stored};
 use platform::auth::Verifier;
 use sandbox::languages::Catalog;
 use tokio::sync::Semaphore;
@@ -18,7 +18,6 @@ use crate::changes::{Waiter, Waiters};
 use crate::current::Current;
 use crate::error::ApiError;
 use crate::metrics;
-use crate::outputs::{Outputs, resolve};
 use crate::progress::{Progress, ProgressView};
 
 /// How often one who waits looks into the ledger while changes are announced: a guard against an announcement that is lost.
@@ -42,7 +41,7 @@ pub struct Parts {
     /// The view of progress.
     pub progress: Arc<dyn ProgressView>,
     /// Where large outputs lie.
-    pub outputs: Arc<dyn Outputs>,
+    pub outputs: Arc<dyn ObjectStore>,
     /// Who waits for changes.
     pub waiters: Arc<Waiters>,
     /// Who may call.
@@ -178,7 +177,10 @@ impl App {
         let _turn = if is_fetched { Some(self.0.fetches.acquire().await) } else { None };
         for (output, captured) in outputs.iter_mut().zip(Resolved::captured(&submission)) {
             if let Some(captured) = captured {
-                let bytes = resolve(self.0.parts.outputs.as_ref(), &captured.content).await?;
+                let bytes = match captured.content.bytes() {
+                    Ok(bytes) => bytes.to_vec(),
+                    Err(object) => self.0.parts.outputs.get(object).await?,
+                };
                 *output = Some(Output::of(captured, bytes));
             }
         }

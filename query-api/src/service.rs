@@ -64,7 +64,7 @@ fn app(config: &Config, stores: &Stores, waiters: Arc<Waiters>, shutdown: &Shutd
         ledger: ledger(stores),
         results: Arc::clone(&stores.results),
         progress: Arc::clone(&stores.progress),
-        outputs: Arc::new(stores.connection.objects()),
+        outputs: stores.connection.objects(),
         waiters,
         verifier: Arc::new(Verifier::new(&config.auth)),
         catalog: Catalog::builtin(),

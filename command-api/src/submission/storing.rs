@@ -3,15 +3,14 @@
 
 use events::event::{Accepted, Case, Origin, Suite};
 use events::{Content, Digest, ObjectBucket, UserId};
-use ledger::ObjectError;
+use ledger::{ObjectError, ObjectStore};
 
 use super::placement;
 use super::request::ValidSubmission;
-use crate::bus::Bus;
 
 /// Stores what has to be stored and returns the event's data.
 pub async fn store(
-    bus: &dyn Bus,
+    objects: &dyn ObjectStore,
     principal: UserId,
     mut valid: ValidSubmission,
 ) -> Result<Accepted, ObjectError> {
@@ -26,12 +25,14 @@ pub async fn store(
     let mut inline = inline.into_iter();
     for (content, stays) in contents.into_iter().zip(inline.by_ref()) {
         if !stays {
-            move_to_store(bus, content).await?;
+            move_to_store(objects, content).await?;
         }
     }
     let suite = match suite {
         None => None,
-        Some(json) => Some(place_suite(bus, valid.cases, json, inline.all(|stays| stays)).await?),
+        Some(json) => {
+            Some(place_suite(objects, valid.cases, json, inline.all(|stays| stays)).await?)
+        }
     };
     Ok(Accepted {
         principal,
@@ -52,9 +53,12 @@ pub async fn store(
 }
 
 /// Puts the bytes into an object, and the reference in their place.
-async fn move_to_store(bus: &dyn Bus, content: &mut Content) -> Result<(), ObjectError> {
+async fn move_to_store(
+    objects: &dyn ObjectStore,
+    content: &mut Content,
+) -> Result<(), ObjectError> {
     let object = match std::mem::take(content).into_bytes() {
-        Ok(bytes) => bus.put_object(ObjectBucket::Sources, bytes).await?,
+        Ok(bytes) => objects.put(ObjectBucket::Sources, bytes).await?,
         Err(object) => object,
     };
     *content = Content::Object(object);
@@ -62,7 +66,7 @@ async fn move_to_store(bus: &dyn Bus, content: &mut Content) -> Result<(), Objec
 }
 
 async fn place_suite(
-    bus: &dyn Bus,
+    objects: &dyn ObjectStore,
     cases: Vec<Case>,
     json: Vec<u8>,
     stays_inline: bool,
@@ -71,5 +75,5 @@ async fn place_suite(
         return Ok(Suite::Inline { sha256: Digest::of(&json), cases });
     }
     let count = u32::try_from(cases.len()).unwrap_or(u32::MAX);
-    Ok(Suite::Object { object: bus.put_object(ObjectBucket::Tests, json).await?, count })
+    Ok(Suite::Object { object: objects.put(ObjectBucket::Tests, json).await?, count })
 }

@@ -52,7 +52,7 @@ async fn the_accepted_event_holds_the_whole_request() {
     let Some(Suite::Inline { cases, sha256 }) = &accepted.suite else { panic!("{accepted:?}") };
     assert_eq!((cases[0].points, cases[0].name.as_deref()), (3, Some("one")));
     assert_eq!(*sha256, Digest::of(&serde_json::to_vec(cases).unwrap()));
-    assert!(app.bus.objects.lock().unwrap().is_empty());
+    assert!(app.objects.stored().is_empty());
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn what_is_too_large_for_an_event_is_an_object_before_the_event() {
     let answer =
         app.submit(&json!({"language": "python", "source": source, "stdin": "small"})).await;
     let accepted = app.stored(&answer.id()).await.accepted;
-    let objects = app.bus.objects.lock().unwrap();
+    let objects = app.objects.stored();
     assert_eq!(objects.len(), 1);
     assert_eq!(objects[0].1, source.as_bytes());
     assert_eq!(objects[0].0.bucket, ObjectBucket::Sources);
@@ -103,7 +103,7 @@ async fn large_cases_are_one_object_of_tests() {
     let answer = app.submit(&body).await;
     let accepted = app.stored(&answer.id()).await.accepted;
     let Some(Suite::Object { object, count: 3 }) = &accepted.suite else { panic!("{accepted:?}") };
-    let objects = app.bus.objects.lock().unwrap();
+    let objects = app.objects.stored();
     assert_eq!((objects.len(), &objects[0].0), (1, object));
     assert_eq!(object.bucket, ObjectBucket::Tests);
     let cases: Vec<events::event::Case> = serde_json::from_slice(&objects[0].1).unwrap();

@@ -19,7 +19,7 @@ async fn refused(body: impl Into<Body>, (status, slug, pointers): Expected<'_>) 
     assert_eq!(answer.body["instance"], "/v1/submissions");
     assert_eq!(answer.body["request_id"], answer.header("x-request-id"));
     assert_eq!(app.event_count().await, 0);
-    assert!(app.bus.objects.lock().unwrap().is_empty());
+    assert!(app.objects.stored().is_empty());
 }
 
 #[tokio::test]

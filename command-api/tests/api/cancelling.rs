@@ -53,7 +53,7 @@ async fn what_runs_is_asked_to_stop_and_its_executor_told() {
         (answer.status, &answer.body["state"]),
         (StatusCode::ACCEPTED, &json!("cancelling"))
     );
-    assert_eq!(*app.bus.announced.lock().unwrap(), [id.parse().unwrap()]);
+    assert_eq!(*app.announcer.announced.lock().unwrap(), [id.parse().unwrap()]);
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn asking_twice_is_one_request_and_two_signals() {
     let (first, again) = (app.cancel("ada", &id).await, app.cancel("ada", &id).await);
     assert_eq!((again.status, &again.body), (first.status, &first.body));
     assert_eq!(app.event_count().await, 3);
-    assert_eq!(app.bus.announced.lock().unwrap().len(), 2);
+    assert_eq!(app.announcer.announced.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn a_lost_signal_changes_nothing() {
     let app = TestApp::new();
     let id = app.submit(&hello()).await.id();
     start(&app, &id).await;
-    app.bus.is_away.store(true, std::sync::atomic::Ordering::SeqCst);
+    app.announcer.is_away.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(app.cancel("ada", &id).await.status, StatusCode::ACCEPTED);
     assert_eq!(app.stored(&id).await.submission.state, State::Cancelling);
 }

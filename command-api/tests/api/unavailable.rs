@@ -1,7 +1,5 @@
 //! NATS away, or the stream full: 503 with Retry-After, and nothing half done.
 
-use std::sync::atomic::Ordering;
-
 use axum::http::StatusCode;
 use events::content::INLINE_BYTES_MAX;
 use ledger::memory::Mishap;
@@ -57,7 +55,7 @@ async fn admission_closes_at_80_percent() {
 #[tokio::test]
 async fn objects_away_is_503_and_there_is_no_event() {
     let app = TestApp::new();
-    app.bus.is_away.store(true, Ordering::SeqCst);
+    app.objects.go_away(true);
     let body = json!({"language": "python", "source": "#".repeat(INLINE_BYTES_MAX + 1)});
     assert_put_off(&app.submit(&body).await);
     assert_eq!(app.event_count().await, 0);

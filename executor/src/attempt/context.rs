@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use events::envelope::Writer;
 use events::{BootId, ExecutorName};
-use ledger::Ledger;
+use ledger::{Ledger, ObjectStore};
 use sandbox::languages::Catalog;
 
 use super::peers::Peers;
-use crate::objects::Blobs;
 
 /// Where events and objects go, how other executors are asked, and what this executor is called.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct ExecutorContext {
     pub ledger: Ledger,
-    pub objects: Arc<dyn Blobs>,
+    pub objects: Arc<dyn ObjectStore>,
     pub peers: Arc<dyn Peers>,
     pub catalog: Arc<Catalog>,
     pub identity: ExecutorIdentity,

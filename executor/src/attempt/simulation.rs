@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use events::envelope::Writer;
 use events::event::{CancellationRequested, Event};
 use events::{BootId, ExecutorName, SubmissionId};
-use ledger::memory::{Checks, MemoryStore, Mishap};
+use ledger::memory::{Checks, MemoryObjects, MemoryStore, Mishap};
 use ledger::{Acknowledge, Held, Job, Ledger, QueueError, Receipt, Stored};
 use platform::clock::SystemClock;
 use rand::rngs::StdRng;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::{
     AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions, Peers,
 };
-use crate::testing::{Act, MemoryBlobs, Script, accepted_with_cases, fails, prints};
+use crate::testing::{Act, Script, accepted_with_cases, fails, prints};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
 const SEEDS: u64 = 64;
@@ -141,7 +141,7 @@ impl World {
         let name: ExecutorName = format!("executor-{}", self.born).parse().expect("a token");
         let context = ExecutorContext {
             ledger: self.ledger.clone(),
-            objects: Arc::new(MemoryBlobs::default()),
+            objects: Arc::new(MemoryObjects::default()),
             peers: Arc::new(self.population.clone()),
             catalog: Arc::new(Catalog::builtin()),
             identity: ExecutorIdentity {

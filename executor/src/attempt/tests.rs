@@ -1,7 +1,6 @@
 //! Submissions from delivery to end, on a ledger in memory and with scripted cells.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use events::content::INLINE_BYTES_MAX;
@@ -14,8 +13,8 @@ use events::{
     BootId, Content, Digest, ObjectBucket, ObjectRef, State, StopCause, Submission, SubmissionId,
     Verdict,
 };
-use ledger::memory::{MemoryStore, Mishap};
-use ledger::{Accepting, Aggregate, Held, Job, Ledger, Receipt, Stored};
+use ledger::memory::{MemoryObjects, MemoryStore, Mishap};
+use ledger::{Accepting, Aggregate, Held, Job, Ledger, ObjectStore as _, Receipt, Stored};
 use platform::clock::SystemClock;
 use sandbox::languages::Catalog;
 use sandbox::protocol::ExceededLimit;
@@ -25,10 +24,8 @@ use uuid::Uuid;
 use super::{
     AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions, Peers,
 };
-use crate::objects::Blobs;
 use crate::testing::{
-    Act, Chorus, Memo, MemoryBlobs, Said, Script, accepted, accepted_with_cases, fails, prints,
-    stopped,
+    Act, Chorus, Memo, Said, Script, accepted, accepted_with_cases, fails, prints, stopped,
 };
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -54,7 +51,7 @@ fn writer(name: &str, life: u128) -> Writer {
 struct Stage {
     store: Arc<MemoryStore>,
     ledger: Ledger,
-    objects: Arc<MemoryBlobs>,
+    objects: Arc<MemoryObjects>,
     deliveries: DeliveryHandler,
     accepted: Stored,
 }
@@ -71,7 +68,7 @@ impl Stage {
         let accepting = ledger.accept(id(), accepted, &writer("command-api", 99)).await.unwrap();
         assert!(matches!(accepting, Accepting::New(_)));
         let stored = ledger.history(id()).await.unwrap().remove(0);
-        let objects = Arc::new(MemoryBlobs::default());
+        let objects = Arc::new(MemoryObjects::default());
         let context = ExecutorContext {
             ledger: ledger.clone(),
             objects: objects.clone(),
@@ -499,7 +496,7 @@ async fn a_result_is_kept_while_the_ledger_is_full() {
 #[tokio::test(start_paused = true)]
 async fn an_output_that_finds_no_room_is_cut_and_the_verdict_stands() {
     let stage = Stage::with(accepted("python")).await;
-    stage.objects.is_full.store(true, Ordering::SeqCst);
+    stage.objects.fill_up(true);
     let long = vec![b'x'; INLINE_BYTES_MAX + 1];
     let script = Script::new([Act::End(Box::new(prints(&long)))]);
     stage.deliver(1, &script).await;

@@ -4,11 +4,10 @@
 use backon::Retryable;
 use events::Content;
 use events::event::{Accepted, Case, Suite};
-use ledger::ObjectError;
+use ledger::{ObjectError, ObjectStore};
 use sandbox::protocol::CellFile;
 use tracing::warn;
 
-use crate::objects::Blobs;
 use crate::waits::until_back;
 
 /// How often an object is looked for that should be there: a replica may be a moment behind.
@@ -43,7 +42,7 @@ pub enum ContentError {
 /// Fetches the files, the input and the cases of a submission. The contents of cases stay where
 /// they are: a suite may have more of them than fit into memory at once.
 pub(crate) async fn fetch_material(
-    objects: &dyn Blobs,
+    objects: &dyn ObjectStore,
     accepted: &Accepted,
 ) -> Result<Material, ContentError> {
     let mut material = Material::default();
@@ -68,7 +67,10 @@ pub(crate) async fn fetch_material(
 
 /// Fetches content. Waits as long as the object store is away; what is not there after some tries
 /// never will be.
-pub(crate) async fn fetch(objects: &dyn Blobs, content: &Content) -> Result<Vec<u8>, ObjectError> {
+pub(crate) async fn fetch(
+    objects: &dyn ObjectStore,
+    content: &Content,
+) -> Result<Vec<u8>, ObjectError> {
     let object = match content.bytes() {
         Ok(bytes) => return Ok(bytes.to_vec()),
         Err(object) => object,

@@ -7,14 +7,13 @@ use std::time::Duration;
 use backon::Retryable;
 use events::content::{Content, INLINE_BYTES_MAX};
 use events::{Captured, ObjectBucket};
-use ledger::ObjectError;
+use ledger::{ObjectError, ObjectStore};
 use metrics::counter;
 use sandbox::protocol::StageOutput;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::metrics::APPENDS_DEFERRED;
-use crate::objects::Blobs;
 use crate::waits::until_back;
 
 /// How long an output waits for room in the object store. Admission closes before there is none, so
@@ -26,7 +25,7 @@ const ROOMLESS_BYTES: usize = 4 * 1024;
 /// Puts outputs that share an event where they belong: into the event, or into the object store.
 /// Waits as long as the object store is away; what it has no room for is cut, and says so.
 pub(crate) async fn store_outputs<const N: usize>(
-    objects: &dyn Blobs,
+    objects: &dyn ObjectStore,
     outputs: [StageOutput; N],
 ) -> [Captured; N] {
     let outputs = outputs.map(cut_at_character);
@@ -38,7 +37,7 @@ pub(crate) async fn store_outputs<const N: usize>(
     stored.try_into().expect("each output was stored")
 }
 
-async fn store(objects: &dyn Blobs, output: StageOutput) -> Captured {
+async fn store(objects: &dyn ObjectStore, output: StageOutput) -> Captured {
     let deadline = Instant::now() + ROOM_TIME_MAX;
     let stored = (|| objects.put(ObjectBucket::Outputs, output.bytes.clone()))
         .retry(until_back())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use events::event::{Accepted, Case, CaseResult, CasesSummary};
 use events::{Digest, Exit, StopCause, Usage, Verdict};
-use ledger::ObjectError;
+use ledger::{ObjectError, ObjectStore};
 use sandbox::protocol::{
     ExceededLimit, Prepare, Prepared, StageExit, StageLimits, StageOutput, StageReport, StageUsage,
 };
@@ -18,7 +18,6 @@ use super::tally::Tally;
 use super::verdict;
 use crate::cells::cell::CellError;
 use crate::cells::source::LeasedCell;
-use crate::objects::Blobs;
 
 /// Comparing more than this may take milliseconds, which would delay every other submission of the
 /// thread. It goes to a thread of its own.
@@ -29,7 +28,7 @@ const COMPARE_INLINE_BYTES_MAX: usize = 256 * 1024;
 pub struct ProgramRun<'a> {
     plan: &'a Plan,
     cell: Box<dyn LeasedCell>,
-    objects: &'a dyn Blobs,
+    objects: &'a dyn ObjectStore,
     material: Material,
     stops_on_first_failure: bool,
     /// Spent on preparing so far.
@@ -98,7 +97,7 @@ impl<'a> ProgramRun<'a> {
     pub async fn lay_out(
         plan: &'a Plan,
         cell: Box<dyn LeasedCell>,
-        objects: &'a dyn Blobs,
+        objects: &'a dyn ObjectStore,
         accepted: &Accepted,
     ) -> Result<Self, RunError> {
         let began = Instant::now();
@@ -239,7 +238,7 @@ impl<'a> ProgramRun<'a> {
 
 async fn judge(
     comparison: Comparison,
-    objects: &dyn Blobs,
+    objects: &dyn ObjectStore,
     (number, case): (u32, &Case),
     report: &StageReport,
 ) -> Result<CaseResult, ObjectError> {
@@ -261,7 +260,7 @@ async fn judge(
 
 async fn is_right(
     comparison: Comparison,
-    objects: &dyn Blobs,
+    objects: &dyn ObjectStore,
     case: &Case,
     report: &StageReport,
 ) -> Result<bool, ObjectError> {

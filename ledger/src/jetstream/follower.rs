@@ -10,10 +10,10 @@ use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use tokio::sync::watch;
 
-use crate::backoff::Backoff;
 use crate::error::Fault;
 use crate::link::Link;
 use crate::metrics;
+use crate::retry::{PATIENT, Waits};
 use crate::store::Message;
 
 /// How long a pull request lives. Half of it is the heartbeat, so this bounds how long a dead consumer goes unnoticed.
@@ -23,7 +23,7 @@ const PULL_EXPIRES: Duration = Duration::from_secs(4);
 pub(super) fn follow(context: Context, link: &Link, from: u64) -> BoxStream<'static, Message> {
     let connections = link.connections();
     let follower =
-        Follower { context, connections, next: from, ordered: None, backoff: Backoff::patient() };
+        Follower { context, connections, next: from, ordered: None, waits: Waits::of(PATIENT) };
     stream::unfold(follower, |mut follower| async move {
         let message = follower.next().await;
         Some((message, follower))
@@ -37,7 +37,7 @@ struct Follower {
     /// The least sequence that has not been yielded.
     next: u64,
     ordered: Option<Box<Ordered>>,
-    backoff: Backoff,
+    waits: Waits,
 }
 
 impl Follower {
@@ -46,13 +46,13 @@ impl Follower {
             match self.delivered().await {
                 Ok(message) if message.sequence >= self.next => {
                     self.next = message.sequence + 1;
-                    self.backoff = Backoff::patient();
+                    self.waits = Waits::of(PATIENT);
                     return message;
                 }
                 Ok(_seen_before) => {}
                 Err(fault) => {
                     self.restart(fault.as_ref());
-                    self.backoff.wait().await;
+                    self.waits.wait().await;
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod follower;
+pub(crate) mod objects;
 
 use std::time::Duration;
 

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use backon::Retryable as _;
 use serde_json::Value;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
-use crate::backoff::Backoff;
-use crate::error::ProvisionError;
+use crate::error::{Fault, ProvisionError};
 use crate::monitor;
+use crate::retry::{PATIENT, until};
 
 /// How long servers that are just starting are waited for.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -44,23 +45,19 @@ pub(super) async fn check(monitor_urls: &[String]) -> Result<(), ProvisionError>
 }
 
 async fn ask_patiently(monitor_url: &str) -> Result<Value, ProvisionError> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut backoff = Backoff::patient();
-    loop {
+    let ask = || async {
         let answer = timeout(ANSWER_TIMEOUT, monitor::get(monitor_url, PATH)).await;
-        let source = match answer.unwrap_or_else(|late| Err(late.into())) {
-            Ok(answer) => return Ok(answer),
-            Err(fault) => fault,
-        };
-        if !may_be_starting(source.as_ref()) || !backoff.wait_until(deadline).await {
-            let monitor_url = monitor_url.to_owned();
-            return Err(ProvisionError::Monitor { monitor_url, source });
-        }
-    }
+        answer.unwrap_or_else(|late| Err(late.into()))
+    };
+    let answer = ask.retry(PATIENT).when(may_be_starting).adjust(until(Instant::now() + DEADLINE));
+    answer.await.map_err(|source| {
+        let monitor_url = monitor_url.to_owned();
+        ProvisionError::Monitor { monitor_url, source }
+    })
 }
 
 /// A server that is not there yet may come. One that answers something else is another one.
-fn may_be_starting(fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+fn may_be_starting(fault: &Fault) -> bool {
     match fault.downcast_ref::<std::io::Error>() {
         Some(error) => error.kind() != ErrorKind::ConnectionReset,
         None => fault.is::<Elapsed>(),

@@ -9,10 +9,11 @@ use async_nats::Client;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::Config;
+use backon::Retryable as _;
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
 use crate::error::{Fault, ProvisionError};
+use crate::retry::{PATIENT, until};
 
 pub use streams::StreamSettings;
 
@@ -47,18 +48,14 @@ fn check_version(client: &Client) -> Result<(), ProvisionError> {
 
 /// Finds the stream as it must be, or makes it, or says how it differs.
 async fn ensure(context: &Context, wanted: &Config) -> Result<(), ProvisionError> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut backoff = Backoff::patient();
-    loop {
-        let source = match ensure_once(context, wanted).await {
-            Ok(()) => return Ok(()),
-            Err(Trouble::Lasting(error)) => return Err(error),
-            Err(Trouble::Passing(fault)) => fault,
-        };
-        if !backoff.wait_until(deadline).await {
-            return Err(ProvisionError::Create { stream: wanted.name.clone(), source });
-        }
-    }
+    let ensured = (|| ensure_once(context, wanted))
+        .retry(PATIENT)
+        .when(|trouble| matches!(trouble, Trouble::Passing(_)))
+        .adjust(until(Instant::now() + DEADLINE));
+    ensured.await.map_err(|trouble| match trouble {
+        Trouble::Lasting(error) => error,
+        Trouble::Passing(source) => ProvisionError::Create { stream: wanted.name.clone(), source },
+    })
 }
 
 enum Trouble {

@@ -1,10 +1,11 @@
 //! Objects: named by their content, written once, and never taken for what they are not.
 
-use async_nats::jetstream::{self, object_store::ObjectStore};
-use events::{Content, Digest, ObjectBucket, ObjectRef};
+use async_nats::jetstream::{self, object_store};
+use events::{Digest, ObjectBucket, ObjectRef};
 use futures::future::join_all;
+use ledger::memory::MemoryObjects;
 use ledger::testing::small_streams;
-use ledger::{Connection, ObjectError};
+use ledger::{Connection, ObjectError, ObjectStore};
 use servers::testing::NatsServer;
 
 use crate::common::connect;
@@ -14,7 +15,7 @@ fn large() -> Vec<u8> {
     (0..300_001_u32).map(|n| u8::try_from(n % 251).unwrap()).collect()
 }
 
-async fn bucket(server: &NatsServer, bucket: ObjectBucket) -> ObjectStore {
+async fn bucket(server: &NatsServer, bucket: ObjectBucket) -> object_store::ObjectStore {
     let client = async_nats::connect(server.url()).await.unwrap();
     jetstream::new(client).get_object_store(bucket.as_str()).await.unwrap()
 }
@@ -26,11 +27,7 @@ async fn written_to(server: &NatsServer, bucket: ObjectBucket) -> u64 {
     jetstream::new(client).get_stream(name).await.unwrap().cached_info().state.last_sequence
 }
 
-#[tokio::test]
-async fn what_is_put_is_got_by_everybody_at_once() {
-    let server = NatsServer::start().await;
-    let objects = connect(&server).await.objects();
-    let other = Connection::open(&server.url(), "other").await.unwrap().objects();
+async fn what_is_put_is_got_at_once(objects: &dyn ObjectStore, other: &dyn ObjectStore) {
     for &bucket in ObjectBucket::ALL {
         for bytes in [Vec::new(), b"x".to_vec(), large()] {
             let object = objects.put(bucket, bytes.clone()).await.unwrap();
@@ -38,6 +35,55 @@ async fn what_is_put_is_got_by_everybody_at_once() {
             assert_eq!(other.get(&object).await.unwrap(), bytes);
         }
     }
+}
+
+async fn an_object_that_is_there_takes_no_more_room(objects: &dyn ObjectStore) {
+    let first = objects.put(ObjectBucket::Outputs, large()).await.unwrap();
+    let before = objects.usage(ObjectBucket::Outputs).await.unwrap();
+    let again = objects.put(ObjectBucket::Outputs, large()).await.unwrap();
+    assert_eq!(first, again);
+    assert_eq!(objects.usage(ObjectBucket::Outputs).await.unwrap(), before);
+    assert!(before.bytes >= first.bytes, "{before:?}");
+}
+
+async fn an_object_that_was_never_put_is_absent(objects: &dyn ObjectStore) {
+    let object = ObjectRef::of(ObjectBucket::Tests, b"never put");
+    let absent = objects.get(&object).await;
+    assert!(matches!(&absent, Err(ObjectError::Absent(named)) if *named == object), "{absent:?}");
+}
+
+/// What every object store keeps, and is seen through `other`, too.
+async fn contract(objects: &dyn ObjectStore, other: &dyn ObjectStore) {
+    what_is_put_is_got_at_once(objects, other).await;
+    an_object_that_is_there_takes_no_more_room(objects).await;
+    an_object_that_was_never_put_is_absent(objects).await;
+}
+
+#[tokio::test]
+async fn objects_in_memory_keep_the_contract() {
+    let objects = MemoryObjects::default();
+    contract(&objects, &objects).await;
+}
+
+#[tokio::test]
+async fn objects_on_a_server_keep_the_contract() {
+    let server = NatsServer::start().await;
+    let objects = connect(&server).await.objects();
+    let other = Connection::open(&server.url(), "other").await.unwrap().objects();
+    contract(objects.as_ref(), other.as_ref()).await;
+}
+
+#[tokio::test]
+async fn objects_in_memory_can_be_away_and_full() {
+    let objects = MemoryObjects::default();
+    let object = objects.put(ObjectBucket::Outputs, large()).await.unwrap();
+    objects.fill_up(true);
+    let refused = objects.put(ObjectBucket::Outputs, b"more".to_vec()).await;
+    assert!(matches!(refused, Err(ObjectError::Full(ObjectBucket::Outputs))), "{refused:?}");
+    assert_eq!(objects.put(ObjectBucket::Outputs, large()).await.unwrap(), object);
+    objects.go_away(true);
+    let away = objects.get(&object).await;
+    assert!(matches!(away, Err(ObjectError::Unavailable(_))), "{away:?}");
 }
 
 #[tokio::test]
@@ -59,27 +105,6 @@ async fn many_writers_of_one_object_agree() {
     for written in join_all(writers).await {
         assert_eq!(objects.get(&written.unwrap()).await.unwrap(), large());
     }
-}
-
-#[tokio::test]
-async fn small_content_stays_inline_and_large_content_becomes_an_object() {
-    let server = NatsServer::start().await;
-    let objects = connect(&server).await.objects();
-    let small = objects.store(ObjectBucket::Sources, b"hi".to_vec(), 2).await.unwrap();
-    assert_eq!(small, Content::Text("hi".to_owned()));
-    let stored = objects.store(ObjectBucket::Sources, b"hi!".to_vec(), 2).await.unwrap();
-    assert_eq!(stored, Content::Object(ObjectRef::of(ObjectBucket::Sources, b"hi!")));
-    assert_eq!(objects.resolve(&small).await.unwrap(), b"hi");
-    assert_eq!(objects.resolve(&stored).await.unwrap(), b"hi!");
-}
-
-#[tokio::test]
-async fn an_absent_object_is_absent() {
-    let server = NatsServer::start().await;
-    let objects = connect(&server).await.objects();
-    let object = ObjectRef::of(ObjectBucket::Tests, b"never put");
-    let absent = objects.get(&object).await;
-    assert!(matches!(&absent, Err(ObjectError::Absent(named)) if *named == object), "{absent:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use axum::http::StatusCode;
 use events::event::Completed;
-use events::{Captured, Content, Exit, StopCause, Verdict};
+use events::{Captured, Content, Exit, ObjectBucket, StopCause, Verdict};
+use ledger::ObjectStore as _;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -97,7 +98,8 @@ async fn outputs_that_are_no_text_or_large_or_cut_are_told_as_they_are() {
     let mut story = app.story().await;
     story.start().await;
     let large = "x".repeat(100_000);
-    let object = app.outputs.put(large.as_bytes());
+    let bytes = large.clone().into_bytes();
+    let object = app.outputs.put(ObjectBucket::Outputs, bytes).await.unwrap();
     story
         .complete(Completed {
             verdict: Verdict::OutputLimit,
@@ -133,12 +135,15 @@ async fn an_output_that_cannot_be_fetched_now_is_503() {
     let app = TestApp::new();
     let mut story = app.story().await;
     story.start().await;
-    let object = events::ObjectRef::of(events::ObjectBucket::Outputs, b"lost");
+    let object = app.outputs.put(ObjectBucket::Outputs, b"lost".to_vec()).await.unwrap();
     let stdout = Captured { content: Content::Object(object), bytes_total: 4, truncated: false };
     story.complete(Completed { stdout, ..completed() }).await;
+    app.outputs.go_away(true);
     let answer = app.get(&path(story.id())).await;
     assert_eq!((answer.status.as_u16(), answer.slug()), (503, "unavailable"));
     assert_eq!(answer.header("retry-after"), "2");
+    app.outputs.go_away(false);
+    assert_eq!(app.get(&path(story.id())).await.body["stdout"], "lost");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! `TestApp`: the whole router over a store in memory, a bus in memory and a clock that stands still.
+//! `TestApp`: the whole router over a store in memory, objects in memory and a clock that stands still.
 
+mod announcer;
 mod answer;
-mod bus;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use command_api::app::{App, Parts};
 use command_api::service::router;
 use events::testing::{ManualClock, SeededIds};
 use events::{BootId, LimitPolicy, SubmissionId};
-use ledger::memory::{MemoryStore, Mishap};
+use ledger::memory::{MemoryObjects, MemoryStore, Mishap};
 use ledger::{Aggregate, Ledger};
 use platform::auth::{Claims, Verifier, mint};
 use platform::config::{AuthConfig, TokenSecret};
@@ -25,8 +25,8 @@ use sandbox::languages::Catalog;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+pub(crate) use self::announcer::FakeAnnouncer;
 pub(crate) use self::answer::Answer;
-pub(crate) use self::bus::FakeBus;
 
 /// 2027-01-15T08:00:00Z.
 const NOW: i64 = 1_800_000_000;
@@ -39,7 +39,8 @@ pub(crate) struct TestApp {
     router: Router,
     pub(crate) ledger: Ledger,
     pub(crate) store: Arc<MemoryStore>,
-    pub(crate) bus: Arc<FakeBus>,
+    pub(crate) objects: Arc<MemoryObjects>,
+    pub(crate) announcer: Arc<FakeAnnouncer>,
     pub(crate) admission: Arc<Admission>,
 }
 
@@ -61,10 +62,13 @@ impl TestApp {
         store.arrange(mishaps.iter().copied());
         let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), clock.clone())
             .with_deadline(Duration::from_secs(2));
-        let (bus, admission) = (Arc::new(FakeBus::default()), Arc::new(Admission::default()));
+        let objects = Arc::new(MemoryObjects::default());
+        let announcer = Arc::new(FakeAnnouncer::default());
+        let admission = Arc::new(Admission::default());
         let app = App::from(Parts {
             ledger: ledger.clone(),
-            bus: Arc::<FakeBus>::clone(&bus),
+            objects: Arc::<MemoryObjects>::clone(&objects),
+            announcer: Arc::<FakeAnnouncer>::clone(&announcer),
             admission: Arc::clone(&admission),
             verifier: Arc::new(Verifier::new(&auth()).with_clock(clock)),
             catalog: Catalog::builtin(),
@@ -74,7 +78,7 @@ impl TestApp {
         });
         let (_recorder, metrics) = Metrics::local().unwrap();
         let router = router(app, BODY_BYTES_MAX, &Checks::new(), metrics);
-        let test = Self { router, ledger, store, bus, admission };
+        let test = Self { router, ledger, store, objects, announcer, admission };
         test.fill(0);
         test
     }

@@ -5,24 +5,20 @@ pub(crate) mod servers;
 mod story;
 mod views;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, Request};
-use events::content::ObjectRef;
+use events::SubmissionId;
 use events::testing::ManualClock;
-use events::{ObjectBucket, SubmissionId};
-use ledger::memory::MemoryStore;
-use ledger::{Ledger, ObjectError};
+use ledger::Ledger;
+use ledger::memory::{MemoryObjects, MemoryStore};
 use platform::auth::{Claims, Verifier, mint};
 use platform::config::{AuthConfig, TokenSecret};
 use query_api::app::{App, Parts};
 use query_api::changes::Waiters;
-use query_api::outputs::Outputs;
 use query_api::routes;
 use sandbox::languages::Catalog;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +39,7 @@ pub(crate) struct TestApp {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) results: Arc<FakeResults>,
     pub(crate) progress: Arc<FakeProgress>,
-    pub(crate) outputs: Arc<FakeOutputs>,
+    pub(crate) outputs: Arc<MemoryObjects>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) stop: CancellationToken,
 }
@@ -57,14 +53,14 @@ impl TestApp {
         let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), clock.clone());
         let results = Arc::new(FakeResults::default());
         let progress = Arc::new(FakeProgress::default());
-        let outputs = Arc::new(FakeOutputs::default());
+        let outputs = Arc::new(MemoryObjects::default());
         let (waiters, stop) = (Arc::new(Waiters::default()), CancellationToken::new());
         waiters.set_fed(true);
         let app = App::from(Parts {
             ledger: ledger.clone(),
             results: Arc::<FakeResults>::clone(&results),
             progress: Arc::<FakeProgress>::clone(&progress),
-            outputs: Arc::<FakeOutputs>::clone(&outputs),
+            outputs: Arc::<MemoryObjects>::clone(&outputs),
             waiters: Arc::clone(&waiters),
             verifier: Arc::new(Verifier::new(&auth()).with_clock(clock.clone())),
             catalog: Catalog::builtin(),
@@ -136,24 +132,4 @@ pub(crate) fn bearer(user: &str, scope: &str) -> String {
 fn auth() -> AuthConfig {
     let hs256_secret = TokenSecret::try_from(SECRET.to_owned()).unwrap();
     AuthConfig { hs256_secret, issuer: None, audience: None, leeway_seconds: 0 }
-}
-
-/// Outputs in memory.
-#[derive(Debug, Default)]
-pub(crate) struct FakeOutputs(Mutex<HashMap<String, Vec<u8>>>);
-
-impl FakeOutputs {
-    pub(crate) fn put(&self, bytes: &[u8]) -> ObjectRef {
-        let object = ObjectRef::of(ObjectBucket::Outputs, bytes);
-        self.0.lock().unwrap().insert(object.sha256.to_string(), bytes.to_vec());
-        object
-    }
-}
-
-#[async_trait]
-impl Outputs for FakeOutputs {
-    async fn fetch(&self, object: &ObjectRef) -> Result<Vec<u8>, ObjectError> {
-        let found = self.0.lock().unwrap().get(&object.sha256.to_string()).cloned();
-        found.ok_or_else(|| ObjectError::Unavailable("planted".into()))
-    }
 }

@@ -1,4 +1,6 @@
-//! A store in memory with the semantics of the real one, and faults on demand. For tests; nothing here is durable.
+//! Stores in memory with the semantics of the real ones, and faults on demand. For tests; nothing here is durable.
+
+mod objects;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
@@ -14,6 +16,8 @@ use crate::error::Fault;
 use crate::store::{
     Ack, EventStore, Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX, Usage,
 };
+
+pub use objects::MemoryObjects;
 
 /// The largest message, as on a server with default settings.
 const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
