@@ -74,7 +74,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     init_logs(&config.log)?;
     let stores = Stores::open(config).await?;
     stores.results.writer().migrate().await.context("migrate PostgreSQL")?;
-    stores.progress.migrate().await.context("prepare MongoDB")?;
+    stores.progress.writer().migrate().await.context("prepare MongoDB")?;
     Ok(())
 }
 

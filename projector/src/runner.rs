@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use ledger::{Ledger, ReadError};
 use platform::telemetry::error_chain;
 use tokio::time::{Instant, sleep, timeout};
@@ -18,10 +19,11 @@ use crate::status::Status;
 use views::error::WriteError;
 use views::generation::Position;
 
-/// The first wait after a fault; it doubles from one to the next.
-const WAIT_MIN: Duration = Duration::from_millis(50);
-/// The longest wait for a store or a ledger that is away.
-const WAIT_MAX: Duration = Duration::from_secs(2);
+/// The waits for a store or a ledger that is away: each is twice the one before, up to two seconds.
+const WAITS: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(50))
+    .with_max_delay(Duration::from_secs(2))
+    .without_max_times();
 /// The wait before an event or a row that makes no sense is looked at again: only a person can mend it.
 const WAIT_STOPPED: Duration = Duration::from_secs(30);
 /// The wait after another process has folded, so that two of them do not chase each other event by event.
@@ -63,8 +65,8 @@ enum Interruption {
 }
 
 impl Interruption {
-    /// Returns how long to wait before the next try; `None` for the usual wait, which grows.
-    fn patience(&self) -> Option<Duration> {
+    /// Returns how long to wait before the next try; `None` for [`WAITS`].
+    fn fixed_wait(&self) -> Option<Duration> {
         match self {
             Self::Broken { .. } | Self::Ahead { .. } => Some(WAIT_STOPPED),
             Self::Silent | Self::Away(_) => None,
@@ -102,19 +104,16 @@ impl Runner {
 
     /// Folds every event into the view, until the stop. A batch that has begun is finished.
     pub async fn run(self) {
-        let mut wait = WAIT_MIN;
+        let mut waits = WAITS.build();
         while !self.stop.is_cancelled() {
             let before = self.status.position();
             let Err(interruption) = self.follow().await else { return };
             if self.status.position() != before {
-                wait = WAIT_MIN;
+                waits = WAITS.build();
             }
             self.report(&interruption);
-            let pause = interruption.patience().unwrap_or(wait);
-            if interruption.patience().is_none() {
-                wait = (wait * 2).min(WAIT_MAX);
-            }
-            if self.stop.run_until_cancelled(sleep(pause)).await.is_none() {
+            let wait = interruption.fixed_wait().or_else(|| waits.next()).unwrap_or_default();
+            if self.stop.run_until_cancelled(sleep(wait)).await.is_none() {
                 return;
             }
         }
@@ -185,7 +184,7 @@ impl Runner {
         self.status.stop(error_chain(interruption));
         let projection = self.name();
         let error = interruption as &dyn Error;
-        if interruption.patience().is_some() {
+        if interruption.fixed_wait().is_some() {
             error!(error, projection.name = projection, "the projection has stopped");
         } else {
             warn!(error, projection.name = projection, "the projection is interrupted");

@@ -15,13 +15,14 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
 use crate::metrics;
-use crate::progress::ProgressStore;
+use crate::progress::ProgressProjection;
 use crate::projection::Projection;
 use crate::results::ResultsProjection;
 use crate::runner::Runner;
 use crate::status::Status;
 use views::error::WriteError;
 use views::generation::ViewStore as _;
+use views::progress::ProgressWriter;
 use views::results::ResultsWriter;
 
 /// How often the lag is measured.
@@ -37,7 +38,7 @@ pub struct Stores {
     /// `results`.
     pub results: ResultsProjection,
     /// `progress`.
-    pub progress: ProgressStore,
+    pub progress: ProgressProjection,
 }
 
 impl Stores {
@@ -47,13 +48,15 @@ impl Stores {
         let results = ResultsWriter::connect_lazy(config.postgres.url.expose_secret());
         let mongo = &config.mongo;
         let progress =
-            ProgressStore::connect_lazy(mongo.url.expose_secret(), &mongo.database).await;
+            ProgressWriter::connect_lazy(mongo.url.expose_secret(), &mongo.database).await;
         Ok(Self {
             connection: connection.map_err(ServiceError::part("the ledger cannot be opened"))?,
             results: ResultsProjection::new(
                 results.map_err(ServiceError::part("the results view cannot be opened"))?,
             ),
-            progress: progress.map_err(ServiceError::part("the progress view cannot be opened"))?,
+            progress: ProgressProjection::new(
+                progress.map_err(ServiceError::part("the progress view cannot be opened"))?,
+            ),
         })
     }
 
@@ -138,7 +141,7 @@ fn databases(
         let stores = stores.clone();
         Box::pin(async move {
             let (results, progress) =
-                tokio::join!(stores.results.writer().ping(), stores.progress.ping());
+                tokio::join!(stores.results.writer().ping(), stores.progress.writer().ping());
             named_faults([("postgres", results), ("mongodb", progress)])
         })
     }

@@ -11,14 +11,14 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{instrument, warn};
+use views::progress::{ProgressView, UserProgress};
 use views::results::{ListQuery, ResultsView, Summary};
 
-use crate::body::{Output, Resolved};
+use crate::body::{FetchedOutputs, Output, captured_outputs};
 use crate::changes::{Waiter, Waiters};
 use crate::current::Current;
 use crate::error::ApiError;
 use crate::metrics;
-use crate::progress::{Progress, ProgressView};
 
 /// How often one who waits looks into the ledger while changes are announced: a guard against an announcement that is lost.
 const LOOK_WHEN_FED: Duration = Duration::from_secs(2);
@@ -169,13 +169,16 @@ impl App {
     }
 
     /// Fetches a submission's outputs, wherever they lie.
-    pub(crate) async fn resolve(&self, submission: Submission) -> Result<Resolved, ApiError> {
+    pub(crate) async fn fetch_outputs(
+        &self,
+        submission: &Submission,
+    ) -> Result<FetchedOutputs, ApiError> {
         let mut outputs = [None, None, None];
-        let captured = Resolved::captured(&submission).into_iter().flatten();
+        let captured = captured_outputs(submission).into_iter().flatten();
         // What stands in the events themselves does not queue up behind an object store that may be away.
         let is_fetched = captured.map(|output| output.content.bytes()).any(|bytes| bytes.is_err());
         let _turn = if is_fetched { Some(self.0.fetches.acquire().await) } else { None };
-        for (output, captured) in outputs.iter_mut().zip(Resolved::captured(&submission)) {
+        for (output, captured) in outputs.iter_mut().zip(captured_outputs(submission)) {
             if let Some(captured) = captured {
                 let bytes = match captured.content.bytes() {
                     Ok(bytes) => bytes.to_vec(),
@@ -185,7 +188,7 @@ impl App {
             }
         }
         let [stdout, stderr, compile_output] = outputs;
-        Ok(Resolved { submission, stdout, stderr, compile_output })
+        Ok(FetchedOutputs { stdout, stderr, compile_output })
     }
 
     /// Returns a submission's record in the ledger, in order; never empty.
@@ -209,9 +212,9 @@ impl App {
         Ok(self.0.parts.results.list(query).await?)
     }
 
-    /// Returns a user's progress; a new user's is empty.
+    /// Returns a user's progress; of a new user there is none.
     #[instrument(skip_all)]
-    pub(crate) async fn progress(&self, user: &UserId) -> Result<Progress, ApiError> {
-        Ok(self.0.parts.progress.of_user(user).await?.unwrap_or_default())
+    pub(crate) async fn progress(&self, user: &UserId) -> Result<Option<UserProgress>, ApiError> {
+        Ok(self.0.parts.progress.of_user(user).await?)
     }
 }

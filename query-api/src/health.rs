@@ -11,9 +11,8 @@ use futures::future::BoxFuture;
 use ledger::Connection;
 use platform::http::health::{self, Checks};
 use platform::telemetry::{Metrics, error_chain};
+use views::progress::ProgressView;
 use views::results::ResultsView;
-
-use crate::progress::ProgressView;
 
 /// How long one store may take to answer: less than a check may, so that one silent store does not fail the check of both.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(1_500);

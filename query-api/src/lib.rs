@@ -10,7 +10,6 @@ mod cursor;
 pub mod error;
 mod health;
 pub mod metrics;
-pub mod progress;
 pub mod routes;
 mod seen;
 pub mod service;

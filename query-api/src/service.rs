@@ -12,13 +12,13 @@ use platform::service::{ServiceError, ServiceRuntime};
 use platform::shutdown::Shutdown;
 use platform::telemetry::Metrics;
 use sandbox::languages::Catalog;
+use views::progress::ProgressReader;
 use views::results::ResultsReader;
 
 use crate::app::{App, Parts};
 use crate::changes::{Feed, Waiters};
 use crate::config::Config;
 use crate::health::Stores;
-use crate::progress::mongo::MongoProgress;
 use crate::{metrics, routes};
 
 /// How long tasks may take to end after the last answer.
@@ -43,7 +43,7 @@ async fn open(config: &Config) -> Result<Stores, ServiceError> {
     let connection = Connection::open(&config.nats.url, "query-api").await;
     let results = ResultsReader::open(config.postgres.url.expose_secret());
     let mongo = &config.mongo;
-    let progress = MongoProgress::open(mongo.url.expose_secret(), &mongo.database).await;
+    let progress = ProgressReader::open(mongo.url.expose_secret(), &mongo.database).await;
     Ok(Stores {
         connection: connection.map_err(ServiceError::part("the ledger cannot be opened"))?,
         results: Arc::new(

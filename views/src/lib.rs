@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod generation;
+pub mod progress;
 pub mod results;
 #[cfg(feature = "testing")]
 pub mod testing;

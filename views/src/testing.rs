@@ -1,5 +1,6 @@
 //! What tests need of their stores: names, addresses, and the drivers for what a test does to a store by hand.
 
+pub use mongodb;
 pub use sqlx;
 
 /// Reads where a server for tests is. A test without its server fails: it has nothing to say.

@@ -1,10 +1,7 @@
 //! What an event means for a user's progress. Events of outcomes do not name the user; a fact does.
 
 use events::{Digest, Event, Lane, LanguageSlug, Recorded, SubmissionId, UserId, Verdict};
-use serde::{Deserialize, Serialize};
-
-use super::moment::Moment;
-use super::tracked::Tracked;
+use views::progress::{Moment, Points, TrackedSubmission};
 
 /// One legal event that changes somebody's progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,23 +46,13 @@ pub enum Change {
     Cancelled,
 }
 
-/// Points of a submission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Points {
-    /// Those earned.
-    pub earned: u64,
-    /// Those to be had.
-    pub max: u64,
-}
-
 impl Fact {
     /// Reads a legal event of a remembered submission, if it concerns progress.
-    pub fn of(tracked: &Tracked, recorded: &Recorded) -> Option<Self> {
+    pub fn of(tracked: &TrackedSubmission, recorded: &Recorded) -> Option<Self> {
         Some(Self {
             sequence: recorded.sequence,
             at: recorded.stored_at.into(),
-            submission: tracked.submission(),
+            submission: tracked.key.submission,
             principal: tracked.principal.clone(),
             lane: tracked.lane,
             language: tracked.language.clone(),

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::submission::advance;
 use events::{Digest, SubmissionId, UserId};
+use views::progress::{ProgressKey, SolvedKey, SolvedSuite, TrackedSubmission, UserProgress};
 
 use super::fact::Fact;
-use super::key::{ProgressKey, SolvedKey};
-use super::solved::Solved;
-use super::tracked::Tracked;
-use super::view::Progress;
+use super::user::fold_into_user;
+use super::{solved, tracked};
 use crate::batch::Batch;
 
 /// What a batch says: facts in order, and what is remembered of its submissions afterwards.
@@ -18,12 +17,16 @@ pub struct Derived {
     /// The facts, in order.
     pub facts: Vec<Fact>,
     /// What is remembered of the submissions that have new events.
-    pub tracked: BTreeMap<SubmissionId, Tracked>,
+    pub tracked: BTreeMap<SubmissionId, TrackedSubmission>,
 }
 
 /// Derives the facts of a batch. An event that a submission has folded already, or that is illegal, is none.
 #[must_use]
-pub fn derive(generation: i32, before: &BTreeMap<SubmissionId, Tracked>, batch: &Batch) -> Derived {
+pub fn derive(
+    generation: i32,
+    before: &BTreeMap<SubmissionId, TrackedSubmission>,
+    batch: &Batch,
+) -> Derived {
     let mut derived = Derived::default();
     for recorded in batch.events() {
         let id = recorded.envelope.submission;
@@ -32,17 +35,15 @@ pub fn derive(generation: i32, before: &BTreeMap<SubmissionId, Tracked>, batch: 
         if known.is_some_and(|tracked| tracked.last_seq >= recorded.sequence) {
             continue;
         }
-        let advanced = advance(known.map(Tracked::lifecycle), &recorded.envelope.event);
-        let Some(mut tracked) = known.cloned().or_else(|| Tracked::begin(generation, recorded))
-        else {
-            continue;
-        };
-        tracked.last_seq = recorded.sequence;
+        let advanced = advance(known.map(tracked::lifecycle), &recorded.envelope.event);
+        let begun = || tracked::begin(generation, recorded);
+        let Some(mut submission) = known.cloned().or_else(begun) else { continue };
+        submission.last_seq = recorded.sequence;
         if let Ok(lifecycle) = advanced {
-            tracked.remember(lifecycle);
-            derived.facts.extend(Fact::of(&tracked, recorded));
+            tracked::remember(&mut submission, lifecycle);
+            derived.facts.extend(Fact::of(&submission, recorded));
         }
-        derived.tracked.insert(id, tracked);
+        derived.tracked.insert(id, submission);
     }
     derived
 }
@@ -51,9 +52,9 @@ pub fn derive(generation: i32, before: &BTreeMap<SubmissionId, Tracked>, batch: 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Views {
     /// Progress by user.
-    pub progress: BTreeMap<UserId, Progress>,
+    pub progress: BTreeMap<UserId, UserProgress>,
     /// Solved suites by user.
-    pub solved: BTreeMap<(UserId, Digest), Solved>,
+    pub solved: BTreeMap<(UserId, Digest), SolvedSuite>,
 }
 
 /// The documents that some facts concern.
@@ -81,22 +82,27 @@ impl Viewed {
 pub fn view(generation: i32, mut views: Views, facts: &[Fact]) -> Views {
     for fact in facts {
         let first = solve(generation, &mut views.solved, fact);
-        let key = ProgressKey { generation, principal: fact.principal.clone() };
-        let progress = views.progress.remove(&fact.principal);
-        let progress = progress.unwrap_or_else(|| Progress::none(key)).after(fact, first);
-        views.progress.insert(fact.principal.clone(), progress);
+        let principal = &fact.principal;
+        let key = || ProgressKey { generation, principal: principal.clone() };
+        let progress = views.progress.entry(principal.clone());
+        let progress = progress.or_insert_with(|| UserProgress::none(key()));
+        fold_into_user(progress, fact, first);
     }
     views
 }
 
 /// Folds a fact into its solved suite, if it has one. Tells whether it is the one that solved it first.
-fn solve(generation: i32, solved: &mut BTreeMap<(UserId, Digest), Solved>, fact: &Fact) -> bool {
+fn solve(
+    generation: i32,
+    suites: &mut BTreeMap<(UserId, Digest), SolvedSuite>,
+    fact: &Fact,
+) -> bool {
     let Some(suite_sha256) = fact.solved_suite() else { return false };
     let principal = fact.principal.clone();
     let key = SolvedKey { generation, principal: principal.clone(), suite_sha256 };
     let place = (principal, suite_sha256);
-    let entry = Solved::after(solved.remove(&place), key, fact);
+    let entry = solved::fold(suites.remove(&place), key, fact);
     let first = entry.first_seq == fact.sequence;
-    solved.insert(place, entry);
+    suites.insert(place, entry);
     first
 }

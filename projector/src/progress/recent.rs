@@ -1,53 +1,25 @@
-//! A user's latest submissions.
+//! What a fact makes of its user's latest submissions.
 
-use events::{Lane, LanguageSlug, State, SubmissionId, Verdict};
-use serde::{Deserialize, Serialize};
+use events::State;
+use views::progress::RecentSubmission;
 
-use super::fact::{Change, Fact, Points};
-use super::moment::Moment;
-use super::text;
+use super::fact::{Change, Fact};
 
 /// How many submissions are kept.
 pub const RECENT_MAX: usize = 50;
 
-/// One submission in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recent {
-    /// The submission.
-    #[serde(with = "text")]
-    pub submission: SubmissionId,
-    /// Its language.
-    pub language: LanguageSlug,
-    /// Its lane.
-    pub lane: Lane,
-    /// The state that clients see.
-    pub state: State,
-    /// The verdict.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<Verdict>,
-    /// The points.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub points: Option<Points>,
-    /// When it was accepted.
-    pub accepted_at: Moment,
-    /// When it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<Moment>,
-}
-
 /// Folds a fact into the list, newest first. A submission that has dropped out of it stays out.
-pub(super) fn fold(list: &mut Vec<Recent>, fact: &Fact) {
+pub(super) fn fold(list: &mut Vec<RecentSubmission>, fact: &Fact) {
     if fact.change == Change::Accepted {
-        list.insert(0, begun(fact));
+        list.insert(0, accepted(fact));
         list.truncate(RECENT_MAX);
     } else if let Some(entry) = list.iter_mut().find(|entry| entry.submission == fact.submission) {
-        step(entry, fact);
+        change(entry, fact);
     }
 }
 
-fn begun(fact: &Fact) -> Recent {
-    Recent {
+fn accepted(fact: &Fact) -> RecentSubmission {
+    RecentSubmission {
         submission: fact.submission,
         language: fact.language.clone(),
         lane: fact.lane,
@@ -59,7 +31,7 @@ fn begun(fact: &Fact) -> Recent {
     }
 }
 
-fn step(entry: &mut Recent, fact: &Fact) {
+fn change(entry: &mut RecentSubmission, fact: &Fact) {
     entry.state = match fact.change {
         Change::Accepted => State::Accepted,
         Change::Running => State::Running,

@@ -1,92 +1,51 @@
-//! What is remembered of each submission: whose it is, and just enough to ask the ledger's own rules whether the next event
-//! is legal. Outputs, results and times stay out.
+//! What the projection remembers of each submission: outcome events do not name the user, and the ledger's own rules have to
+//! be asked whether the next event is legal.
 
 use events::event::Suite;
 use events::submission::Lifecycle;
-use events::{Digest, Event, Lane, LanguageSlug, Recorded, State, SubmissionId, UserId};
-use serde::{Deserialize, Serialize};
+use events::{Event, Recorded};
+use views::progress::{TrackedKey, TrackedSubmission};
 
-use super::key::TrackedKey;
-
-/// What is remembered of one accepted submission.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tracked {
-    /// The document's key.
-    #[serde(rename = "_id")]
-    pub key: TrackedKey,
-    /// The last event folded.
-    pub last_seq: u64,
-    /// Who submitted it.
-    pub principal: UserId,
-    /// Its lane.
-    pub lane: Lane,
-    /// Its language.
-    pub language: LanguageSlug,
-    /// The hash of its cases.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suite_sha256: Option<Digest>,
-    /// How many cases it has.
-    pub case_count: u32,
-    /// The state that clients see.
-    pub state: State,
-    /// The number of the last attempt, 0 before the first.
-    pub attempt: u32,
-    /// Whether that attempt is lost.
-    pub lost: bool,
-    /// Whether that attempt has compiled.
-    pub compiled: bool,
-    /// How many results that attempt has; 0 once all is over, when nobody asks any more.
-    pub results: u32,
+/// Remembers the submission that an event begins; any other event begins none.
+pub(super) fn begin(generation: i32, recorded: &Recorded) -> Option<TrackedSubmission> {
+    let Event::Accepted(accepted) = &recorded.envelope.event else { return None };
+    let Lifecycle { state, case_count, attempt, lost, compiled, results } =
+        Lifecycle::begin(accepted);
+    Some(TrackedSubmission {
+        key: TrackedKey { generation, submission: recorded.envelope.submission },
+        last_seq: recorded.sequence,
+        principal: accepted.principal.clone(),
+        lane: accepted.lane,
+        language: accepted.language.slug.clone(),
+        suite_sha256: accepted.suite.as_ref().map(Suite::sha256),
+        case_count,
+        state,
+        attempt,
+        lost,
+        compiled,
+        results,
+    })
 }
 
-impl Tracked {
-    /// Remembers the submission that an event begins; any other event begins none.
-    pub fn begin(generation: i32, recorded: &Recorded) -> Option<Self> {
-        let Event::Accepted(accepted) = &recorded.envelope.event else { return None };
-        let Lifecycle { state, case_count, attempt, lost, compiled, results } =
-            Lifecycle::begin(accepted);
-        Some(Self {
-            key: TrackedKey { generation, submission: recorded.envelope.submission },
-            last_seq: recorded.sequence,
-            principal: accepted.principal.clone(),
-            lane: accepted.lane,
-            language: accepted.language.slug.clone(),
-            suite_sha256: accepted.suite.as_ref().map(Suite::sha256),
-            case_count,
-            state,
-            attempt,
-            lost,
-            compiled,
-            results,
-        })
+/// Returns what the ledger's rules ask.
+pub(super) fn lifecycle(tracked: &TrackedSubmission) -> Lifecycle {
+    Lifecycle {
+        state: tracked.state,
+        case_count: tracked.case_count,
+        attempt: tracked.attempt,
+        lost: tracked.lost,
+        compiled: tracked.compiled,
+        results: tracked.results,
     }
+}
 
-    /// Returns what the ledger's rules ask.
-    pub fn lifecycle(&self) -> Lifecycle {
-        Lifecycle {
-            state: self.state,
-            case_count: self.case_count,
-            attempt: self.attempt,
-            lost: self.lost,
-            compiled: self.compiled,
-            results: self.results,
-        }
-    }
-
-    /// Remembers where the submission is in its life now.
-    pub fn remember(&mut self, lifecycle: Lifecycle) {
-        let Lifecycle { state, case_count, attempt, lost, compiled, results } = lifecycle;
-        self.state = state;
-        self.case_count = case_count;
-        self.attempt = attempt;
-        self.lost = lost;
-        self.compiled = compiled;
-        self.results = results;
-    }
-
-    /// Returns the submission.
-    pub fn submission(&self) -> SubmissionId {
-        self.key.submission
-    }
+/// Remembers where the submission is in its life now.
+pub(super) fn remember(tracked: &mut TrackedSubmission, lifecycle: Lifecycle) {
+    let Lifecycle { state, case_count, attempt, lost, compiled, results } = lifecycle;
+    tracked.state = state;
+    tracked.case_count = case_count;
+    tracked.attempt = attempt;
+    tracked.lost = lost;
+    tracked.compiled = compiled;
+    tracked.results = results;
 }

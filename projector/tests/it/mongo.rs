@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{Document, doc};
+use projector::progress::ProgressProjection;
 use projector::projection::Projection as _;
 use views::error::WriteError;
 use views::generation::{Position, Switch};
+use views::testing::mongodb::bson::{Document, doc};
 
 use crate::support::history::{Kind, batch, batches, record, step};
 use crate::support::mongo::Database;
@@ -101,7 +102,8 @@ async fn a_hold_whose_rebuild_died_is_lifted() {
     let history = record(&scramble(10));
     drop(database.store().hold().await.unwrap());
     let whole = batch(&history);
-    let hasty = database.another_projection().await.with_hold_time_max(Duration::ZERO);
+    let writer = database.projection.writer().clone();
+    let hasty = ProgressProjection::new(writer.with_hold_time_max(Duration::ZERO));
     let held = hasty.fold(BEGINNING, &whole).await;
     assert!(matches!(held, Err(WriteError::Held)), "{held:?}");
     assert_eq!(hasty.fold(BEGINNING, &whole).await.unwrap().sequence, 10);

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use events::{State, SubmissionId};
 use projector::batch::Batch;
-use projector::progress::{
-    Change, Fact, Progress, ProgressKey, RECENT_MAX, Tracked, Views, derive, view,
-};
+use projector::progress::{Change, Fact, RECENT_MAX, Views, derive, fold_into_user, view};
 use proptest::prelude::*;
+use views::progress::{ByLane, ProgressKey, TrackedSubmission, UserProgress};
 
 use crate::support::history::{Kind, Step, batch, batches, id, record, replay, step, steps};
 
 /// Every document of the projection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Documents {
-    tracked: BTreeMap<SubmissionId, Tracked>,
+    tracked: BTreeMap<SubmissionId, TrackedSubmission>,
     views: Views,
 }
 
@@ -169,7 +168,7 @@ fn is_legal_fact(history: &[events::Recorded]) -> bool {
 }
 
 /// The progress of the user of submission 0 (and 3).
-fn progress_after(steps: &[Step]) -> Progress {
+fn progress_after(steps: &[Step]) -> UserProgress {
     folded(&record(steps)).views.progress.remove(&"u0".parse().unwrap()).unwrap()
 }
 
@@ -220,7 +219,7 @@ fn consecutive_days_make_a_streak_and_a_missed_day_ends_it() {
 fn an_illegal_verdict_does_not_count() {
     let steps = [step(0, Kind::Accept), step(0, Kind::Complete)];
     let progress = progress_after(&steps);
-    assert_eq!(progress.verdicts, projector::progress::ByLane::default());
+    assert_eq!(progress.verdicts, ByLane::default());
     assert_eq!(progress.recent[0].state, State::Accepted);
 }
 
@@ -255,6 +254,9 @@ fn a_fact_that_is_folded_already_changes_nothing() {
     let history = record(&[step(0, Kind::Accept)]);
     let fact = derive(1, &BTreeMap::new(), &batch(&history)).facts.remove(0);
     assert_eq!(fact.change, Change::Accepted);
-    let once = Progress::none(key).after(&fact, false);
-    assert_eq!(once.clone().after(&fact, false), once);
+    let mut progress = UserProgress::none(key);
+    fold_into_user(&mut progress, &fact, false);
+    let once = progress.clone();
+    fold_into_user(&mut progress, &fact, false);
+    assert_eq!(progress, once);
 }

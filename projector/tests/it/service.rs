@@ -254,10 +254,10 @@ async fn readers_of_progress_see_no_gap_and_no_step_back_over_a_rebuild() {
 
 /// Reads each user's progress over and over, and fails at the first that vanishes or steps back.
 async fn read_progress(database: &mongo::Database) {
-    let mut seen = BTreeMap::new();
+    let (reader, mut seen) = (database.reader().await, BTreeMap::new());
     loop {
         for user in ["u0", "u1", "u2"] {
-            let now = database.read(user).await.map(|progress| progress.last_seq);
+            let now = mongo::read(&reader, user).await.map(|progress| progress.last_seq);
             let before = seen.insert(user, now).flatten();
             assert!(now >= before, "{user} stood at {before:?}, and now at {now:?}");
         }

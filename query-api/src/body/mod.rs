@@ -13,7 +13,7 @@ pub(crate) use self::language::LanguagesBody;
 pub(crate) use self::output::Output;
 pub(crate) use self::progress::ProgressBody;
 pub(crate) use self::stamp::Stamp;
-pub(crate) use self::submission::{Resolved, SubmissionBody};
+pub(crate) use self::submission::{FetchedOutputs, SubmissionBody, captured_outputs};
 pub(crate) use self::summary::{PageBody, SummaryBody};
 
 use events::event::{CasesSummary, LanguageRef};

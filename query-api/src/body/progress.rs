@@ -3,23 +3,25 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use events::{Lane, State, SubmissionId, UserId, Verdict};
+use events::{Lane, LanguageSlug, State, SubmissionId, UserId, Verdict};
 use serde::Serialize;
+use views::progress::{
+    ByLane, Moment, ProgressKey, RecentSubmission, SolvedTotals, Streak, UserProgress,
+};
 
 use super::Stamp;
-use crate::progress::{ByLane, Progress, Recent, Solved, Streak};
 
 /// The body of `GET /v1/users/me/progress`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ProgressBody {
     user: UserId,
     submissions: LanesBody<u64>,
-    verdicts: LanesBody<BTreeMap<String, u64>>,
+    verdicts: LanesBody<BTreeMap<&'static str, u64>>,
     failed: u64,
     cancelled: u64,
     solved: SolvedBody,
     streak: StreakBody,
-    languages: BTreeMap<String, u64>,
+    languages: BTreeMap<LanguageSlug, u64>,
     recent: Vec<RecentBody>,
     sequence: u64,
 }
@@ -47,7 +49,7 @@ struct StreakBody {
 #[derive(Debug, Serialize)]
 struct RecentBody {
     id: SubmissionId,
-    language: String,
+    language: LanguageSlug,
     lane: Lane,
     state: State,
     verdict: Option<Verdict>,
@@ -58,20 +60,26 @@ struct RecentBody {
 }
 
 impl ProgressBody {
-    /// Shows a user's progress as it is on `today`.
-    pub(crate) fn of(user: UserId, progress: Progress, today: NaiveDate) -> Self {
+    /// Shows a user's progress as it is on `today`. A user without any has a body of zeros.
+    pub(crate) fn of(user: UserId, progress: Option<UserProgress>, today: NaiveDate) -> Self {
+        let none = || UserProgress::none(ProgressKey { generation: 0, principal: user.clone() });
+        let progress = progress.unwrap_or_else(none);
+        let ByLane { run, submit } = progress.verdicts;
         let streak = progress.streak.map(|streak| StreakBody::on(today, streak));
         Self {
-            user,
-            submissions: progress.submissions.into(),
-            verdicts: progress.verdicts.into(),
+            submissions: LanesBody {
+                run: progress.submissions.run,
+                submit: progress.submissions.submit,
+            },
+            verdicts: LanesBody { run: run.given(), submit: submit.given() },
             failed: progress.failed,
             cancelled: progress.cancelled,
             solved: progress.solved.into(),
             streak: streak.unwrap_or_default(),
             languages: progress.languages,
             recent: progress.recent.into_iter().map(RecentBody::from).collect(),
-            sequence: progress.sequence,
+            sequence: progress.last_seq,
+            user,
         }
     }
 }
@@ -79,35 +87,33 @@ impl ProgressBody {
 impl StreakBody {
     fn on(today: NaiveDate, streak: Streak) -> Self {
         let last_active_day = Some(streak.last_active_day);
-        Self { current: streak.on(today), longest: streak.longest, last_active_day }
+        Self { current: streak.current_on(today), longest: streak.longest, last_active_day }
     }
 }
 
-impl<T> From<ByLane<T>> for LanesBody<T> {
-    fn from(lanes: ByLane<T>) -> Self {
-        Self { run: lanes.run, submit: lanes.submit }
+impl From<SolvedTotals> for SolvedBody {
+    fn from(solved: SolvedTotals) -> Self {
+        let SolvedTotals { suites, submissions, last_at } = solved;
+        Self { suites, submissions, last_at: last_at.map(stamp) }
     }
 }
 
-impl From<Solved> for SolvedBody {
-    fn from(solved: Solved) -> Self {
-        let Solved { suites, submissions, last_at } = solved;
-        Self { suites, submissions, last_at: last_at.map(Stamp) }
-    }
-}
-
-impl From<Recent> for RecentBody {
-    fn from(recent: Recent) -> Self {
+impl From<RecentSubmission> for RecentBody {
+    fn from(recent: RecentSubmission) -> Self {
         Self {
-            id: recent.id,
+            id: recent.submission,
             language: recent.language,
             lane: recent.lane,
             state: recent.state,
             verdict: recent.verdict,
-            points: recent.points.map(|(earned, _)| earned),
-            points_max: recent.points.map(|(_, max)| max),
-            accepted_at: Stamp(recent.accepted_at),
-            finished_at: recent.finished_at.map(Stamp),
+            points: recent.points.map(|points| points.earned),
+            points_max: recent.points.map(|points| points.max),
+            accepted_at: stamp(recent.accepted_at),
+            finished_at: recent.finished_at.map(stamp),
         }
     }
+}
+
+fn stamp(moment: Moment) -> Stamp {
+    Stamp(moment.into())
 }

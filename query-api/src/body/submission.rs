@@ -1,16 +1,15 @@
 //! A whole submission.
 
-use events::event::{CaseResult, Compiled, Completed, Failed, FailureClass, Isolation};
+use events::event::{CaseResult, Completed, Failed, FailureClass, Isolation};
 use events::submission::Outcome;
-use events::{Lane, State, StopCause, Submission, SubmissionId, Verdict};
+use events::{Captured, Lane, State, StopCause, Submission, SubmissionId, Verdict};
 use serde::Serialize;
 
 use super::{LanguageBody, Output, ScoreBody, Stamp, UsageBody, exit_code, signal};
 
-/// A submission whose outputs are at hand.
-#[derive(Clone, Debug)]
-pub(crate) struct Resolved {
-    pub(crate) submission: Submission,
+/// The outputs of a submission, fetched.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FetchedOutputs {
     pub(crate) stdout: Option<Output>,
     pub(crate) stderr: Option<Output>,
     pub(crate) compile_output: Option<Output>,
@@ -81,11 +80,12 @@ struct FailureBody {
     reason: String,
 }
 
-impl From<Resolved> for SubmissionBody {
-    fn from(resolved: Resolved) -> Self {
-        let Resolved { submission, stdout, stderr, compile_output } = resolved;
+impl SubmissionBody {
+    /// Shows a submission with its outputs.
+    pub(crate) fn of(submission: &Submission, outputs: FetchedOutputs) -> Self {
+        let FetchedOutputs { stdout, stderr, compile_output } = outputs;
         let attempt = submission.attempts.last();
-        let completed = completed(&submission);
+        let completed = completed(submission);
         let exit = completed.and_then(|completed| completed.exit);
         Self {
             id: submission.id,
@@ -118,7 +118,7 @@ impl From<Resolved> for SubmissionBody {
             compile_usage: submission.compiled.as_ref().map(|it| it.usage.into()),
             cases: submission.results.iter().map(CaseBody::from).collect(),
             score: completed.and_then(|completed| completed.cases.as_ref()).map(ScoreBody::from),
-            failure: failed(&submission).map(FailureBody::from),
+            failure: failed(submission).map(FailureBody::from),
             image_digest: attempt.map(|attempt| attempt.image_digest.clone()),
             isolation: attempt.map(|attempt| attempt.isolation),
             sequence: submission.sequence,
@@ -126,17 +126,14 @@ impl From<Resolved> for SubmissionBody {
     }
 }
 
-impl Resolved {
-    /// Returns what a submission's outputs are, and where their bytes lie.
-    pub(crate) fn captured(submission: &Submission) -> [Option<&events::Captured>; 3] {
-        let completed = completed(submission);
-        let compiled: Option<&Compiled> = submission.compiled.as_ref();
-        [
-            completed.map(|completed| &completed.stdout),
-            completed.map(|completed| &completed.stderr),
-            compiled.map(|compiled| &compiled.output),
-        ]
-    }
+/// Returns a submission's stdout, stderr and compiler output, each of which says where its bytes lie.
+pub(crate) fn captured_outputs(submission: &Submission) -> [Option<&Captured>; 3] {
+    let completed = completed(submission);
+    [
+        completed.map(|completed| &completed.stdout),
+        completed.map(|completed| &completed.stderr),
+        submission.compiled.as_ref().map(|compiled| &compiled.output),
+    ]
 }
 
 impl From<&CaseResult> for CaseBody {

@@ -65,6 +65,6 @@ pub(super) async fn get_submission(
     if tag.is_known_to(&headers) {
         return Ok(tag.answer(&headers, keep, ()));
     }
-    let body = SubmissionBody::from(app.resolve(submission).await?);
+    let body = SubmissionBody::of(&submission, app.fetch_outputs(&submission).await?);
     Ok(tag.answer(&headers, keep, Json(body)))
 }

@@ -5,8 +5,11 @@ use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, NaiveDate};
 use events::{Lane, State, SubmissionId, Verdict};
-use query_api::progress::{ByLane, Progress, Recent, Solved, Streak};
 use serde_json::json;
+use views::progress::{
+    ByLane, Points, ProgressKey, RecentSubmission, SolvedTotals, Streak, UserProgress,
+    VerdictCounts,
+};
 
 use crate::support::{NOW, TestApp};
 
@@ -27,30 +30,31 @@ async fn a_users_progress_is_told_as_of_today() {
     let app = TestApp::new();
     let id = SubmissionId::new(uuid::Uuid::from_u128(1));
     let at = DateTime::from_timestamp(NOW, 0).unwrap();
-    let progress = Progress {
-        sequence: 812,
+    let progress = UserProgress {
+        key: ProgressKey { generation: 1, principal: "ada".parse().unwrap() },
+        last_seq: 812,
         submissions: ByLane { run: 1, submit: 2 },
         verdicts: ByLane {
-            run: BTreeMap::new(),
-            submit: BTreeMap::from([("accepted".to_owned(), 2)]),
+            run: VerdictCounts::default(),
+            submit: VerdictCounts { accepted: 2, ..VerdictCounts::default() },
         },
         failed: 3,
         cancelled: 4,
-        solved: Solved { suites: 1, submissions: 2, last_at: Some(at) },
+        solved: SolvedTotals { suites: 1, submissions: 2, last_at: Some(at.into()) },
         streak: Some(Streak {
             current: 2,
             longest: 6,
             last_active_day: NaiveDate::from_ymd_opt(2027, 1, 13).unwrap(),
         }),
-        languages: BTreeMap::from([("python".to_owned(), 3)]),
-        recent: vec![Recent {
-            id,
-            language: "python".to_owned(),
+        languages: BTreeMap::from([("python".parse().unwrap(), 3)]),
+        recent: vec![RecentSubmission {
+            submission: id,
+            language: "python".parse().unwrap(),
             lane: Lane::Submit,
             state: State::Completed,
             verdict: Some(Verdict::Accepted),
-            points: Some((3, 4)),
-            accepted_at: at,
+            points: Some(Points { earned: 3, max: 4 }),
+            accepted_at: at.into(),
             finished_at: None,
         }],
     };

@@ -2,11 +2,12 @@
 
 use sqlx::PgConnection;
 
-use super::NAME;
 use super::place::Place;
 use crate::error::WriteError;
 use crate::generation::Position;
 
+/// The name of the view in its own tables. The statements below spell it out.
+pub(super) const NAME: &str = "results";
 /// The server's code of a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
 

@@ -29,6 +29,3 @@ pub use summaries::Summary;
 pub use table::JsonText;
 pub use unaccepted_submissions::UnacceptedRow;
 pub use writer::{ResultsBatch, ResultsWriter};
-
-/// The name of the view in its own tables.
-const NAME: &str = "results";

@@ -13,10 +13,10 @@ use sqlx::{AssertSqlSafe, FromRow as _, PgPool, Row as _};
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::NAME;
 use super::attempts::AttemptRow;
 use super::breaker::Breaker;
 use super::case_results::CaseRow;
+use super::checkpoint::NAME;
 use super::place::Place;
 use super::submissions::SubmissionRow;
 use super::summaries::{LEFT_OUT, PARTS_OF_OUTCOME, READABLE_OUTCOME, Summary, SummaryRow};

@@ -10,8 +10,13 @@ use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::attempts::AttemptRow;
+use super::case_results::CaseRow;
+use super::changes::Changes;
+use super::submissions::SubmissionRow;
 use super::table::{TableRow, key_list, select_list};
-use super::{AttemptRow, CaseRow, Changes, ResultsWriter, SubmissionRow, UnacceptedRow};
+use super::unaccepted_submissions::UnacceptedRow;
+use super::writer::ResultsWriter;
 use crate::testing::{fresh_name, variable};
 
 /// The database, on the server at `RUNLEDGER_TEST_POSTGRES_URL`.

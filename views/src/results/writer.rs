@@ -13,11 +13,12 @@ use uuid::Uuid;
 
 use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
-use super::checkpoint::{self, Audience};
+use super::changes::Changes;
+use super::checkpoint::{self, Audience, NAME};
+use super::generations;
 use super::submissions::SubmissionRow;
 use super::table::select;
 use super::unaccepted_submissions::UnacceptedRow;
-use super::{Changes, NAME, generations};
 use crate::error::{OpenError, WriteError};
 use crate::generation::{Hold, Position, ViewStore};
 

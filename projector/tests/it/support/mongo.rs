@@ -3,31 +3,30 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use events::{Recorded, SubmissionId, UserId};
-use futures::TryStreamExt as _;
-use mongodb::Client;
-use mongodb::bson::{Document, RawDocumentBuf, deserialize_from_slice, doc};
-use projector::progress::{
-    Guarded, Progress, ProgressStore, Solved, Tracked, Viewed, Views, derive, view,
+use events::{Digest, Recorded, SubmissionId, UserId};
+use projector::progress::{ProgressProjection, Viewed, Views, derive, view};
+use views::progress::testing::ProgressDatabase;
+use views::progress::{
+    ProgressReader, ProgressView as _, ProgressWriter, SolvedSuite, TrackedSubmission, UserProgress,
 };
-use serde::de::DeserializeOwned;
+use views::testing::mongodb::bson::Document;
 
 use super::history::batch;
 use super::view::View;
-use super::{fresh_name, variable};
 
 /// A database of a test's own.
 pub(crate) struct Database {
-    pub(crate) projection: ProgressStore,
-    pub(crate) documents: mongodb::Database,
+    pub(crate) projection: ProgressProjection,
+    pub(crate) documents: views::testing::mongodb::Database,
+    database: ProgressDatabase,
 }
 
 /// Every document of the live generation, which is taken out of them so that generations compare.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Visible {
-    pub(crate) progress: BTreeMap<UserId, Progress>,
-    pub(crate) solved: BTreeMap<(UserId, events::Digest), Solved>,
-    pub(crate) tracked: BTreeMap<SubmissionId, Tracked>,
+    pub(crate) progress: BTreeMap<UserId, UserProgress>,
+    pub(crate) solved: BTreeMap<(UserId, Digest), SolvedSuite>,
+    pub(crate) tracked: BTreeMap<SubmissionId, TrackedSubmission>,
 }
 
 impl Visible {
@@ -43,24 +42,26 @@ impl Visible {
 impl Database {
     /// Reads the pointer.
     pub(crate) async fn pointer(&self) -> Document {
-        let pointers = self.documents.collection::<Document>("projections");
-        pointers.find_one(doc! {"_id": "progress"}).await.unwrap().unwrap()
+        self.database.pointer().await
     }
 
     /// Reads the live generation. Only for when nothing writes.
     pub(crate) async fn visible(&self) -> Visible {
         let generation = self.pointer().await.get_i32("generation").unwrap();
-        let progress = self.all::<Progress>(generation).await.into_iter().map(|mut it| {
+        let progress = self.database.all::<UserProgress>(generation).await;
+        let progress = progress.into_iter().map(|mut it| {
             it.key.generation = 0;
             (it.key.principal.clone(), it)
         });
-        let solved = self.all::<Solved>(generation).await.into_iter().map(|mut it| {
+        let solved = self.database.all::<SolvedSuite>(generation).await;
+        let solved = solved.into_iter().map(|mut it| {
             it.key.generation = 0;
             ((it.key.principal.clone(), it.key.suite_sha256), it)
         });
-        let tracked = self.all::<Tracked>(generation).await.into_iter().map(|mut it| {
+        let tracked = self.database.all::<TrackedSubmission>(generation).await;
+        let tracked = tracked.into_iter().map(|mut it| {
             it.key.generation = 0;
-            (it.submission(), it)
+            (it.key.submission, it)
         });
         Visible {
             progress: progress.collect(),
@@ -69,68 +70,45 @@ impl Database {
         }
     }
 
-    /// Reads one user's progress as a reader does, by the rule in `migrations/progress_v1.md`.
-    pub(crate) async fn read(&self, principal: &str) -> Option<Progress> {
-        let collection = self.documents.collection::<RawDocumentBuf>(Progress::COLLECTION);
-        let mut generation = self.pointer().await.get_i32("generation").unwrap();
-        loop {
-            let key = doc! {"_id": {"generation": generation, "principal": principal}};
-            if let Some(found) = collection.find_one(key).await.unwrap() {
-                return Some(parsed(&found));
-            }
-            let now = self.pointer().await.get_i32("generation").unwrap();
-            if now == generation {
-                return None;
-            }
-            generation = now;
-        }
-    }
-
-    async fn all<T: Guarded>(&self, generation: i32) -> Vec<T> {
-        let found: Vec<RawDocumentBuf> = self
-            .documents
-            .collection(T::COLLECTION)
-            .find(doc! {"_id.generation": generation})
-            .await
-            .unwrap()
-            .try_collect()
-            .await
-            .unwrap();
-        found.iter().map(parsed).collect()
+    /// Makes a reader, which reads as query-api does.
+    pub(crate) async fn reader(&self) -> ProgressReader {
+        ProgressReader::open(&self.database.url, self.documents.name()).await.unwrap()
     }
 }
 
+/// Reads one user's progress.
+pub(crate) async fn read(reader: &ProgressReader, user: &str) -> Option<UserProgress> {
+    reader.of_user(&user.parse().unwrap()).await.unwrap()
+}
+
 impl View for Database {
-    type Projection = ProgressStore;
+    type Projection = ProgressProjection;
 
     async fn fresh() -> Self {
-        let (url, name) = (variable("RUNLEDGER_TEST_MONGO_URL"), fresh_name());
-        let projection = ProgressStore::connect_lazy(&url, &name).await.unwrap();
-        projection.migrate().await.unwrap();
-        let documents = Client::with_uri_str(&url).await.unwrap().database(&name);
-        Self { projection, documents }
+        let database = ProgressDatabase::fresh().await;
+        let documents = database.documents.clone();
+        let projection = projection(&database.url, documents.name()).await;
+        projection.writer().migrate().await.unwrap();
+        Self { projection, documents, database }
     }
 
-    fn projection(&self) -> &ProgressStore {
+    fn projection(&self) -> &ProgressProjection {
         &self.projection
     }
 
-    async fn another_projection(&self) -> ProgressStore {
-        let url = variable("RUNLEDGER_TEST_MONGO_URL");
-        ProgressStore::connect_lazy(&url, self.documents.name()).await.unwrap()
+    async fn another_projection(&self) -> ProgressProjection {
+        projection(&self.database.url, self.documents.name()).await
     }
 
     fn address() -> SocketAddr {
-        let url = variable("RUNLEDGER_TEST_MONGO_URL");
-        let hosts = url.trim_start_matches("mongodb://");
-        hosts.split(['/', ',', '?']).next().unwrap().parse().unwrap()
+        ProgressDatabase::server_address()
     }
 
-    async fn projection_by(&self, address: SocketAddr) -> ProgressStore {
+    async fn projection_by(&self, address: SocketAddr) -> ProgressProjection {
         // Direct, or the driver would ask the server for its address and go there past the proxy. Impatient about
         // silence, as the driver notices a cut connection only when it uses it.
         let url = format!("mongodb://{address}/?directConnection=true&heartbeatFrequencyMS=500");
-        ProgressStore::connect_lazy(&url, self.documents.name()).await.unwrap()
+        projection(&url, self.documents.name()).await
     }
 
     async fn assert_is_fold_of(&self, history: &[Recorded]) {
@@ -139,19 +117,14 @@ impl View for Database {
     }
 
     async fn count(&self, generation: i32) -> u64 {
-        let mut count = 0;
-        for collection in [Progress::COLLECTION, Solved::COLLECTION, Tracked::COLLECTION] {
-            let collection = self.documents.collection::<Document>(collection);
-            count += collection.count_documents(doc! {"_id.generation": generation}).await.unwrap();
-        }
-        count
+        self.database.count(generation).await
     }
 
     async fn remove(self) {
-        self.documents.drop().await.unwrap();
+        self.database.remove().await;
     }
 }
 
-fn parsed<T: DeserializeOwned>(raw: &RawDocumentBuf) -> T {
-    deserialize_from_slice(raw.as_bytes()).unwrap()
+async fn projection(url: &str, database: &str) -> ProgressProjection {
+    ProgressProjection::new(ProgressWriter::connect_lazy(url, database).await.unwrap())
 }

@@ -15,7 +15,8 @@ use tokio::process::{Child, Command};
 
 use super::history::subject;
 use super::view::View as _;
-use super::{mongo, postgres, variable};
+use super::{mongo, postgres};
+use views::testing::variable;
 
 /// How long anything may take here before the test has failed.
 const PATIENCE: Duration = Duration::from_mins(3);

@@ -1,7 +1,6 @@
 //! `TestApp`: the routes over a ledger in memory, views in memory and a clock that stands still.
 
 mod answer;
-pub(crate) mod servers;
 mod story;
 mod views;
 

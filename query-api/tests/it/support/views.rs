@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use events::submission::Outcome;
 use events::{Submission, SubmissionId, UserId};
-use query_api::progress::{Progress, ProgressView};
 use views::error::{Impossible, ViewError};
+use views::progress::{ProgressView, UserProgress};
 use views::results::{Found, ListQuery, ResultsView, Summary};
 
 /// Submissions by the sequence of their acceptance.
@@ -104,13 +104,13 @@ fn summary(known: &Submission) -> Summary {
 /// One user's progress.
 #[derive(Debug, Default)]
 pub(crate) struct FakeProgress {
-    pub(crate) known: Mutex<Option<(UserId, Progress)>>,
+    pub(crate) known: Mutex<Option<(UserId, UserProgress)>>,
     pub(crate) is_away: AtomicBool,
 }
 
 #[async_trait]
 impl ProgressView for FakeProgress {
-    async fn of_user(&self, user: &UserId) -> Result<Option<Progress>, ViewError> {
+    async fn of_user(&self, user: &UserId) -> Result<Option<UserProgress>, ViewError> {
         self.ping().await?;
         let known = self.known.lock().unwrap();
         Ok(known.as_ref().filter(|(owner, _)| owner == user).map(|(_, progress)| progress.clone()))

@@ -2,20 +2,24 @@
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
+use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::collection::Guarded;
-use super::pointer::{Pointer, Pointers};
-use super::solved::Solved;
-use super::store::ProgressStore;
-use super::tracked::Tracked;
-use super::view::Progress;
-use views::error::WriteError;
-use views::generation::{Hold, Position, Switch};
+use super::collection::Guarded as _;
+use super::pointer::{GenerationPointer, Pointers};
+use super::solved::SolvedSuite;
+use super::tracked::TrackedSubmission;
+use super::users::UserProgress;
+use crate::error::WriteError;
+use crate::generation::{Hold, Position, Switch};
 
 /// How many documents of one collection are deleted in one command.
 const DELETED_DOCUMENTS_MAX: i64 = 1_000;
+
+/// The collections whose documents belong to a generation.
+pub(super) const COLLECTIONS: [&str; 3] =
+    [UserProgress::COLLECTION, SolvedSuite::COLLECTION, TrackedSubmission::COLLECTION];
 
 /// A wish that the live generation stand still. Only a courtesy, so that a rebuild can draw level under load: the switch
 /// itself does not rely on it.
@@ -25,29 +29,24 @@ struct ProgressHold {
 }
 
 /// Asks the live generation to stand still.
-pub(super) async fn hold(store: &ProgressStore) -> Result<Box<dyn Hold>, WriteError> {
-    let Pointer { generation, reserved, .. } =
-        store.pointers.hold(&ObjectId::new().to_hex()).await?;
+pub(super) async fn hold(pointers: &Pointers) -> Result<Box<dyn Hold>, WriteError> {
+    let GenerationPointer { generation, reserved, .. } =
+        pointers.hold(&ObjectId::new().to_hex()).await?;
     let live = Position { generation, sequence: reserved };
-    Ok(Box::new(ProgressHold { pointers: store.pointers.clone(), live }))
+    Ok(Box::new(ProgressHold { pointers: pointers.clone(), live }))
 }
 
-/// Deletes a bounded number of superseded documents.
-pub(super) async fn delete_superseded(store: &ProgressStore) -> Result<u64, WriteError> {
-    let live = store.pointers.get().await?.generation;
+/// Deletes a bounded number of documents of generations before the live one.
+pub(super) async fn delete_superseded(database: &Database, live: i32) -> Result<u64, WriteError> {
     let mut deleted = 0;
-    for collection in [Progress::COLLECTION, Solved::COLLECTION, Tracked::COLLECTION] {
-        deleted += delete_some(store, collection, live).await?;
+    for collection in COLLECTIONS {
+        deleted += delete_some(database, collection, live).await?;
     }
     Ok(deleted)
 }
 
-async fn delete_some(
-    store: &ProgressStore,
-    collection: &str,
-    live: i32,
-) -> Result<u64, WriteError> {
-    let collection = store.database.collection::<Document>(collection);
+async fn delete_some(database: &Database, collection: &str, live: i32) -> Result<u64, WriteError> {
+    let collection = database.collection::<Document>(collection);
     // Keys are compared field by field, and the generation is the first: everything below is of earlier ones.
     let superseded = doc! {"_id": {"$lt": {"generation": live}}};
     let found: Vec<Document> = collection

@@ -1,18 +1,17 @@
 //! Collections of guarded documents: each names the last event folded into it, and a write holds only if it still names
 //! the one that was loaded.
 
+use std::collections::BTreeMap;
+
 use futures::TryStreamExt as _;
 use mongodb::Database;
 use mongodb::bson::{self, Bson, Document, RawDocumentBuf, doc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::solved::Solved;
-use super::tracked::Tracked;
-use super::view::Progress;
-use views::error::{Impossible, WriteError};
+use crate::error::{Impossible, WriteError};
 
-/// How many updates go into one command (reference/store-limits.md §8: batches of 100 are enough).
+/// How many updates go into one command. Measured: more in one command are not faster.
 const UPDATES_MAX: usize = 100;
 /// How many documents come in one answer: those of a whole batch.
 const CURSOR_DOCUMENTS: u32 = 1_000;
@@ -31,54 +30,16 @@ pub trait Guarded: Serialize + DeserializeOwned + Send + Sync {
     fn last_seq(&self) -> u64;
 }
 
-impl Guarded for Progress {
-    const COLLECTION: &'static str = "progress_v1";
-
-    fn key(&self) -> impl Serialize + '_ {
-        &self.key
-    }
-
-    fn last_seq(&self) -> u64 {
-        self.last_seq
-    }
-}
-
-impl Guarded for Solved {
-    const COLLECTION: &'static str = "progress_solved_v1";
-
-    fn key(&self) -> impl Serialize + '_ {
-        &self.key
-    }
-
-    fn last_seq(&self) -> u64 {
-        self.last_seq
-    }
-}
-
-impl Guarded for Tracked {
-    const COLLECTION: &'static str = "progress_submissions_v1";
-
-    fn key(&self) -> impl Serialize + '_ {
-        &self.key
-    }
-
-    fn last_seq(&self) -> u64 {
-        self.last_seq
-    }
-}
-
 /// A document to be written over the one that was loaded.
-#[derive(Debug)]
-pub(super) struct Replacement<'a, T> {
-    /// The new document.
-    pub(super) document: &'a T,
+struct Replacement<'a, T> {
+    document: &'a T,
     /// The last event folded into the loaded one; absent where there was none.
-    pub(super) loaded: Option<u64>,
+    loaded: Option<u64>,
 }
 
 /// What came of a guarded write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub enum Written {
     /// Every document.
     All,
     /// Another writer was faster at one document or more: load them again.
@@ -101,16 +62,22 @@ pub(super) async fn load<T: Guarded>(
         .await?
         .try_collect()
         .await?;
-    found.iter().map(|raw| read(T::COLLECTION, raw)).collect()
+    Ok(found.iter().map(|raw| read(T::COLLECTION, raw)).collect::<Result<_, _>>()?)
 }
 
-/// Writes documents, each only if it is still as it was loaded.
-pub(super) async fn write<T: Guarded>(
+/// Writes the documents that were folded further since they were `loaded`, each only if it is still as it was loaded.
+pub(super) async fn replace<K: Ord, T: Guarded>(
     database: &Database,
-    replacements: &[Replacement<'_, T>],
+    loaded: &BTreeMap<K, u64>,
+    documents: &BTreeMap<K, T>,
 ) -> Result<Written, WriteError> {
+    let changed: Vec<Replacement<'_, T>> = documents
+        .iter()
+        .map(|(key, document)| Replacement { document, loaded: loaded.get(key).copied() })
+        .filter(|replacement| replacement.loaded != Some(replacement.document.last_seq()))
+        .collect();
     let mut written = Written::All;
-    for chunk in replacements.chunks(UPDATES_MAX) {
+    for chunk in changed.chunks(UPDATES_MAX) {
         let updates = chunk.iter().map(update).collect::<Result<Vec<_>, _>>()?;
         // On disk before the answer. With less, a server that dies after it and is back before the checkpoint is moved
         // (the driver sends that again by itself) would keep a checkpoint that is ahead of the documents.
@@ -133,7 +100,7 @@ pub(super) async fn write<T: Guarded>(
 pub(super) fn read<T: DeserializeOwned>(
     collection: &'static str,
     raw: &RawDocumentBuf,
-) -> Result<T, WriteError> {
+) -> Result<T, Impossible> {
     bson::deserialize_from_slice(raw.as_bytes()).map_err(|error| {
         let place = Document::try_from(raw.as_ref()).ok().map(|document| {
             let key = document.get("_id").map(ToString::to_string).unwrap_or_default();
@@ -143,7 +110,7 @@ pub(super) fn read<T: DeserializeOwned>(
             (key, faulty.err().map(|error| error.path().to_string()).unwrap_or_default())
         });
         let (key, column) = place.unwrap_or_default();
-        Impossible { table: collection, column, key, source: error.into() }.into()
+        Impossible { table: collection, column, key, source: error.into() }
     })
 }
 

@@ -6,19 +6,19 @@ use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 
 use super::collection::read;
-use views::error::{TooLarge, WriteError};
-use views::generation::Position;
+use crate::error::{TooLarge, WriteError};
+use crate::generation::Position;
 
 /// Where pointers lie.
-const COLLECTION: &str = "projections";
-/// The key of the one for `progress`, and the projection's name.
+pub(super) const POINTERS: &str = "projections";
+/// The name of the view, and the key of its pointer.
 pub(super) const NAME: &str = "progress";
 
 /// The pointer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Pointer {
-    /// The projection.
+pub(super) struct GenerationPointer {
+    /// The view.
     #[serde(rename = "_id")]
     pub(super) name: String,
     /// The generation that readers see.
@@ -34,6 +34,13 @@ pub(super) struct Pointer {
     pub(super) hold: Option<String>,
 }
 
+impl GenerationPointer {
+    /// Returns where the live generation stands.
+    pub(super) fn position(&self) -> Position {
+        Position { generation: self.generation, sequence: self.sequence }
+    }
+}
+
 /// The collection of pointers.
 #[derive(Clone, Debug)]
 pub(super) struct Pointers(Collection<RawDocumentBuf>);
@@ -41,7 +48,7 @@ pub(super) struct Pointers(Collection<RawDocumentBuf>);
 impl Pointers {
     /// Names the collection in a database.
     pub(super) fn of(database: &Database) -> Self {
-        Self(database.collection(COLLECTION))
+        Self(database.collection(POINTERS))
     }
 
     /// Makes the pointer of an empty first generation, where there is none.
@@ -57,9 +64,9 @@ impl Pointers {
     }
 
     /// Reads the pointer.
-    pub(super) async fn get(&self) -> Result<Pointer, WriteError> {
+    pub(super) async fn get(&self) -> Result<GenerationPointer, WriteError> {
         let found = self.0.find_one(doc! {"_id": NAME}).await?;
-        read(COLLECTION, &found.ok_or(WriteError::Missing(NAME))?)
+        Ok(read(POINTERS, &found.ok_or(WriteError::Missing(NAME))?)?)
     }
 
     /// Announces that documents may hold events up to `to`. False when `at` is not where the live generation stands, or a
@@ -87,7 +94,7 @@ impl Pointers {
     }
 
     /// Asks the live generation to stand still. Returns the pointer, past whose `reserved` it will not go.
-    pub(super) async fn hold(&self, token: &str) -> Result<Pointer, WriteError> {
+    pub(super) async fn hold(&self, token: &str) -> Result<GenerationPointer, WriteError> {
         let pointer = self.change(doc! {"_id": NAME}, doc! {"$set": {"hold": token}}).await?;
         pointer.ok_or(WriteError::Missing(NAME))
     }
@@ -117,14 +124,14 @@ impl Pointers {
         &self,
         filter: Document,
         update: Document,
-    ) -> Result<Option<Pointer>, WriteError> {
+    ) -> Result<Option<GenerationPointer>, WriteError> {
         let changed = self
             .0
             .find_one_and_update(filter, update)
             .return_document(ReturnDocument::After)
             .write_concern(durable())
             .await?;
-        changed.as_ref().map(|raw| read(COLLECTION, raw)).transpose()
+        Ok(changed.as_ref().map(|raw| read(POINTERS, raw)).transpose()?)
     }
 }
 
@@ -135,7 +142,7 @@ fn standing(at: Position) -> Result<Document, WriteError> {
 fn signed(value: u64) -> Result<i64, TooLarge> {
     let key = NAME.to_owned();
     i64::try_from(value).map_err(|_too_large| TooLarge {
-        table: COLLECTION,
+        table: POINTERS,
         column: "sequence",
         key,
         value,

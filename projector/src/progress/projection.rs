@@ -1,0 +1,175 @@
+//! The projection on its store: guarded documents, and the order in which they are written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use events::{Digest, SubmissionId, UserId};
+use views::error::WriteError;
+use views::generation::{Position, ViewStore};
+use views::progress::{
+    Guarded, ProgressKey, ProgressWriter, SolvedKey, SolvedSuite, TrackedKey, TrackedSubmission,
+    UserProgress, Written,
+};
+
+use super::fold::{Viewed, Views, derive, view};
+use crate::batch::Batch;
+use crate::last_batch::{LastBatch, keep_latest};
+use crate::projection::Projection;
+
+/// How often a batch is loaded and folded again because another writer was faster.
+const CONFLICTS_MAX: u32 = 5;
+/// How many submissions are kept in memory. A document is half a KiB.
+const SUBMISSIONS_MAX: usize = 5_000;
+/// How many users are kept in memory. A document is 15 KiB at most.
+const USERS_MAX: usize = 500;
+
+/// The projection `progress` on MongoDB.
+#[derive(Clone, Debug)]
+pub struct ProgressProjection {
+    writer: ProgressWriter,
+    last_batch: Arc<LastBatch<Recalled>>,
+}
+
+/// Documents as they stand at one position.
+#[derive(Debug, Default)]
+struct Recalled {
+    tracked: BTreeMap<SubmissionId, TrackedSubmission>,
+    progress: BTreeMap<UserId, UserProgress>,
+}
+
+impl Recalled {
+    /// Returns the documents that are likely to be needed again.
+    fn latest(mut self) -> Self {
+        self.tracked.retain(|_, tracked| !tracked.state.is_terminal());
+        keep_latest(&mut self.tracked, SUBMISSIONS_MAX, Guarded::last_seq);
+        keep_latest(&mut self.progress, USERS_MAX, Guarded::last_seq);
+        self
+    }
+}
+
+impl ProgressProjection {
+    /// Makes the projection that writes to this store.
+    pub fn new(writer: ProgressWriter) -> Self {
+        Self { writer, last_batch: Arc::default() }
+    }
+
+    /// Returns the store.
+    pub fn writer(&self) -> &ProgressWriter {
+        &self.writer
+    }
+
+    /// Folds a batch into the documents of one generation. Returns those that it touched.
+    async fn write_batch(&self, at: Position, batch: &Batch) -> Result<Recalled, WriteError> {
+        let mut recalled = self.last_batch.take(at);
+        for _ in 0..CONFLICTS_MAX {
+            if let Some(written) = self.try_batch(at.generation, batch, recalled).await? {
+                return Ok(written);
+            }
+            // Another writer has changed a document, so what was recalled is worth nothing: load all of it.
+            recalled = Recalled::default();
+        }
+        Err(WriteError::Moved)
+    }
+
+    /// Loads, folds and writes once; `None` where another writer was faster. The views go before what their facts were
+    /// derived from, so that a crash in between derives the same facts again, which the views that have them skip.
+    async fn try_batch(
+        &self,
+        generation: i32,
+        batch: &Batch,
+        recalled: Recalled,
+    ) -> Result<Option<Recalled>, WriteError> {
+        let Recalled { tracked: mut known, progress } = recalled;
+        self.load_tracked(generation, batch, &mut known).await?;
+        let derived = derive(generation, &known, batch);
+        let mut before = Views { progress, ..Views::default() };
+        self.load_views(generation, Viewed::of(&derived.facts), &mut before).await?;
+        let (progress, solved) = (guards(&before.progress), guards(&before.solved));
+        let after = view(generation, before, &derived.facts);
+        let (solved, progress) = tokio::try_join!(
+            self.writer.replace(&solved, &after.solved),
+            self.writer.replace(&progress, &after.progress),
+        )?;
+        if solved == Written::Conflict || progress == Written::Conflict {
+            return Ok(None);
+        }
+        let tracked = self.writer.replace(&guards(&known), &derived.tracked).await?;
+        if tracked == Written::Conflict {
+            return Ok(None);
+        }
+        known.extend(derived.tracked);
+        Ok(Some(Recalled { tracked: known, progress: after.progress }))
+    }
+
+    /// Loads what is remembered of a batch's submissions and not `known` yet.
+    async fn load_tracked(
+        &self,
+        generation: i32,
+        batch: &Batch,
+        known: &mut BTreeMap<SubmissionId, TrackedSubmission>,
+    ) -> Result<(), WriteError> {
+        let unknown = batch.submissions().into_iter().filter(|id| !known.contains_key(id));
+        let keys = unknown.map(|submission| TrackedKey { generation, submission });
+        let found: Vec<TrackedSubmission> = self.writer.load(keys.collect::<Vec<_>>()).await?;
+        known.extend(found.into_iter().map(|tracked| (tracked.key.submission, tracked)));
+        Ok(())
+    }
+
+    /// Loads the documents that facts concern and that are not in `views` yet.
+    async fn load_views(
+        &self,
+        generation: i32,
+        viewed: Viewed,
+        views: &mut Views,
+    ) -> Result<(), WriteError> {
+        let unknown = viewed.users.into_iter().filter(|user| !views.progress.contains_key(user));
+        let users: Vec<ProgressKey> =
+            unknown.map(|principal| ProgressKey { generation, principal }).collect();
+        let suites = viewed.suites.into_iter().map(|(principal, suite_sha256)| SolvedKey {
+            generation,
+            principal,
+            suite_sha256,
+        });
+        let (progress, solved) = tokio::try_join!(
+            self.writer.load::<UserProgress>(users),
+            self.writer.load::<SolvedSuite>(suites),
+        )?;
+        let by_user = |progress: UserProgress| (progress.key.principal.clone(), progress);
+        views.progress.extend(progress.into_iter().map(by_user));
+        views.solved.extend(solved.into_iter().map(|solved| (suite_of(&solved), solved)));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Projection for ProgressProjection {
+    fn store(&self) -> &dyn ViewStore {
+        &self.writer
+    }
+
+    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+        let next = at.after(batch.first(), batch.last())?;
+        self.writer.reserve(at, next.sequence).await?;
+        let written = self.write_batch(at, batch).await?;
+        self.writer.commit(at, next.sequence).await?;
+        self.last_batch.keep(next, written.latest());
+        Ok(next)
+    }
+
+    async fn build(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+        let next = at.after(batch.first(), batch.last())?;
+        let written = self.write_batch(at, batch).await?;
+        self.last_batch.keep(next, written.latest());
+        Ok(next)
+    }
+}
+
+/// Returns the last event folded into each document.
+fn guards<K: Ord + Clone, T: Guarded>(documents: &BTreeMap<K, T>) -> BTreeMap<K, u64> {
+    documents.iter().map(|(key, document)| (key.clone(), document.last_seq())).collect()
+}
+
+fn suite_of(solved: &SolvedSuite) -> (UserId, Digest) {
+    (solved.key.principal.clone(), solved.key.suite_sha256)
+}

@@ -1,0 +1,62 @@
+//! `progress_submissions_v1`: the projector's own memory of each submission. Readers have no use for it.
+
+use events::{Digest, Lane, LanguageSlug, State, SubmissionId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::collection::Guarded;
+use super::field::text;
+
+/// What is remembered of one accepted submission: whose it is, and just enough to ask the ledger's own rules whether the next
+/// event is legal. Outputs, results and times stay out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrackedSubmission {
+    /// The document's key.
+    #[serde(rename = "_id")]
+    pub key: TrackedKey,
+    /// The last event folded.
+    pub last_seq: u64,
+    /// Who submitted it.
+    pub principal: UserId,
+    /// Its lane.
+    pub lane: Lane,
+    /// Its language.
+    pub language: LanguageSlug,
+    /// The hash of its cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite_sha256: Option<Digest>,
+    /// How many cases it has.
+    pub case_count: u32,
+    /// The state that clients see.
+    pub state: State,
+    /// The number of the last attempt, 0 before the first.
+    pub attempt: u32,
+    /// Whether that attempt is lost.
+    pub lost: bool,
+    /// Whether that attempt has compiled.
+    pub compiled: bool,
+    /// How many results that attempt has; 0 once all is over, when no rule asks any more.
+    pub results: u32,
+}
+
+/// The key of what is remembered of one submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
+pub struct TrackedKey {
+    pub generation: i32,
+    #[serde(with = "text")]
+    pub submission: SubmissionId,
+}
+
+impl Guarded for TrackedSubmission {
+    const COLLECTION: &'static str = "progress_submissions_v1";
+
+    fn key(&self) -> impl Serialize + '_ {
+        &self.key
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+}
