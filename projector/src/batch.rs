@@ -1,4 +1,4 @@
-//! Consecutive events, ready to be folded. A hole never gets past here.
+//! Consecutive events, ready to be folded. A batch with a hole cannot be made.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ pub struct Batch(Vec<Recorded>);
 /// Events that do not make a batch.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BatchError {
-    /// There is none.
+    /// There are no events.
     #[error("a batch has at least one event")]
     Empty,
-    /// One is missing, or one came twice.
+    /// An event is missing, or one came twice.
     #[error("after event {previous} came event {next}")]
     Hole {
         /// The sequence before the fault.

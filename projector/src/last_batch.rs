@@ -1,5 +1,5 @@
-//! What the last batch left, so that the next one need not load it again. Only a shortcut: what is not here is loaded,
-//! and what is here counts only as long as no other process has moved the position.
+//! What the last batch left, so that the next one need not load it again. Only a shortcut: a value that is not here
+//! is loaded, and one that is here counts only as long as no other process has moved the position.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

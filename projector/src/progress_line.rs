@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use views::generation::Position;
 
-use crate::rebuild::Stage;
+use crate::rebuild::RebuildStage;
 
 /// How often the line changes on a terminal.
 const TERMINAL_EVERY: Duration = Duration::from_millis(200);
@@ -30,10 +30,10 @@ impl ProgressLine {
     }
 
     /// Shows how it goes, unless it has just been shown.
-    pub fn show(&mut self, stage: Stage) {
+    pub fn show(&mut self, stage: RebuildStage) {
         let every = if self.terminal { TERMINAL_EVERY } else { LOG_EVERY };
         let due = self.shown.is_none_or(|shown| shown.elapsed() >= every);
-        if due || matches!(stage, Stage::Switched(_)) {
+        if due || matches!(stage, RebuildStage::Switched(_)) {
             self.shown = Some(Instant::now());
             self.write(&describe(stage, self.begun.elapsed()));
         }
@@ -55,10 +55,10 @@ impl ProgressLine {
     }
 }
 
-fn describe(stage: Stage, elapsed: Duration) -> String {
+fn describe(stage: RebuildStage, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64();
     match stage {
-        Stage::Replaying { generation, sequence, last } => {
+        RebuildStage::Replaying { generation, sequence, last } => {
             let rate = u128::from(sequence) * 1_000 / elapsed.as_millis().max(1);
             let left = u128::from(last - sequence) / rate.max(1);
             let percent = sequence * 100 / last.max(1);
@@ -66,12 +66,12 @@ fn describe(stage: Stage, elapsed: Duration) -> String {
                 "generation {generation}: {sequence} of {last} events, {percent} %, {rate}/s, about {left} s left"
             )
         }
-        Stage::Switched(Position { generation, sequence }) => {
+        RebuildStage::Switched(Position { generation, sequence }) => {
             format!(
                 "readers see generation {generation}, level at event {sequence}, after {seconds:.1} s"
             )
         }
-        Stage::Deleted(count) => format!("deleted {count} rows of earlier generations"),
+        RebuildStage::Deleted(count) => format!("deleted {count} rows of earlier generations"),
     }
 }
 
@@ -81,14 +81,14 @@ mod tests {
 
     #[test]
     fn the_line_tells_how_far_how_fast_and_how_long() {
-        let stage = Stage::Replaying { generation: 2, sequence: 30_000, last: 100_000 };
+        let stage = RebuildStage::Replaying { generation: 2, sequence: 30_000, last: 100_000 };
         let text = describe(stage, Duration::from_secs(3));
         assert_eq!(text, "generation 2: 30000 of 100000 events, 30 %, 10000/s, about 7 s left");
     }
 
     #[test]
     fn an_empty_ledger_is_told_without_a_division_by_zero() {
-        let stage = Stage::Replaying { generation: 2, sequence: 0, last: 0 };
+        let stage = RebuildStage::Replaying { generation: 2, sequence: 0, last: 0 };
         assert!(describe(stage, Duration::ZERO).starts_with("generation 2: 0 of 0 events, 0 %"));
     }
 }

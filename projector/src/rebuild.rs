@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use crate::projection::Projection;
 use crate::reader::{BatchLimits, Reader, ReaderError};
 use views::error::WriteError;
-use views::generation::{Hold, Position, Switch, ViewStore};
+use views::generation::{Hold, Position, SwitchOutcome, ViewStore};
 
-/// Larger batches than the running service takes: nobody waits for a single event here.
+/// Larger batches than the running service takes: no reader waits for a single event here.
 const LIMITS: BatchLimits =
     BatchLimits { events_max: 2_000, bytes_max: 16 * 1024 * 1024, time_max: Duration::ZERO };
 /// How long the live generation may be held to draw level with it, before it is let go on.
@@ -35,7 +35,7 @@ pub enum RebuildError {
 
 /// What a rebuild is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum RebuildStage {
     /// It has folded up to `sequence`, of `last`.
     Replaying {
         /// The new generation.
@@ -55,7 +55,7 @@ pub enum Stage {
 pub async fn rebuild(
     ledger: &Ledger,
     projection: &dyn Projection,
-    report: &mut (dyn FnMut(Stage) + Send),
+    report: &mut (dyn FnMut(RebuildStage) + Send),
 ) -> Result<Position, RebuildError> {
     let mut replay = Replay {
         projection,
@@ -63,18 +63,20 @@ pub async fn rebuild(
         reader: Reader::after(ledger, 0, LIMITS),
     };
     loop {
-        replay.to(ledger.last_sequence().await?, report).await?;
+        // Most of the way without a hold, since a held generation falls behind the ledger.
+        replay.fold_up_to(ledger.last_sequence().await?, report).await?;
         let hold = projection.store().hold().await?;
         if !replay.draw_level(hold.as_ref()).await? {
+            // The hold is dropped here, so that the live generation goes on meanwhile.
             continue;
         }
         match hold.switch(replay.position).await? {
-            Switch::Done => break,
-            Switch::Behind => {}
-            Switch::Overtaken => return Err(RebuildError::Overtaken),
+            SwitchOutcome::Done => break,
+            SwitchOutcome::Behind => {}
+            SwitchOutcome::Overtaken => return Err(RebuildError::Overtaken),
         }
     }
-    report(Stage::Switched(replay.position));
+    report(RebuildStage::Switched(replay.position));
     delete_superseded(projection.store(), report).await?;
     Ok(replay.position)
 }
@@ -87,15 +89,16 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    async fn to(
+    /// Folds every event up to `last`.
+    async fn fold_up_to(
         &mut self,
         last: u64,
-        report: &mut (dyn FnMut(Stage) + Send),
+        report: &mut (dyn FnMut(RebuildStage) + Send),
     ) -> Result<(), RebuildError> {
         while self.position.sequence < last {
-            self.step().await?;
+            self.fold_next_batch().await?;
             let Position { generation, sequence } = self.position;
-            report(Stage::Replaying { generation, sequence, last: last.max(sequence) });
+            report(RebuildStage::Replaying { generation, sequence, last: last.max(sequence) });
         }
         Ok(())
     }
@@ -108,14 +111,15 @@ impl Replay<'_> {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            self.step().await?;
+            self.fold_next_batch().await?;
         }
         Ok(true)
     }
 
-    async fn step(&mut self) -> Result<(), RebuildError> {
+    async fn fold_next_batch(&mut self) -> Result<(), RebuildError> {
         let batch = self.reader.next().await?;
         self.position = match self.projection.build(self.position, &batch).await {
+            // Our generation is gone: a later one was switched to, and ours deleted.
             Err(WriteError::Moved) => return Err(RebuildError::Overtaken),
             folded => folded?,
         };
@@ -125,7 +129,7 @@ impl Replay<'_> {
 
 async fn delete_superseded(
     store: &dyn ViewStore,
-    report: &mut (dyn FnMut(Stage) + Send),
+    report: &mut (dyn FnMut(RebuildStage) + Send),
 ) -> Result<(), RebuildError> {
     let mut all = 0;
     loop {
@@ -134,6 +138,6 @@ async fn delete_superseded(
             return Ok(());
         }
         all += deleted;
-        report(Stage::Deleted(all));
+        report(RebuildStage::Deleted(all));
     }
 }

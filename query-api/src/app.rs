@@ -215,6 +215,6 @@ impl App {
     /// Returns a user's progress; of a new user there is none.
     #[instrument(skip_all)]
     pub(crate) async fn progress(&self, user: &UserId) -> Result<Option<UserProgress>, ApiError> {
-        Ok(self.0.parts.progress.of_user(user).await?)
+        Ok(self.0.parts.progress.find_user(user).await?)
     }
 }

@@ -8,7 +8,7 @@ use events::{Submission, SubmissionId};
 use ledger::Ledger;
 use tracing::{error, warn};
 use views::error::ViewError;
-use views::results::{Found, ResultsView};
+use views::results::{FoundSubmission, ResultsView};
 
 use crate::error::ApiError;
 use crate::metrics;
@@ -38,7 +38,7 @@ impl Current {
             Ok(found) => found,
             Err(error) => {
                 report(&error);
-                Found { position: 0, submission: None }
+                FoundSubmission { position: 0, submission: None }
             }
         };
         match found.submission {

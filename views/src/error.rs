@@ -44,7 +44,8 @@ pub enum ViewError {
     /// The store does not answer, or not in time.
     #[error("{detail}")]
     Away {
-        /// Which view it is, in a sentence that clients may read.
+        // A fixed text, since clients read it; the source may tell of addresses.
+        /// Which view it is, in a sentence for clients.
         detail: &'static str,
         /// What the driver says.
         source: Box<dyn Error + Send + Sync>,
@@ -58,7 +59,7 @@ pub enum ViewError {
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// Another process moved the position, or a rebuild the generation: read the position again.
-    #[error("the projection does not stand where it was left")]
+    #[error("the view does not stand where it was left")]
     Moved,
     /// The events do not follow what was folded last.
     #[error("event {first} does not follow event {stands}")]
@@ -69,10 +70,10 @@ pub enum WriteError {
         first: u64,
     },
     /// A rebuild is about to switch: try again in a moment.
-    #[error("a rebuild holds the projection")]
+    #[error("a rebuild holds the view")]
     Held,
-    /// The store has no place for the projection.
-    #[error("the store knows no projection {0}: run `projector migrate`")]
+    /// The store has no place for the view.
+    #[error("the store does not know the view {0}: run `projector migrate`")]
     Missing(&'static str),
     /// The store holds what no fold can have written.
     #[error("the store is not a fold of the ledger; `projector rebuild` makes a new one")]

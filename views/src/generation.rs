@@ -1,4 +1,5 @@
-//! Generations: complete copies of a view, one of which readers see, and what every store of a view does with them.
+//! Generations: complete copies of a view, one of which readers see, and what every store of a view
+//! does with them.
 
 use async_trait::async_trait;
 
@@ -14,9 +15,10 @@ pub struct Position {
 }
 
 impl Position {
-    /// Returns the position after the events from `first` to `last`, which have to begin right after this one: a view
-    /// has no holes.
+    /// Returns the position after the events from `first` to `last`, which have to begin right
+    /// after this one: a view has no holes.
     pub fn after(self, first: u64, last: u64) -> Result<Self, WriteError> {
+        // Events that are missing here would be missing for ever: the checkpoint passes them by.
         if first != self.sequence + 1 {
             return Err(WriteError::Hole { stands: self.sequence, first });
         }
@@ -39,27 +41,30 @@ pub trait ViewStore: Send + Sync {
     /// Begins an empty generation beside the live one. No reader sees it yet.
     async fn begin_generation(&self) -> Result<Position, WriteError>;
 
-    /// Asks the live generation to stand still for a moment, so that a rebuilt one can draw level with it.
+    /// Asks the live generation to stand still for a moment, so that a rebuilt one can draw level
+    /// with it.
     async fn hold(&self) -> Result<Box<dyn Hold>, WriteError>;
 
-    /// Deletes some of what belongs to generations before the live one: replaced ones, and rebuilds that were never
-    /// finished. Returns how much; 0 when nothing is left.
+    /// Deletes some of what belongs to generations before the live one: replaced ones, and rebuilds
+    /// that were never finished. Returns how much; 0 when nothing is left.
     async fn delete_superseded(&self) -> Result<u64, WriteError>;
 }
 
 /// A live generation that stands still, for as long as this lives and for some seconds at most.
 #[async_trait]
 pub trait Hold: Send {
-    /// Returns the live generation, and the last event that any reader may have seen folded into it.
+    /// Returns the live generation, and the last event that any reader may have seen folded into
+    /// it.
     fn live(&self) -> Position;
 
-    /// Shows `rebuilt` to readers in place of the live generation, in one step, if nothing that they saw is missing in it.
-    async fn switch(self: Box<Self>, rebuilt: Position) -> Result<Switch, WriteError>;
+    /// Shows `rebuilt` to readers in place of the live generation, in one step, if nothing that
+    /// they saw is missing in it.
+    async fn switch(self: Box<Self>, rebuilt: Position) -> Result<SwitchOutcome, WriteError>;
 }
 
 /// What came of a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Switch {
+pub enum SwitchOutcome {
     /// Readers see the rebuilt generation.
     Done,
     /// The live generation is ahead: catch up, and try again.

@@ -1,4 +1,5 @@
-//! What tests need of their stores: names, addresses, and the drivers for what a test does to a store by hand.
+//! What tests need of their stores: names, addresses, and the drivers for what a test does to a
+//! store by hand.
 
 pub use mongodb;
 pub use sqlx;

@@ -3,7 +3,7 @@
 use events::{Digest, Event, Lane, LanguageSlug, Recorded, SubmissionId, UserId, Verdict};
 use views::progress::{Moment, Points, TrackedSubmission};
 
-/// One legal event that changes somebody's progress.
+/// One legal event that changes a user's progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
     /// The event's sequence.
@@ -31,7 +31,7 @@ pub enum Change {
     Accepted,
     /// An attempt began.
     Running,
-    /// Somebody asked to cancel it.
+    /// Its cancellation was requested.
     Cancelling,
     /// It has a verdict.
     Completed {

@@ -8,8 +8,8 @@ use events::{Digest, SubmissionId, UserId};
 use views::error::WriteError;
 use views::generation::{Position, ViewStore};
 use views::progress::{
-    Guarded, ProgressKey, ProgressWriter, SolvedKey, SolvedSuite, TrackedKey, TrackedSubmission,
-    UserProgress, Written,
+    GuardedDocument, ProgressKey, ProgressWriter, SolvedKey, SolvedSuite, TrackedKey,
+    TrackedSubmission, UserProgress, Written,
 };
 
 use super::fold::{Viewed, Views, derive, view};
@@ -42,8 +42,8 @@ impl Recalled {
     /// Returns the documents that are likely to be needed again.
     fn latest(mut self) -> Self {
         self.tracked.retain(|_, tracked| !tracked.state.is_terminal());
-        keep_latest(&mut self.tracked, SUBMISSIONS_MAX, Guarded::last_seq);
-        keep_latest(&mut self.progress, USERS_MAX, Guarded::last_seq);
+        keep_latest(&mut self.tracked, SUBMISSIONS_MAX, GuardedDocument::last_seq);
+        keep_latest(&mut self.progress, USERS_MAX, GuardedDocument::last_seq);
         self
     }
 }
@@ -166,7 +166,7 @@ impl Projection for ProgressProjection {
 }
 
 /// Returns the last event folded into each document.
-fn guards<K: Ord + Clone, T: Guarded>(documents: &BTreeMap<K, T>) -> BTreeMap<K, u64> {
+fn guards<K: Ord + Clone, T: GuardedDocument>(documents: &BTreeMap<K, T>) -> BTreeMap<K, u64> {
     documents.iter().map(|(key, document)| (key.clone(), document.last_seq())).collect()
 }
 

@@ -14,6 +14,7 @@ pub(super) fn fold(before: Option<SolvedSuite>, key: SolvedKey, fact: &Fact) -> 
             first_at: fact.at,
             first_seq: fact.sequence,
         },
+        // After a crash an event comes again, and must not count twice.
         Some(solved) if solved.last_seq >= fact.sequence => solved,
         Some(solved) => SolvedSuite { last_seq: fact.sequence, count: solved.count + 1, ..solved },
     }

@@ -10,6 +10,7 @@ use super::recent;
 /// Folds a fact of this user; one that is folded already changes nothing. `first_solution` tells whether it is the first one
 /// that solves its suite.
 pub fn fold_into_user(progress: &mut UserProgress, fact: &Fact, first_solution: bool) {
+    // After a crash a batch comes again, and some of its documents were written already.
     if fact.sequence <= progress.last_seq {
         return;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use events::submission::apply;
 use events::{Fold, SubmissionId};
 use views::error::TooLarge;
-use views::results::{AttemptRow, CaseRow, Changes, SubmissionRow, UnacceptedRow};
+use views::results::{AttemptRow, CaseRow, RowChanges, SubmissionRow, UnacceptedRow};
 
 use crate::batch::Batch;
 
@@ -25,8 +25,8 @@ pub fn fold(before: &States, batch: &Batch) -> States {
 }
 
 /// Compares the states before a batch with those after it.
-pub fn changes_between(before: &States, after: &States) -> Result<Changes, TooLarge> {
-    let mut changes = Changes::default();
+pub fn changes_between(before: &States, after: &States) -> Result<RowChanges, TooLarge> {
+    let mut changes = RowChanges::default();
     for (&id, fold) in after {
         add(&mut changes, id, before.get(&id), fold)?;
     }
@@ -34,27 +34,29 @@ pub fn changes_between(before: &States, after: &States) -> Result<Changes, TooLa
 }
 
 fn add(
-    changes: &mut Changes,
+    changes: &mut RowChanges,
     id: SubmissionId,
     before: Option<&Fold>,
     after: &Fold,
 ) -> Result<(), TooLarge> {
     let Some(submission) = &after.submission else {
-        changes.unaccepted.push(UnacceptedRow::of(id, after.violations));
+        changes.unaccepted.push(UnacceptedRow::from_violations(id, after.violations));
         return Ok(());
     };
     let known = before.and_then(|fold| fold.submission.as_ref());
+    // Outcomes came before the acceptance, which no writer of ours does.
     if before.is_some() && known.is_none() {
         changes.accepted_late.push(id);
     }
-    changes.submissions.push(SubmissionRow::of(submission, after.violations)?);
+    changes.submissions.push(SubmissionRow::from_submission(submission, after.violations)?);
     let attempts = known.map_or(&[][..], |known| &known.attempts);
     let begun = differing(attempts, &submission.attempts);
-    changes.attempts.extend(begun.map(|attempt| AttemptRow::of(id, attempt)));
+    changes.attempts.extend(begun.map(|attempt| AttemptRow::from_attempt(id, attempt)));
     let results = known.map_or(&[][..], |known| &known.results);
     for result in differing(results, &submission.results) {
-        changes.case_results.push(CaseRow::of(id, result)?);
+        changes.case_results.push(CaseRow::from_result(id, result)?);
     }
+    // A new attempt begins without results.
     if results.len() > submission.results.len() {
         changes.dropped_results.push((id, submission.results.len()));
     }

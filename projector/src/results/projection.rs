@@ -42,7 +42,7 @@ impl ResultsProjection {
     ) -> Result<Position, WriteError> {
         let next = at.after(batch.first(), batch.last())?;
         let mut writing = self.writer.begin(audience, at).await?;
-        // Valid under the lock only, which has just told that nobody has moved the position.
+        // What is in memory counts under the lock only: no other process has moved the position.
         let mut known = self.last_batch.take(at);
         let unknown = batch.submissions().into_iter().filter(|id| !known.contains_key(id));
         let unknown: Vec<SubmissionId> = unknown.collect();

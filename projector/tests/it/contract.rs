@@ -3,7 +3,7 @@
 use projector::batch::Batch;
 use projector::projection::Projection as _;
 use views::error::WriteError;
-use views::generation::{Position, Switch};
+use views::generation::{Position, SwitchOutcome};
 
 use crate::support::history::{Kind, batch, batches, record, step};
 use crate::support::scripted::scramble;
@@ -59,7 +59,7 @@ async fn build(view: &impl View, batches: &[Batch]) -> Position {
     position
 }
 
-async fn switch(view: &impl View, rebuilt: Position) -> Switch {
+async fn switch(view: &impl View, rebuilt: Position) -> SwitchOutcome {
     view.store().hold().await.unwrap().switch(rebuilt).await.unwrap()
 }
 
@@ -123,10 +123,10 @@ async fn a_generation_that_is_behind_is_not_shown(view: impl View) {
     let rebuilt = build(&view, &parts[..1]).await;
     let hold = view.store().hold().await.unwrap();
     assert_eq!(hold.live(), Position { generation: 1, sequence: 100 });
-    assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Behind);
+    assert_eq!(hold.switch(rebuilt).await.unwrap(), SwitchOutcome::Behind);
     assert_eq!(view.store().position().await.unwrap().generation, 1);
     let rebuilt = view.projection().build(rebuilt, &parts[1]).await.unwrap();
-    assert_eq!(switch(&view, rebuilt).await, Switch::Done);
+    assert_eq!(switch(&view, rebuilt).await, SwitchOutcome::Done);
     assert_eq!(view.store().position().await.unwrap(), rebuilt);
     view.assert_is_fold_of(&history).await;
     view.remove().await;
@@ -137,7 +137,7 @@ async fn after_a_switch_the_old_generation_takes_no_more_and_is_deleted(view: im
     let parts = batches(&history, &[39]);
     let old = fold_all(&view, &parts[..1]).await;
     let rebuilt = build(&view, &parts[..1]).await;
-    assert_eq!(switch(&view, rebuilt).await, Switch::Done);
+    assert_eq!(switch(&view, rebuilt).await, SwitchOutcome::Done);
     let late = view.projection().fold(old, &parts[1]).await;
     assert!(matches!(late, Err(WriteError::Moved)), "{late:?}");
     view.projection().fold(rebuilt, &parts[1]).await.unwrap();
@@ -154,8 +154,8 @@ async fn of_two_rebuilds_the_slower_one_is_overtaken_only_by_a_later_generation(
     let second = view.store().begin_generation().await.unwrap();
     let first = view.projection().build(first, &history).await.unwrap();
     let second = view.projection().build(second, &history).await.unwrap();
-    assert_eq!(switch(&view, second).await, Switch::Done);
-    assert_eq!(switch(&view, first).await, Switch::Overtaken);
+    assert_eq!(switch(&view, second).await, SwitchOutcome::Done);
+    assert_eq!(switch(&view, first).await, SwitchOutcome::Overtaken);
     assert_eq!(view.store().position().await.unwrap(), second);
     view.remove().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use projector::progress::ProgressProjection;
 use projector::projection::Projection as _;
 use views::error::WriteError;
-use views::generation::{Position, Switch};
+use views::generation::{Position, SwitchOutcome};
 use views::testing::mongodb::bson::{Document, doc};
 
 use crate::support::history::{Kind, batch, batches, record, step};
@@ -68,10 +68,10 @@ async fn a_generation_that_is_behind_what_readers_may_have_seen_is_not_shown() {
     pointers.update_one(doc! {}, doc! {"$set": {"reserved": 100_i64}}).await.unwrap();
     let hold = database.store().hold().await.unwrap();
     assert_eq!(hold.live(), Position { generation: 1, sequence: 100 });
-    assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Behind);
+    assert_eq!(hold.switch(rebuilt).await.unwrap(), SwitchOutcome::Behind);
     let rebuilt = database.projection.build(rebuilt, &parts[1]).await.unwrap();
     let hold = database.store().hold().await.unwrap();
-    assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Done);
+    assert_eq!(hold.switch(rebuilt).await.unwrap(), SwitchOutcome::Done);
     assert_eq!(database.store().position().await.unwrap(), rebuilt);
     database.assert_is_fold_of(&history).await;
     database.remove().await;
@@ -88,7 +88,7 @@ async fn a_held_generation_stands_still_until_the_switch() {
     let hold = database.store().hold().await.unwrap();
     let held = database.projection.fold(old, &parts[1]).await;
     assert!(matches!(held, Err(WriteError::Held)), "{held:?}");
-    assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Done);
+    assert_eq!(hold.switch(rebuilt).await.unwrap(), SwitchOutcome::Done);
     let late = database.projection.fold(old, &parts[1]).await;
     assert!(matches!(late, Err(WriteError::Moved)), "{late:?}");
     database.projection.fold(rebuilt, &parts[1]).await.unwrap();

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use projector::projection::Projection as _;
 use views::error::WriteError;
-use views::generation::{Position, Switch};
+use views::generation::{Position, SwitchOutcome};
 
 use crate::support::history::{Kind, batch, batches, id, record, replay, step};
 use crate::support::postgres::Database;
@@ -109,7 +109,7 @@ async fn a_batch_that_waits_for_a_switch_finds_the_generation_moved() {
             }
         }
     }
-    assert_eq!(hold.switch(rebuilt).await.unwrap(), Switch::Done);
+    assert_eq!(hold.switch(rebuilt).await.unwrap(), SwitchOutcome::Done);
     assert!(matches!(waiting.await, Err(WriteError::Moved)));
     database.remove().await;
 }

@@ -2,7 +2,7 @@
 
 use projector::results::{States, changes_between, fold};
 use proptest::prelude::*;
-use views::results::{AttemptRow, CaseRow, Changes, JsonText, SubmissionRow};
+use views::results::{AttemptRow, CaseRow, JsonText, RowChanges, SubmissionRow};
 
 use crate::support::history::{Kind, batch, batches, id, record, replay, step, steps};
 
@@ -24,13 +24,13 @@ proptest! {
     fn rows_and_folds_are_inverse_to_each_other(steps in steps(60)) {
         for fold in replay(&record(&steps)).into_values() {
             let Some(submission) = &fold.submission else { continue };
-            let row = SubmissionRow::of(submission, fold.violations).unwrap();
+            let row = SubmissionRow::from_submission(submission, fold.violations).unwrap();
             let attempts: Vec<AttemptRow> =
-                submission.attempts.iter().map(|it| AttemptRow::of(submission.id, it)).collect();
+                submission.attempts.iter().map(|it| AttemptRow::from_attempt(submission.id, it)).collect();
             let cases: Vec<CaseRow> = submission
                 .results
                 .iter()
-                .map(|it| CaseRow::of(submission.id, it).unwrap())
+                .map(|it| CaseRow::from_result(submission.id, it).unwrap())
                 .collect();
             prop_assert_eq!(row.into_fold(attempts, cases).unwrap(), fold);
         }
@@ -64,7 +64,7 @@ struct Tables {
 }
 
 impl Tables {
-    fn write(&mut self, changes: Changes) {
+    fn write(&mut self, changes: RowChanges) {
         for row in changes.submissions {
             self.submissions.insert(row.submission_id, row);
         }
@@ -106,8 +106,9 @@ fn completed() -> (SubmissionRow, Vec<AttemptRow>) {
     let history = record(&kinds.map(|kind| step(0, kind)));
     let fold = fold(&States::new(), &batch(&history)).remove(&id(0)).unwrap();
     let submission = fold.submission.unwrap();
-    let attempts = submission.attempts.iter().map(|it| AttemptRow::of(submission.id, it)).collect();
-    (SubmissionRow::of(&submission, 0).unwrap(), attempts)
+    let attempts =
+        submission.attempts.iter().map(|it| AttemptRow::from_attempt(submission.id, it)).collect();
+    (SubmissionRow::from_submission(&submission, 0).unwrap(), attempts)
 }
 
 #[test]

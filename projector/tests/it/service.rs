@@ -8,7 +8,7 @@ use std::time::Duration;
 use ledger::Ledger;
 use platform::shutdown::Shutdown;
 use projector::projection::Projection;
-use projector::rebuild::{RebuildError, Stage, rebuild};
+use projector::rebuild::{RebuildError, RebuildStage, rebuild};
 use projector::results::ResultsProjection;
 use projector::serve::start;
 use projector::status::{Phase, Status};
@@ -182,7 +182,7 @@ async fn rebuild_while_it_grows(
 ) {
     let switched = AtomicU64::new(0);
     let mut report = |stage| {
-        if let Stage::Switched(position) = stage {
+        if let RebuildStage::Switched(position) = stage {
             switched.store(position.sequence, Ordering::SeqCst);
         }
     };

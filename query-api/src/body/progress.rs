@@ -71,7 +71,7 @@ impl ProgressBody {
                 run: progress.submissions.run,
                 submit: progress.submissions.submit,
             },
-            verdicts: LanesBody { run: run.given(), submit: submit.given() },
+            verdicts: LanesBody { run: run.non_zero(), submit: submit.non_zero() },
             failed: progress.failed,
             cancelled: progress.cancelled,
             solved: progress.solved.into(),

@@ -33,7 +33,7 @@ async fn a_users_document_of_the_live_generation_is_found() {
     mongo.insert("projections", pointer(2)).await;
     mongo.insert("progress_v1", document(1, "ada", 5)).await;
     mongo.insert("progress_v1", document(2, "ada", 9)).await;
-    let found = reader(&mongo).await.of_user(&"ada".parse().unwrap()).await.unwrap().unwrap();
+    let found = reader(&mongo).await.find_user(&"ada".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((found.last_seq, found.submissions.run), (9, 1));
     mongo.remove().await;
 }
@@ -42,10 +42,10 @@ async fn a_users_document_of_the_live_generation_is_found() {
 async fn a_new_user_and_an_empty_view_have_nothing() {
     let mongo = ProgressDatabase::fresh().await;
     let ada = "ada".parse().unwrap();
-    assert_eq!(reader(&mongo).await.of_user(&ada).await.unwrap(), None);
+    assert_eq!(reader(&mongo).await.find_user(&ada).await.unwrap(), None);
     mongo.insert("projections", pointer(1)).await;
     mongo.insert("progress_v1", document(2, "ada", 9)).await;
-    assert_eq!(reader(&mongo).await.of_user(&ada).await.unwrap(), None);
+    assert_eq!(reader(&mongo).await.find_user(&ada).await.unwrap(), None);
     reader(&mongo).await.ping().await.unwrap();
     mongo.remove().await;
 }
@@ -57,7 +57,7 @@ async fn an_impossible_document_is_told_by_collection_member_and_key() {
     let mut bad = document(1, "ada", 5);
     bad.insert("failed", -1_i64);
     mongo.insert("progress_v1", bad).await;
-    let error = reader(&mongo).await.of_user(&"ada".parse().unwrap()).await.unwrap_err();
+    let error = reader(&mongo).await.find_user(&"ada".parse().unwrap()).await.unwrap_err();
     let told =
         "impossible value in progress_v1.failed of { \"generation\": 1, \"principal\": \"ada\" }";
     assert_eq!(error.to_string(), told);
@@ -68,6 +68,6 @@ async fn an_impossible_document_is_told_by_collection_member_and_key() {
 async fn a_store_that_is_not_there_is_away() {
     let view =
         ProgressReader::open("mongodb://127.0.0.1:1/?directConnection=true", "none").await.unwrap();
-    let error = view.of_user(&"ada".parse().unwrap()).await.unwrap_err();
+    let error = view.find_user(&"ada".parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, ViewError::Away { .. }), "{error:?}");
 }

@@ -1,5 +1,5 @@
-//! Collections of guarded documents: each names the last event folded into it, and a write holds only if it still names
-//! the one that was loaded.
+//! Collections of guarded documents: each names the last event folded into it, and a write holds
+//! only if it still names the one that was loaded.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ const CURSOR_DOCUMENTS: u32 = 1_000;
 const DUPLICATE_KEY: i32 = 11_000;
 
 /// A document that names the last event folded into it.
-pub trait Guarded: Serialize + DeserializeOwned + Send + Sync {
+pub trait GuardedDocument: Serialize + DeserializeOwned + Send + Sync {
     /// Where such documents lie.
     const COLLECTION: &'static str;
 
@@ -47,7 +47,7 @@ pub enum Written {
 }
 
 /// Loads the documents with these keys; those that do not exist are absent.
-pub(super) async fn load<T: Guarded>(
+pub(super) async fn load<T: GuardedDocument>(
     database: &Database,
     keys: impl IntoIterator<Item = impl Serialize>,
 ) -> Result<Vec<T>, WriteError> {
@@ -65,8 +65,9 @@ pub(super) async fn load<T: Guarded>(
     Ok(found.iter().map(|raw| read(T::COLLECTION, raw)).collect::<Result<_, _>>()?)
 }
 
-/// Writes the documents that were folded further since they were `loaded`, each only if it is still as it was loaded.
-pub(super) async fn replace<K: Ord, T: Guarded>(
+/// Writes the documents that were folded further since they were `loaded`, each only if it is still
+/// as it was loaded.
+pub(super) async fn replace<K: Ord, T: GuardedDocument>(
     database: &Database,
     loaded: &BTreeMap<K, u64>,
     documents: &BTreeMap<K, T>,
@@ -79,8 +80,8 @@ pub(super) async fn replace<K: Ord, T: Guarded>(
     let mut written = Written::All;
     for chunk in changed.chunks(UPDATES_MAX) {
         let updates = chunk.iter().map(update).collect::<Result<Vec<_>, _>>()?;
-        // On disk before the answer. With less, a server that dies after it and is back before the checkpoint is moved
-        // (the driver sends that again by itself) would keep a checkpoint that is ahead of the documents.
+        // On disk before the answer. With less, a server could lose the documents in a crash and
+        // still take the checkpoint, which the driver sends again by itself once it is back.
         let answer = database
             .run_command(doc! {
                 "update": T::COLLECTION,
@@ -89,7 +90,7 @@ pub(super) async fn replace<K: Ord, T: Guarded>(
                 "writeConcern": {"w": "majority", "j": true},
             })
             .await?;
-        if outcome(&answer, chunk.len())? == Written::Conflict {
+        if outcome_of_update(&answer, chunk.len())? == Written::Conflict {
             written = Written::Conflict;
         }
     }
@@ -102,6 +103,7 @@ pub(super) fn read<T: DeserializeOwned>(
     raw: &RawDocumentBuf,
 ) -> Result<T, Impossible> {
     bson::deserialize_from_slice(raw.as_bytes()).map_err(|error| {
+        // Read again in the slower way that knows where in the document it is.
         let place = Document::try_from(raw.as_ref()).ok().map(|document| {
             let key = document.get("_id").map(ToString::to_string).unwrap_or_default();
             let faulty = serde_path_to_error::deserialize::<_, T>(bson::Deserializer::new(
@@ -114,7 +116,7 @@ pub(super) fn read<T: DeserializeOwned>(
     })
 }
 
-fn update<T: Guarded>(replacement: &Replacement<'_, T>) -> Result<Document, WriteError> {
+fn update<T: GuardedDocument>(replacement: &Replacement<'_, T>) -> Result<Document, WriteError> {
     let document = replacement.document;
     let last_seq = match replacement.loaded {
         Some(sequence) => to_bson(&sequence)?,
@@ -127,10 +129,11 @@ fn update<T: Guarded>(replacement: &Replacement<'_, T>) -> Result<Document, Writ
     })
 }
 
-fn outcome(answer: &Document, offered: usize) -> Result<Written, WriteError> {
+fn outcome_of_update(answer: &Document, offered: usize) -> Result<Written, WriteError> {
     let errors = answer.get_array("writeErrors").map_or(&[][..], Vec::as_slice);
     for error in errors.iter().filter_map(Bson::as_document) {
         let code = error.get_i32("code").unwrap_or_default();
+        // An upsert whose guard does not match tries to insert a second document with the key.
         if code != DUPLICATE_KEY {
             let message = error.get_str("errmsg").unwrap_or_default().to_owned();
             return Err(WriteError::Refused { code, message });

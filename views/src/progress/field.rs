@@ -9,7 +9,8 @@ use mongodb::bson;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// BSON dates have milliseconds. Times are cut before they are folded, so that a document equals its fold.
+/// BSON dates have milliseconds. Times are cut before they are folded, so that a document equals
+/// its fold.
 const SUBSECOND_DIGITS: u16 = 3;
 
 /// An instant as a BSON date, cut to milliseconds.

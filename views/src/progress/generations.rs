@@ -1,4 +1,5 @@
-//! Generations of `progress`: held, switched by one guarded update of the pointer, and deleted when superseded.
+//! Generations of `progress`: held, switched by one guarded update of the pointer, and deleted when
+//! superseded.
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
@@ -6,13 +7,13 @@ use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::collection::Guarded as _;
+use super::collection::GuardedDocument as _;
 use super::pointer::{GenerationPointer, Pointers};
 use super::solved::SolvedSuite;
 use super::tracked::TrackedSubmission;
 use super::users::UserProgress;
 use crate::error::WriteError;
-use crate::generation::{Hold, Position, Switch};
+use crate::generation::{Hold, Position, SwitchOutcome};
 
 /// How many documents of one collection are deleted in one command.
 const DELETED_DOCUMENTS_MAX: i64 = 1_000;
@@ -21,8 +22,8 @@ const DELETED_DOCUMENTS_MAX: i64 = 1_000;
 pub(super) const COLLECTIONS: [&str; 3] =
     [UserProgress::COLLECTION, SolvedSuite::COLLECTION, TrackedSubmission::COLLECTION];
 
-/// A wish that the live generation stand still. Only a courtesy, so that a rebuild can draw level under load: the switch
-/// itself does not rely on it.
+/// A wish that the live generation stand still. Only a courtesy, so that a rebuild can draw level
+/// under load: the switch itself does not rely on it.
 struct ProgressHold {
     pointers: Pointers,
     live: Position,
@@ -47,7 +48,8 @@ pub(super) async fn delete_superseded(database: &Database, live: i32) -> Result<
 
 async fn delete_some(database: &Database, collection: &str, live: i32) -> Result<u64, WriteError> {
     let collection = database.collection::<Document>(collection);
-    // Keys are compared field by field, and the generation is the first: everything below is of earlier ones.
+    // Keys are compared field by field, and the generation is the first: everything below is of
+    // earlier ones.
     let superseded = doc! {"_id": {"$lt": {"generation": live}}};
     let found: Vec<Document> = collection
         .find(superseded)
@@ -56,6 +58,8 @@ async fn delete_some(database: &Database, collection: &str, live: i32) -> Result
         .await?
         .try_collect()
         .await?;
+    // By key, since a delete by range has no limit, and a long one would hold up the live
+    // generation.
     let keys: Vec<Bson> = found.into_iter().filter_map(|mut found| found.remove("_id")).collect();
     if keys.is_empty() {
         return Ok(0);
@@ -69,12 +73,12 @@ impl Hold for ProgressHold {
         self.live
     }
 
-    async fn switch(self: Box<Self>, rebuilt: Position) -> Result<Switch, WriteError> {
+    async fn switch(self: Box<Self>, rebuilt: Position) -> Result<SwitchOutcome, WriteError> {
         if self.pointers.switch(rebuilt).await? {
-            return Ok(Switch::Done);
+            return Ok(SwitchOutcome::Done);
         }
         let pointer = self.pointers.get().await?;
         let overtaken = pointer.generation >= rebuilt.generation;
-        Ok(if overtaken { Switch::Overtaken } else { Switch::Behind })
+        Ok(if overtaken { SwitchOutcome::Overtaken } else { SwitchOutcome::Behind })
     }
 }

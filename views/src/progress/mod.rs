@@ -1,7 +1,9 @@
-//! The view `progress` in MongoDB: what each user has done. The shapes: `migrations/progress_v1.md`.
+//! The view `progress` in MongoDB: what each user has done. The shapes:
+//! `migrations/progress_v1.md`.
 //!
-//! One file for each collection has its documents. Each document names the last event folded into it. No transaction
-//! binds documents together; the pointer says which generation readers see, and where it stands.
+//! One file for each collection has its documents. Each document names the last event folded into
+//! it. No transaction binds documents together; the pointer says which generation readers see, and
+//! where it stands.
 
 mod collection;
 mod field;
@@ -15,7 +17,7 @@ mod tracked;
 mod users;
 mod writer;
 
-pub use collection::{Guarded, Written};
+pub use collection::{GuardedDocument, Written};
 pub use field::Moment;
 pub use reader::{ProgressReader, ProgressView};
 pub use solved::{SolvedKey, SolvedSuite};

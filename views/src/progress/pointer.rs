@@ -1,4 +1,5 @@
-//! The document that says which generation readers see, and where it stands. Every move of it is one guarded update.
+//! The document that says which generation readers see, and where it stands. Every move of it is
+//! one guarded update.
 
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::{Acknowledgment, ReturnDocument, WriteConcern};
@@ -47,18 +48,19 @@ pub(super) struct Pointers(Collection<RawDocumentBuf>);
 
 impl Pointers {
     /// Names the collection in a database.
-    pub(super) fn of(database: &Database) -> Self {
+    pub(super) fn in_database(database: &Database) -> Self {
         Self(database.collection(POINTERS))
     }
 
     /// Makes the pointer of an empty first generation, where there is none.
     pub(super) async fn create(&self) -> Result<(), WriteError> {
+        // 64 bits from the start, the width that `progress_v1.md` promises for every sequence.
         let first =
             doc! {"generation": 1, "last_generation": 1, "sequence": 0_i64, "reserved": 0_i64};
         self.0
             .update_one(doc! {"_id": NAME}, doc! {"$setOnInsert": first})
             .upsert(true)
-            .write_concern(durable())
+            .write_concern(on_disk_of_majority())
             .await?;
         Ok(())
     }
@@ -69,31 +71,34 @@ impl Pointers {
         Ok(read(POINTERS, &found.ok_or(WriteError::Missing(NAME))?)?)
     }
 
-    /// Announces that documents may hold events up to `to`. False when `at` is not where the live generation stands, or a
-    /// rebuild holds it.
+    /// Announces that documents may hold events up to `to`. False when `at` is not where the live
+    /// generation stands, or a rebuild holds it.
     pub(super) async fn reserve(&self, at: Position, to: u64) -> Result<bool, WriteError> {
-        let mut stands = standing(at)?;
+        let mut stands = pointer_at(at)?;
         stands.insert("hold", doc! {"$exists": false});
+        // Never lower: a batch that was cut off may have written documents up to the higher number.
         let reserved = doc! {"$max": {"reserved": signed(to)?}};
-        let done = self.0.update_one(stands, reserved).write_concern(seen()).await?;
+        let done = self.0.update_one(stands, reserved).write_concern(taken_by_primary()).await?;
         Ok(done.matched_count == 1)
     }
 
     /// Moves the checkpoint, durably. False when it is not at `at` any more.
     pub(super) async fn commit(&self, at: Position, to: u64) -> Result<bool, WriteError> {
         let moved = doc! {"$set": {"sequence": signed(to)?}};
-        let done = self.0.update_one(standing(at)?, moved).write_concern(durable()).await?;
+        let done =
+            self.0.update_one(pointer_at(at)?, moved).write_concern(on_disk_of_majority()).await?;
         Ok(done.matched_count == 1)
     }
 
-    /// Takes the number of a generation that nobody has begun.
+    /// Takes the number of a generation that no rebuild has begun.
     pub(super) async fn begin(&self) -> Result<i32, WriteError> {
         let pointer =
             self.change(doc! {"_id": NAME}, doc! {"$inc": {"last_generation": 1}}).await?;
         Ok(pointer.ok_or(WriteError::Missing(NAME))?.last_generation)
     }
 
-    /// Asks the live generation to stand still. Returns the pointer, past whose `reserved` it will not go.
+    /// Asks the live generation to stand still. Returns the pointer, past whose `reserved` it will
+    /// not go.
     pub(super) async fn hold(&self, token: &str) -> Result<GenerationPointer, WriteError> {
         let pointer = self.change(doc! {"_id": NAME}, doc! {"$set": {"hold": token}}).await?;
         pointer.ok_or(WriteError::Missing(NAME))
@@ -102,13 +107,19 @@ impl Pointers {
     /// Lifts a hold, if it is still the one named.
     pub(super) async fn release(&self, token: &str) -> Result<(), WriteError> {
         let lifted = doc! {"$unset": {"hold": ""}};
-        self.0.update_one(doc! {"_id": NAME, "hold": token}, lifted).write_concern(seen()).await?;
+        self.0
+            .update_one(doc! {"_id": NAME, "hold": token}, lifted)
+            .write_concern(taken_by_primary())
+            .await?;
         Ok(())
     }
 
-    /// Points at a rebuilt generation, if it is later and holds everything that any reader may have seen.
+    /// Points at a rebuilt generation, if it is later and holds everything that any reader may have
+    /// seen.
     pub(super) async fn switch(&self, to: Position) -> Result<bool, WriteError> {
         let sequence = signed(to.sequence)?;
+        // By `reserved`, not by `sequence`: readers may have seen documents of a batch that is not
+        // committed.
         let behind = doc! {
             "_id": NAME, "generation": {"$lt": to.generation}, "reserved": {"$lte": sequence},
         };
@@ -116,7 +127,7 @@ impl Pointers {
             "$set": {"generation": to.generation, "sequence": sequence, "reserved": sequence},
             "$unset": {"hold": ""},
         };
-        let done = self.0.update_one(behind, ahead).write_concern(durable()).await?;
+        let done = self.0.update_one(behind, ahead).write_concern(on_disk_of_majority()).await?;
         Ok(done.matched_count == 1)
     }
 
@@ -129,13 +140,13 @@ impl Pointers {
             .0
             .find_one_and_update(filter, update)
             .return_document(ReturnDocument::After)
-            .write_concern(durable())
+            .write_concern(on_disk_of_majority())
             .await?;
         Ok(changed.as_ref().map(|raw| read(POINTERS, raw)).transpose()?)
     }
 }
 
-fn standing(at: Position) -> Result<Document, WriteError> {
+fn pointer_at(at: Position) -> Result<Document, WriteError> {
     Ok(doc! {"_id": NAME, "generation": at.generation, "sequence": signed(at.sequence)?})
 }
 
@@ -150,11 +161,11 @@ fn signed(value: u64) -> Result<i64, TooLarge> {
 }
 
 /// Waits until it is on the disks of a majority.
-fn durable() -> WriteConcern {
+fn on_disk_of_majority() -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
 }
 
 /// Waits until the primary has it.
-fn seen() -> WriteConcern {
+fn taken_by_primary() -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Nodes(1)).build()
 }

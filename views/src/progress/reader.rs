@@ -10,7 +10,7 @@ use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCrit
 use mongodb::{Client, Database};
 use tracing::instrument;
 
-use super::collection::{Guarded as _, read};
+use super::collection::{GuardedDocument as _, read};
 use super::pointer::{NAME, POINTERS};
 use super::users::UserProgress;
 use crate::error::{OpenError, ViewError};
@@ -24,7 +24,7 @@ const TRIES_MAX: u32 = 5;
 #[async_trait]
 pub trait ProgressView: fmt::Debug + Send + Sync {
     /// Returns what the view knows of a user; of a new one, nothing.
-    async fn of_user(&self, user: &UserId) -> Result<Option<UserProgress>, ViewError>;
+    async fn find_user(&self, user: &UserId) -> Result<Option<UserProgress>, ViewError>;
 
     /// Asks for a sign of life.
     async fn ping(&self) -> Result<(), ViewError>;
@@ -49,13 +49,14 @@ impl ProgressReader {
         Ok(Self { database: Client::with_options(options)?.database(database) })
     }
 
-    /// Reads the pointer, then the document of the generation that it names. Where there is none, a rebuild may have
-    /// switched in between, so the pointer is read again.
+    /// Reads the pointer, then the document of the generation that it names. Where there is none, a
+    /// rebuild may have switched in between, so the pointer is read again.
     async fn find(&self, user: &UserId) -> Result<Option<RawDocumentBuf>, ViewError> {
         let documents = self.database.collection(UserProgress::COLLECTION);
         let mut seen = None;
         for _try in 0..TRIES_MAX {
             let generation = self.generation().await?;
+            // The generation has not moved since the last look, so there really is no document.
             if generation.is_none() || generation == seen {
                 return Ok(None);
             }
@@ -85,7 +86,7 @@ impl fmt::Debug for ProgressReader {
 #[async_trait]
 impl ProgressView for ProgressReader {
     #[instrument(skip_all)]
-    async fn of_user(&self, user: &UserId) -> Result<Option<UserProgress>, ViewError> {
+    async fn find_user(&self, user: &UserId) -> Result<Option<UserProgress>, ViewError> {
         let found = in_time(self.find(user)).await?;
         Ok(found.map(|document| read(UserProgress::COLLECTION, &document)).transpose()?)
     }

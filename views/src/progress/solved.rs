@@ -1,10 +1,10 @@
-//! `progress_solved_v1`: one document for each suite that a user has solved. A collection of its own, since one user may
-//! solve any number of suites, and a document must stay bounded.
+//! `progress_solved_v1`: one document for each suite that a user has solved. A collection of its
+//! own, since one user may solve any number of suites, and a document must stay bounded.
 
 use events::{Digest, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::collection::Guarded;
+use super::collection::GuardedDocument;
 use super::field::Moment;
 
 /// How often one user has solved one suite, and since when.
@@ -20,7 +20,8 @@ pub struct SolvedSuite {
     pub count: u64,
     /// When the first one did.
     pub first_at: Moment,
-    /// The sequence of that event. It tells a replay which event was the first, whichever document was written before a crash.
+    /// The sequence of that event. It tells a replay which event was the first, whichever document
+    /// was written before a crash.
     pub first_seq: u64,
 }
 
@@ -34,7 +35,7 @@ pub struct SolvedKey {
     pub suite_sha256: Digest,
 }
 
-impl Guarded for SolvedSuite {
+impl GuardedDocument for SolvedSuite {
     const COLLECTION: &'static str = "progress_solved_v1";
 
     fn key(&self) -> impl Serialize + '_ {

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::{Client, Database};
 
-use super::collection::{Guarded, read};
+use super::collection::{GuardedDocument, read};
 use super::generations::COLLECTIONS;
 use super::pointer::{NAME, POINTERS};
 use crate::testing::{fresh_name, variable};
@@ -43,7 +43,7 @@ impl ProgressDatabase {
     }
 
     /// Reads every document of one kind and generation. Only for when nothing writes.
-    pub async fn all<T: Guarded>(&self, generation: i32) -> Vec<T> {
+    pub async fn all<T: GuardedDocument>(&self, generation: i32) -> Vec<T> {
         let found: Vec<RawDocumentBuf> = self
             .documents
             .collection(T::COLLECTION)

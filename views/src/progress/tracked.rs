@@ -1,13 +1,14 @@
-//! `progress_submissions_v1`: the projector's own memory of each submission. Readers have no use for it.
+//! `progress_submissions_v1`: the projector's own memory of each submission. Readers have no use
+//! for it.
 
 use events::{Digest, Lane, LanguageSlug, State, SubmissionId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::collection::Guarded;
+use super::collection::GuardedDocument;
 use super::field::text;
 
-/// What is remembered of one accepted submission: whose it is, and just enough to ask the ledger's own rules whether the next
-/// event is legal. Outputs, results and times stay out.
+/// What is remembered of one accepted submission: whose it is, and just enough to ask the ledger's
+/// own rules whether the next event is legal. Outputs, results and times stay out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrackedSubmission {
@@ -49,7 +50,7 @@ pub struct TrackedKey {
     pub submission: SubmissionId,
 }
 
-impl Guarded for TrackedSubmission {
+impl GuardedDocument for TrackedSubmission {
     const COLLECTION: &'static str = "progress_submissions_v1";
 
     fn key(&self) -> impl Serialize + '_ {

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use events::{Lane, LanguageSlug, State, SubmissionId, UserId, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::collection::Guarded;
+use super::collection::GuardedDocument;
 use super::field::{Moment, text};
 
 /// One user's progress.
@@ -37,7 +37,8 @@ pub struct UserProgress {
     pub recent: Vec<RecentSubmission>,
 }
 
-/// The key of one user's progress. The generation goes first, so that one generation is one range of the collection.
+/// The key of one user's progress. The generation goes first, so that one generation is one range
+/// of the collection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
@@ -111,6 +112,7 @@ pub struct ByLane<T> {
 
 /// How often each verdict was given. One that never was is absent from the document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+// One field each and not a map, so that a new verdict does not compile until it is counted.
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "the fields are the verdicts, which say what they mean")]
 pub struct VerdictCounts {
@@ -150,7 +152,7 @@ impl UserProgress {
     }
 }
 
-impl Guarded for UserProgress {
+impl GuardedDocument for UserProgress {
     const COLLECTION: &'static str = "progress_v1";
 
     fn key(&self) -> impl Serialize + '_ {
@@ -163,8 +165,8 @@ impl Guarded for UserProgress {
 }
 
 impl Streak {
-    /// Returns the length of the current run as it is on `today`: it lasts over a day without a verdict only until that day
-    /// is over.
+    /// Returns the length of the current run as it is on `today`: it lasts over a day without a
+    /// verdict only until that day is over.
     pub fn current_on(&self, today: NaiveDate) -> u64 {
         let holds_until = self.last_active_day.succ_opt();
         if holds_until.is_some_and(|last| today <= last) { self.current } else { 0 }
@@ -197,7 +199,7 @@ impl VerdictCounts {
     }
 
     /// Returns how often each verdict was given that was given at all.
-    pub fn given(mut self) -> BTreeMap<&'static str, u64> {
+    pub fn non_zero(mut self) -> BTreeMap<&'static str, u64> {
         let counts = Verdict::ALL.iter().map(|&verdict| (verdict.as_str(), *self.get_mut(verdict)));
         counts.filter(|(_, count)| *count > 0).collect()
     }
@@ -246,7 +248,7 @@ mod tests {
             (progress.last_seq, progress.submissions.submit, progress.cancelled),
             (812, 9, 1)
         );
-        assert_eq!(progress.verdicts.run.given(), BTreeMap::from([("finished", 3)]));
+        assert_eq!(progress.verdicts.run.non_zero(), BTreeMap::from([("finished", 3)]));
         assert_eq!(progress.streak.unwrap().last_active_day.to_string(), "2026-11-20");
         let recent = &progress.recent[0];
         let points = Some(Points { earned: 3, max: 4 });

@@ -1,4 +1,5 @@
-//! The writer's side of `progress`: guarded documents, and the pointer that is moved before and after them.
+//! The writer's side of `progress`: guarded documents, and the pointer that is moved before and
+//! after them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use mongodb::{Client, Database, IndexModel};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::collection::{self, Guarded, Written};
+use super::collection::{self, GuardedDocument, Written};
 use super::generations;
 use super::pointer::{GenerationPointer, NAME, Pointers};
 use super::solved::SolvedSuite;
@@ -38,7 +39,8 @@ pub struct ProgressWriter {
 }
 
 impl ProgressWriter {
-    /// Makes a writer that connects when it is first used, so that a service starts while its database is away.
+    /// Makes a writer that connects when it is first used, so that a service starts while its
+    /// database is away.
     pub async fn connect_lazy(url: &str, database: &str) -> Result<Self, OpenError> {
         let mut options = ClientOptions::parse(url).await?;
         options.app_name = Some("projector".to_owned());
@@ -47,7 +49,7 @@ impl ProgressWriter {
         options.max_pool_size = Some(CONNECTIONS_MAX);
         let database = Client::with_options(options)?.database(database);
         Ok(Self {
-            pointers: Pointers::of(&database),
+            pointers: Pointers::in_database(&database),
             database,
             hold_time_max: HOLD_TIME_MAX,
             met: Arc::default(),
@@ -74,15 +76,16 @@ impl ProgressWriter {
     }
 
     /// Loads the documents with these keys; those that do not exist are absent.
-    pub async fn load<T: Guarded>(
+    pub async fn load<T: GuardedDocument>(
         &self,
         keys: impl IntoIterator<Item = impl Serialize>,
     ) -> Result<Vec<T>, WriteError> {
         collection::load(&self.database, keys).await
     }
 
-    /// Writes the documents that were folded further since they were `loaded`, each only if it is still as it was loaded.
-    pub async fn replace<K: Ord, T: Guarded>(
+    /// Writes the documents that were folded further since they were `loaded`, each only if it is
+    /// still as it was loaded.
+    pub async fn replace<K: Ord, T: GuardedDocument>(
         &self,
         loaded: &BTreeMap<K, u64>,
         documents: &BTreeMap<K, T>,
@@ -90,7 +93,8 @@ impl ProgressWriter {
         collection::replace(&self.database, loaded, documents).await
     }
 
-    /// Announces that documents of the live generation may hold events up to `to`, before any of them does.
+    /// Announces that documents of the live generation may hold events up to `to`, before any of
+    /// them does.
     pub async fn reserve(&self, at: Position, to: u64) -> Result<(), WriteError> {
         if self.pointers.reserve(at, to).await? { Ok(()) } else { Err(self.refusal(at).await?) }
     }
@@ -110,6 +114,8 @@ impl ProgressWriter {
         if stands != at {
             return Ok(WriteError::Moved);
         }
+        // By our own clock, from when this process met the hold: clocks of two machines may differ
+        // by more.
         if self.held_since(&token).elapsed() > self.hold_time_max {
             self.pointers.release(&token).await?;
         }
@@ -138,7 +144,8 @@ impl ViewStore for ProgressWriter {
 
     async fn position(&self) -> Result<Position, WriteError> {
         match self.pointers.get().await {
-            // There is no schema to keep in step with, so an empty database is prepared by its first use.
+            // There is no schema to keep in step with, so an empty database is prepared by its
+            // first use.
             Err(WriteError::Missing(_)) => {
                 self.migrate().await?;
                 Ok(self.pointers.get().await?.position())

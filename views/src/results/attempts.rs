@@ -4,7 +4,7 @@ use events::submission::{Attempt, LostAttempt};
 use events::{BootId, SubmissionId, Timestamp};
 use uuid::Uuid;
 
-use super::place::Place;
+use super::place::RowPlace;
 use super::table::{TableRow as _, table};
 use crate::error::Impossible;
 
@@ -29,7 +29,7 @@ table! {
 
 impl AttemptRow {
     /// Writes an attempt of a submission as its row.
-    pub fn of(submission: SubmissionId, attempt: &Attempt) -> Self {
+    pub fn from_attempt(submission: SubmissionId, attempt: &Attempt) -> Self {
         Self {
             submission_id: submission.as_uuid(),
             number: i64::from(attempt.number),
@@ -53,7 +53,7 @@ impl TryFrom<AttemptRow> for Attempt {
 
     fn try_from(row: AttemptRow) -> Result<Self, Impossible> {
         let key = format!("{}/{}", row.submission_id, row.number);
-        let place = Place { table: AttemptRow::TABLE, key };
+        let place = RowPlace { table: AttemptRow::TABLE, key };
         let lost = match (&row.lost_reason, row.lost_at) {
             (None, None) => None,
             (Some(reason), Some(at)) => {

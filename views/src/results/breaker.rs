@@ -1,22 +1,24 @@
-//! Remembers for a moment that the store does not answer, so that not every request waits to find out.
+//! Remembers for a moment that the store does not answer, so that not every request waits to find
+//! out.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// For so long after a failure nobody else tries.
+/// For so long after a failure no caller tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Open after a failure, until the pause is over.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<Option<Instant>>);
+pub(super) struct CircuitBreaker(Mutex<Option<Instant>>);
 
-impl Breaker {
+impl CircuitBreaker {
     /// Tells whether the caller may try. After a failure one caller in each pause may.
     pub(super) fn may_try(&self) -> bool {
         let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let may = opened.is_none_or(|at| at.elapsed() >= PAUSE);
+        // This caller tries for all; the pause begins again for the others.
         if may && opened.is_some() {
             *opened = Some(Instant::now());
         }
@@ -40,7 +42,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_keeps_all_but_one_away_for_the_pause() {
-        let breaker = Breaker::default();
+        let breaker = CircuitBreaker::default();
         assert!(breaker.may_try() && breaker.may_try());
         breaker.open();
         assert!(!breaker.may_try());

@@ -4,7 +4,7 @@ use events::event::CaseResult;
 use events::{Exit, SubmissionId, Usage};
 use uuid::Uuid;
 
-use super::place::Place;
+use super::place::RowPlace;
 use super::table::{JsonText, TableRow as _, table};
 use crate::error::{Impossible, TooLarge};
 
@@ -27,9 +27,9 @@ table! {
 
 impl CaseRow {
     /// Writes the result of a submission's case as its row.
-    pub fn of(submission: SubmissionId, result: &CaseResult) -> Result<Self, TooLarge> {
+    pub fn from_result(submission: SubmissionId, result: &CaseResult) -> Result<Self, TooLarge> {
         let key = format_args!("{submission}/{}", result.case);
-        let place = Place { table: Self::TABLE, key };
+        let place = RowPlace { table: Self::TABLE, key };
         let (exit_code, exit_signal) = match result.exit {
             Exit::Code(code) => (Some(code), None),
             Exit::Signal(signal) => (None, Some(signal)),
@@ -55,7 +55,7 @@ impl TryFrom<CaseRow> for CaseResult {
 
     fn try_from(row: CaseRow) -> Result<Self, Impossible> {
         let key = format!("{}/{}", row.submission_id, row.case_number);
-        let place = Place { table: CaseRow::TABLE, key };
+        let place = RowPlace { table: CaseRow::TABLE, key };
         let exit = match (row.exit_code, row.exit_signal) {
             (Some(code), None) => Exit::Code(code),
             (None, Some(signal)) => Exit::Signal(signal),

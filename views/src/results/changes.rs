@@ -13,7 +13,7 @@ use crate::error::WriteError;
 
 /// What has to be written so that the rows of one state become the rows of the next.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct RowChanges {
     /// Rows to be inserted or replaced.
     pub submissions: Vec<SubmissionRow>,
     /// Rows to be inserted or replaced.
@@ -36,7 +36,7 @@ const DROP_RESULTS: &str = "
 const ACCEPTED_LATE: &str = "
     delete from unaccepted_submissions where generation = $1 and submission_id = any($2)";
 
-impl Changes {
+impl RowChanges {
     /// Writes every change into one generation.
     pub(crate) async fn write(
         self,
@@ -45,6 +45,7 @@ impl Changes {
     ) -> Result<(), WriteError> {
         upsert(connection, generation, self.submissions).await?;
         upsert(connection, generation, self.attempts).await?;
+        // Before the new results: a new attempt begins again with the first case.
         drop_results(connection, generation, self.dropped_results).await?;
         upsert(connection, generation, self.case_results).await?;
         upsert(connection, generation, self.unaccepted).await?;

@@ -1,8 +1,9 @@
-//! The checkpoint of each generation: read, locked for one batch, and moved with the rows that it counts.
+//! The checkpoint of each generation: read, locked for one batch, and moved with the rows that it
+//! counts.
 
 use sqlx::PgConnection;
 
-use super::place::Place;
+use super::place::RowPlace;
 use crate::error::WriteError;
 use crate::generation::Position;
 
@@ -84,6 +85,6 @@ pub(super) async fn advance(connection: &mut PgConnection, to: Position) -> Resu
     Ok(())
 }
 
-fn place(generation: i32) -> Place<String> {
-    Place { table: "checkpoints", key: format!("{NAME}/{generation}") }
+fn place(generation: i32) -> RowPlace<String> {
+    RowPlace { table: "checkpoints", key: format!("{NAME}/{generation}") }
 }

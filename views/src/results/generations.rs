@@ -1,4 +1,5 @@
-//! Generations of `results`: begun beside the live one, shown to readers in one step, and deleted when superseded.
+//! Generations of `results`: begun beside the live one, shown to readers in one step, and deleted
+//! when superseded.
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
@@ -10,12 +11,13 @@ use super::submissions::SubmissionRow;
 use super::table::TableRow as _;
 use super::unaccepted_submissions::UnacceptedRow;
 use crate::error::WriteError;
-use crate::generation::{Hold, Position, Switch};
+use crate::generation::{Hold, Position, SwitchOutcome};
 
 /// How many rows of one table are deleted in one transaction.
 const DELETED_ROWS_MAX: i64 = 5_000;
 
-/// One more than any generation before, finished or not, so that an abandoned rebuild is never mixed into another.
+/// One more than any generation before, finished or not, so that an abandoned rebuild is never
+/// mixed into another.
 const BEGIN: &str = "
     insert into checkpoints (projection_name, generation, sequence)
     select 'results', max(generation) + 1, 0 from checkpoints where projection_name = 'results'
@@ -53,6 +55,8 @@ pub(super) async fn begin(pool: &PgPool) -> Result<Position, WriteError> {
 /// Stops the live generation where it stands.
 pub(super) async fn hold(pool: &PgPool) -> Result<Box<dyn Hold>, WriteError> {
     let mut transaction = pool.begin().await?;
+    // First of all, since the lock must not outlive a rebuild that dies right after it has taken
+    // it.
     sqlx::query(HOLD_TIME_MAX).execute(&mut *transaction).await?;
     sqlx::query(LOCK).execute(&mut *transaction).await?;
     let live = position(&mut transaction).await?;
@@ -63,6 +67,7 @@ pub(super) async fn hold(pool: &PgPool) -> Result<Box<dyn Hold>, WriteError> {
 pub(super) async fn delete_superseded(pool: &PgPool) -> Result<u64, WriteError> {
     let mut deleted = 0;
     for table in [CaseRow::TABLE, AttemptRow::TABLE, UnacceptedRow::TABLE, SubmissionRow::TABLE] {
+        // By the row's physical place, since `delete` has no limit of its own.
         let delete = AssertSqlSafe(format!(
             "delete from {table} where ctid = any (array(
                 select ctid from {table}
@@ -71,6 +76,7 @@ pub(super) async fn delete_superseded(pool: &PgPool) -> Result<u64, WriteError> 
         ));
         deleted += sqlx::query(delete).bind(DELETED_ROWS_MAX).execute(pool).await?.rows_affected();
     }
+    // The checkpoint goes last, when no row of its generation is left.
     if deleted == 0 {
         sqlx::query(DELETE_CHECKPOINTS).execute(pool).await?;
     }
@@ -83,20 +89,21 @@ impl Hold for ResultsHold {
         self.live
     }
 
-    async fn switch(mut self: Box<Self>, rebuilt: Position) -> Result<Switch, WriteError> {
+    async fn switch(mut self: Box<Self>, rebuilt: Position) -> Result<SwitchOutcome, WriteError> {
         if self.live.generation >= rebuilt.generation {
-            return Ok(Switch::Overtaken);
+            return Ok(SwitchOutcome::Overtaken);
         }
         let stands: Option<i64> = sqlx::query_scalar(REBUILT)
             .bind(rebuilt.generation)
             .fetch_optional(&mut *self.transaction)
             .await?;
-        let Some(stands) = stands else { return Ok(Switch::Overtaken) };
+        // Another rebuild has switched and deleted what this one wrote.
+        let Some(stands) = stands else { return Ok(SwitchOutcome::Overtaken) };
         if sequence_of(rebuilt.generation, stands)? < self.live.sequence {
-            return Ok(Switch::Behind);
+            return Ok(SwitchOutcome::Behind);
         }
         sqlx::query(SWITCH).bind(rebuilt.generation).execute(&mut *self.transaction).await?;
         self.transaction.commit().await?;
-        Ok(Switch::Done)
+        Ok(SwitchOutcome::Done)
     }
 }

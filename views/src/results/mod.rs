@@ -1,7 +1,9 @@
-//! The view `results` in PostgreSQL: submissions, attempts and case results, each row the fold of its events.
+//! The view `results` in PostgreSQL: submissions, attempts and case results, each row the fold of
+//! its events.
 //!
-//! One file for each table has its columns, and how they become domain values and back. The two ways are inverse to each
-//! other; a row that no fold can have written is an error that names table, column and key.
+//! One file for each table has its columns, and how they become domain values and back. The two
+//! ways are inverse to each other; a row that no fold can have written is an error that names
+//! table, column and key.
 
 mod attempts;
 mod breaker;
@@ -21,9 +23,9 @@ mod writer;
 
 pub use attempts::AttemptRow;
 pub use case_results::CaseRow;
-pub use changes::Changes;
+pub use changes::RowChanges;
 pub use checkpoint::Audience;
-pub use reader::{Found, ListQuery, ResultsReader, ResultsView, find_sql, list_sql};
+pub use reader::{FoundSubmission, ListQuery, ResultsReader, ResultsView, find_sql, list_sql};
 pub use submissions::SubmissionRow;
 pub use summaries::Summary;
 pub use table::JsonText;

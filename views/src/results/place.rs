@@ -1,4 +1,5 @@
-//! Columns: texts, numbers and hashes as the database has them, each with an error that says where it stood.
+//! Columns: texts, numbers and hashes as the database has them, each with an error that says where
+//! it stood.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -12,12 +13,12 @@ use crate::error::{Impossible, TooLarge};
 
 /// Where a value stands: the row that errors name.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<K> {
+pub(super) struct RowPlace<K> {
     pub(super) table: &'static str,
     pub(super) key: K,
 }
 
-impl<K: Display> Place<K> {
+impl<K: Display> RowPlace<K> {
     /// Names a value that cannot stand here.
     pub(super) fn impossible(
         &self,
@@ -47,6 +48,7 @@ impl<K: Display> Place<K> {
     /// Reads a hash, of which only the canonical spelling is stored.
     pub(super) fn digest(&self, column: &str, text: &str) -> Result<events::Digest, Impossible> {
         let digest: events::Digest = self.text(column, text)?;
+        // Parsing takes capitals, too, but no fold writes them: such a row was changed by hand.
         let canonical = digest.to_string() == text;
         canonical.then_some(digest).ok_or_else(|| self.impossible(column, "not in lower case"))
     }

@@ -1,5 +1,6 @@
-//! The readers' side of `results`. Each question is one statement, so that what it returns is of one moment and of one
-//! generation. Each has a deadline, and one that went unanswered spares the next ones the wait.
+//! The readers' side of `results`. Each question is one statement, so that what it returns is of
+//! one moment and of one generation. Each has a deadline, and one that went unanswered spares the
+//! next ones the wait.
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -14,10 +15,10 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::attempts::AttemptRow;
-use super::breaker::Breaker;
+use super::breaker::CircuitBreaker;
 use super::case_results::CaseRow;
 use super::checkpoint::NAME;
-use super::place::Place;
+use super::place::RowPlace;
 use super::submissions::SubmissionRow;
 use super::summaries::{LEFT_OUT, PARTS_OF_OUTCOME, READABLE_OUTCOME, Summary, SummaryRow};
 use super::table::{JsonText, TableRow, key_list, select_list};
@@ -28,11 +29,11 @@ const CONNECTIONS_MAX: u32 = 8;
 /// How long one question may take, connecting included.
 const QUESTION_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Answers from the view. Who may see what is not its business.
+/// Answers from the view. It does not ask who may see what.
 #[async_trait]
 pub trait ResultsView: fmt::Debug + Send + Sync {
     /// Looks a submission up.
-    async fn find(&self, id: SubmissionId) -> Result<Found, ViewError>;
+    async fn find(&self, id: SubmissionId) -> Result<FoundSubmission, ViewError>;
 
     /// Lists submissions, the newest first.
     async fn list(&self, query: &ListQuery) -> Result<Vec<Summary>, ViewError>;
@@ -43,7 +44,7 @@ pub trait ResultsView: fmt::Debug + Send + Sync {
 
 /// What the view knows of one submission, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundSubmission {
     /// Every event up to this sequence is in the view.
     pub position: u64,
     /// The submission, if its acceptance is in the view.
@@ -70,21 +71,21 @@ pub struct ListQuery {
 /// The view in PostgreSQL.
 pub struct ResultsReader {
     pool: PgPool,
-    breaker: Breaker,
+    breaker: CircuitBreaker,
 }
 
 impl ResultsReader {
     /// Prepares connections to `url`; none is made before the first question.
     pub fn open(url: &str) -> Result<Self, OpenError> {
-        // Every question here is answered by an index. Without this, a plan that was made while a table was small is kept
-        // while it grows, until statistics are taken again.
+        // Every question here is answered by an index. Without this, a plan that was made while a
+        // table was small is kept while it grows, until statistics are taken again.
         let plans = [("enable_seqscan", "off")];
         let options = PgConnectOptions::from_str(url)?.application_name("query-api").options(plans);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(QUESTION_TIME_MAX)
             .connect_lazy_with(options);
-        Ok(Self { pool, breaker: Breaker::default() })
+        Ok(Self { pool, breaker: CircuitBreaker::default() })
     }
 
     /// Closes every connection.
@@ -99,6 +100,7 @@ impl ResultsReader {
         if !self.breaker.may_try() {
             return Err(away("it did not answer a moment ago"));
         }
+        // The pool's own limit bounds the wait for a connection, not the wait for an answer.
         let answer = match tokio::time::timeout(QUESTION_TIME_MAX, question).await {
             Ok(answer) => answer.map_err(away),
             Err(late) => Err(away(late)),
@@ -120,7 +122,7 @@ impl fmt::Debug for ResultsReader {
 #[async_trait]
 impl ResultsView for ResultsReader {
     #[instrument(skip_all, fields(submission.id = %id))]
-    async fn find(&self, id: SubmissionId) -> Result<Found, ViewError> {
+    async fn find(&self, id: SubmissionId) -> Result<FoundSubmission, ViewError> {
         let question = sqlx::query(AssertSqlSafe(find_sql())).bind(id.as_uuid());
         let row = self.ask(question.fetch_one(&self.pool)).await?;
         found(id, &row)
@@ -146,7 +148,8 @@ impl ResultsView for ResultsReader {
     }
 }
 
-/// Spells the statement for one submission with its attempts and results, and the view's position; one row always.
+/// Spells the statement for one submission with its attempts and results, and the view's position;
+/// one row always.
 pub fn find_sql() -> String {
     let columns = select_list::<SubmissionRow>(&[]);
     let (attempts, results) = (rows_as_json::<AttemptRow>(), rows_as_json::<CaseRow>());
@@ -174,7 +177,8 @@ pub fn list_sql() -> String {
     )
 }
 
-/// Spells the rows of another table that belong to the submission, so that one statement brings them all.
+/// Spells the rows of another table that belong to the submission, so that one statement brings
+/// them all.
 fn rows_as_json<R: TableRow>() -> String {
     let (columns, table, key) = (select_list::<R>(&[]), R::TABLE, key_list::<R>());
     format!(
@@ -184,25 +188,29 @@ fn rows_as_json<R: TableRow>() -> String {
 }
 
 /// Reads the answer to [`find_sql`]. Where there is no submission, its columns are null.
-fn found(id: SubmissionId, row: &PgRow) -> Result<Found, ViewError> {
+fn found(id: SubmissionId, row: &PgRow) -> Result<FoundSubmission, ViewError> {
     let position: i64 = row.try_get("position").map_err(away)?;
-    let place = Place { table: "results_position", key: NAME };
+    let place = RowPlace { table: "results_position", key: NAME };
     let position = place.number("sequence", position)?;
+    // The row always comes, for the sake of the position.
     let known: Option<Uuid> = row.try_get("submission_id").map_err(away)?;
     if known.is_none() {
-        return Ok(Found { position, submission: None });
+        return Ok(FoundSubmission { position, submission: None });
     }
     let attempts = from_json(id, row.try_get("attempts").map_err(away)?)?;
     let results = from_json(id, row.try_get("results").map_err(away)?)?;
     let submission = SubmissionRow::from_row(row).map_err(away)?;
-    Ok(Found { position, submission: submission.into_fold(attempts, results)?.submission })
+    Ok(FoundSubmission {
+        position,
+        submission: submission.into_fold(attempts, results)?.submission,
+    })
 }
 
 fn from_json<R: TableRow + DeserializeOwned>(
     id: SubmissionId,
     rows: Option<JsonText>,
 ) -> Result<Vec<R>, Impossible> {
-    let place = Place { table: R::TABLE, key: id };
+    let place = RowPlace { table: R::TABLE, key: id };
     rows.map(|rows| place.json("*", &rows)).transpose().map(Option::unwrap_or_default)
 }
 

@@ -1,4 +1,5 @@
-//! `submissions`: its columns, and how its row is joined with those of attempts and case results to a fold.
+//! `submissions`: its columns, and how its row is joined with those of attempts and case results to
+//! a fold.
 
 use events::event::{CaseResult, LanguageRef};
 use events::submission::{Attempt, Outcome};
@@ -7,7 +8,7 @@ use uuid::Uuid;
 
 use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
-use super::place::Place;
+use super::place::RowPlace;
 use super::table::{JsonText, TableRow as _, table};
 use crate::error::{Impossible, TooLarge};
 
@@ -40,8 +41,8 @@ table! {
 
 impl SubmissionRow {
     /// Writes a submission as its row.
-    pub fn of(submission: &Submission, violations: u32) -> Result<Self, TooLarge> {
-        let place = Place { table: Self::TABLE, key: submission.id };
+    pub fn from_submission(submission: &Submission, violations: u32) -> Result<Self, TooLarge> {
+        let place = RowPlace { table: Self::TABLE, key: submission.id };
         Ok(Self {
             submission_id: submission.id.as_uuid(),
             principal: submission.principal.to_string(),
@@ -67,13 +68,14 @@ impl SubmissionRow {
         })
     }
 
-    /// Joins the row with its attempts and case results, each in their order, to the fold that they were written from.
+    /// Joins the row with its attempts and case results, each in their order, to the fold that they
+    /// were written from.
     pub fn into_fold(
         self,
         attempts: Vec<AttemptRow>,
         case_results: Vec<CaseRow>,
     ) -> Result<Fold, Impossible> {
-        let place = Place { table: Self::TABLE, key: self.submission_id };
+        let place = RowPlace { table: Self::TABLE, key: self.submission_id };
         let attempts =
             attempts.into_iter().map(Attempt::try_from).collect::<Result<Vec<_>, _>>()?;
         let results =
@@ -88,12 +90,14 @@ impl SubmissionRow {
             outcome: outcome.transpose()?,
             ..self.plain_columns(&place)?
         };
+        // PostgreSQL's constraints hold single rows; what several columns and tables say together
+        // is held here.
         self.check(&place, &submission)?;
         Ok(Fold { submission: Some(submission), violations })
     }
 
     /// Reads the columns that are no part of an event: no attempt, no result and no outcome.
-    pub(super) fn plain_columns(&self, place: &Place<Uuid>) -> Result<Submission, Impossible> {
+    pub(super) fn plain_columns(&self, place: &RowPlace<Uuid>) -> Result<Submission, Impossible> {
         let suite = self.suite_sha256.as_deref();
         Ok(Submission {
             id: SubmissionId::new(self.submission_id),
@@ -123,7 +127,7 @@ impl SubmissionRow {
     }
 
     /// Holds the columns that say the same thing twice against each other.
-    fn check(&self, place: &Place<Uuid>, submission: &Submission) -> Result<(), Impossible> {
+    fn check(&self, place: &RowPlace<Uuid>, submission: &Submission) -> Result<(), Impossible> {
         let ended = match &submission.outcome {
             None => None,
             Some(Outcome::Completed(_)) => Some(State::Completed),

@@ -1,9 +1,10 @@
-//! Submissions in a list: the columns of `submissions`, with the few parts of the outcome that a list shows.
+//! Submissions in a list: the columns of `submissions`, with the few parts of the outcome that a
+//! list shows.
 
 use events::event::{CasesSummary, LanguageRef};
 use events::{Lane, State, SubmissionId, Timestamp, Usage, Verdict};
 
-use super::place::Place;
+use super::place::RowPlace;
 use super::submissions::SubmissionRow;
 use super::table::{JsonText, TableRow as _};
 use crate::error::Impossible;
@@ -43,8 +44,9 @@ pub(super) const PARTS_OF_OUTCOME: &str = "
     case when ended #>> '{completed,exit}' is not null then (ended #> '{completed,usage}')::text end as usage,
     case when ended #>> '{completed,cases}' is not null then (ended #> '{completed,cases}')::text end as cases";
 
-/// The outcome, for PostgreSQL to read. Its operators refuse a value with a `\u0000` anywhere in it, which a program may
-/// well have printed; so it is taken for another character, of as many letters, in texts that a list does not show.
+/// The outcome, for PostgreSQL to read. Its operators refuse a value with a `\u0000` anywhere in
+/// it, which a program may well have printed; so it is taken for another character, of as many
+/// letters, in texts that a list does not show.
 pub(super) const READABLE_OUTCOME: &str = r"cross join lateral (select replace(outcome::text, '\u0000', '\ufffd')::json as ended) readable";
 
 impl TryFrom<SummaryRow> for Summary {
@@ -52,7 +54,7 @@ impl TryFrom<SummaryRow> for Summary {
 
     fn try_from(row: SummaryRow) -> Result<Self, Impossible> {
         let SummaryRow { submission: row, usage, cases } = row;
-        let place = Place { table: SubmissionRow::TABLE, key: row.submission_id };
+        let place = RowPlace { table: SubmissionRow::TABLE, key: row.submission_id };
         let known = row.plain_columns(&place)?;
         let verdict = row.verdict.as_deref().map(|word| place.word("verdict", word));
         Ok(Self {

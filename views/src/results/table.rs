@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::error::WriteError;
 
-/// Declares a table: the struct of its row, and [`TableRow`] for it. Each column is named here and nowhere else in SQL.
+/// Declares a table: the struct of its row, and [`TableRow`] for it. Each column is named here and
+/// nowhere else in SQL.
 ///
 /// ```text
 /// table! {
@@ -50,6 +51,7 @@ macro_rules! table {
                 rows: Vec<Self>,
                 arrays: &mut sqlx::query_builder::Separated<'_, sqlx::Postgres, &'static str>,
             ) {
+                // Rows are taken apart rather than borrowed, so that no text is copied.
                 $(let mut $column: Vec<$type> = Vec::with_capacity(rows.len());)+
                 for row in rows {
                     $($column.push(row.$column);)+
@@ -126,8 +128,10 @@ impl<T: ColumnType> ColumnType for Option<T> {
     const SQL_TYPE: &'static str = T::SQL_TYPE;
 }
 
-/// A part of an event, as the text of a column of type `json`. It crosses as text both ways, since the drivers' own JSON
-/// type is `jsonb`, which refuses the `\u0000` that a client's text may hold.
+/// A part of an event, as the text of a column of type `json`.
+//
+// It crosses as text both ways: the driver's own JSON type is `jsonb`, which refuses the `\u0000`
+// that a client's text may hold.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct JsonText(String);
@@ -149,9 +153,11 @@ impl JsonText {
     }
 }
 
-/// Spells the columns of a `select`. Those left out are null: they are large, and the reader has no use for them.
+/// Spells the columns of a `select`. Those left out are null: they are large, and the reader has no
+/// use for them.
 pub(super) fn select_list<R: TableRow>(left_out: &[&str]) -> String {
     let selected = |column: &Column| match (column.name, column.sql_type) {
+        // Null rather than absent, so that the same row type reads the answer.
         (name, _) if left_out.contains(&name) => format!("null::text as {name}"),
         (name, "json") => format!("{name}::text as {name}"),
         (name, _) => name.to_owned(),
@@ -177,14 +183,14 @@ where
         return Ok(Vec::new());
     }
     let (columns, table, key) = (select_list::<R>(&[]), R::TABLE, key_list::<R>());
+    // Safe: every part of the text is a name that a `table!` of this crate spells.
     let select = AssertSqlSafe(format!(
         "select {columns} from {table} where generation = $1 and submission_id = any($2) order by {key}"
     ));
     Ok(sqlx::query_as(select).bind(generation).bind(submissions).fetch_all(connection).await?)
 }
 
-/// Inserts rows into one generation, over those that have their keys: one statement, since a round trip costs more than a
-/// row, and with arrays, since a small COPY over TCP stalls for 44 ms.
+/// Inserts rows into one generation, over those that have their keys.
 pub(super) async fn upsert<R: TableRow>(
     connection: &mut PgConnection,
     generation: i32,
@@ -193,11 +199,16 @@ pub(super) async fn upsert<R: TableRow>(
     if rows.is_empty() {
         return Ok(());
     }
+    // One statement for all rows, since a round trip costs more than a row; and arrays rather than
+    // COPY, which stalls for 44 ms over TCP, as the driver does not set TCP_NODELAY.
     let (table, columns) = (R::TABLE, names::<R>(|_| true).join(", "));
+    // The text is the same for each batch, so the driver keeps one prepared statement for each
+    // table.
     let mut insert =
         QueryBuilder::new(format!("insert into {table} (generation, {columns}) select "));
     insert.push_bind(generation).push(", rows.* from unnest(");
     R::push_arrays(rows, &mut insert.separated(", "));
+    // A fixed column is not set again: the row that is there has it.
     let changing = names::<R>(|role| role == Role::Changing);
     let changes = changing.iter().map(|name| format!("{name} = excluded.{name}"));
     let (key, changes) = (key_list::<R>(), changes.collect::<Vec<_>>().join(", "));

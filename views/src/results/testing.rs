@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
-use super::changes::Changes;
+use super::changes::RowChanges;
 use super::submissions::SubmissionRow;
 use super::table::{TableRow, key_list, select_list};
 use super::unaccepted_submissions::UnacceptedRow;
@@ -102,13 +102,15 @@ impl ResultsDatabase {
             delete.execute(&mut *connection).await.unwrap();
         }
         let id = submission.id;
-        let attempts = submission.attempts.iter().map(|attempt| AttemptRow::of(id, attempt));
-        let results = submission.results.iter().map(|result| CaseRow::of(id, result).unwrap());
-        let changes = Changes {
-            submissions: vec![SubmissionRow::of(submission, 0).unwrap()],
+        let attempts =
+            submission.attempts.iter().map(|attempt| AttemptRow::from_attempt(id, attempt));
+        let results =
+            submission.results.iter().map(|result| CaseRow::from_result(id, result).unwrap());
+        let changes = RowChanges {
+            submissions: vec![SubmissionRow::from_submission(submission, 0).unwrap()],
             attempts: attempts.collect(),
             case_results: results.collect(),
-            ..Changes::default()
+            ..RowChanges::default()
         };
         changes.write(&mut connection, generation).await.unwrap();
     }

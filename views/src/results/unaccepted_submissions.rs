@@ -3,7 +3,7 @@
 use events::{Fold, SubmissionId};
 use uuid::Uuid;
 
-use super::place::Place;
+use super::place::RowPlace;
 use super::table::{TableRow as _, table};
 use crate::error::Impossible;
 
@@ -17,7 +17,7 @@ table! {
 
 impl UnacceptedRow {
     /// Writes a submission that has events and no acceptance as its row.
-    pub fn of(submission: SubmissionId, violations: u32) -> Self {
+    pub fn from_violations(submission: SubmissionId, violations: u32) -> Self {
         Self { submission_id: submission.as_uuid(), violations: i64::from(violations) }
     }
 }
@@ -26,7 +26,7 @@ impl TryFrom<UnacceptedRow> for Fold {
     type Error = Impossible;
 
     fn try_from(row: UnacceptedRow) -> Result<Self, Impossible> {
-        let place = Place { table: UnacceptedRow::TABLE, key: row.submission_id };
+        let place = RowPlace { table: UnacceptedRow::TABLE, key: row.submission_id };
         Ok(Self { submission: None, violations: place.number("violations", row.violations)? })
     }
 }

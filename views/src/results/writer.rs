@@ -1,4 +1,5 @@
-//! The writer's side of `results`: one transaction for each batch, which holds the rows and the checkpoint.
+//! The writer's side of `results`: one transaction for each batch, which holds the rows and the
+//! checkpoint.
 
 use std::collections::BTreeMap;
 use std::str::FromStr as _;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
-use super::changes::Changes;
+use super::changes::RowChanges;
 use super::checkpoint::{self, Audience, NAME};
 use super::generations;
 use super::submissions::SubmissionRow;
@@ -22,12 +23,14 @@ use super::unaccepted_submissions::UnacceptedRow;
 use crate::error::{OpenError, WriteError};
 use crate::generation::{Hold, Position, ViewStore};
 
-/// One writer folds one batch at a time; what is left is for pings, a rebuild and the deletion of old rows. More
-/// connections only compete for the processors that PostgreSQL and the projector share.
+/// One writer folds one batch at a time; what is left is for pings, a rebuild and the deletion of
+/// old rows. More connections only compete for the processors that PostgreSQL and the projector
+/// share.
 const CONNECTIONS_MAX: u32 = 4;
 /// How long to wait for a connection.
 const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(5);
-/// How long one statement may take, in the server's words. Deleting an old generation takes the longest.
+/// How long one statement may take, in the server's words. Deleting an old generation takes the
+/// longest.
 const STATEMENT_TIME_MAX: (&str, &str) = ("statement_timeout", "60s");
 /// A migration may take as long as it takes.
 const NO_STATEMENT_TIME_MAX: (&str, &str) = ("statement_timeout", "0");
@@ -38,7 +41,8 @@ pub struct ResultsWriter {
     pool: PgPool,
 }
 
-/// A batch that is being written: nobody else moves its generation until it is committed or dropped.
+/// A batch that is being written. No other process moves its generation until the batch is
+/// committed or dropped.
 #[derive(Debug)]
 pub struct ResultsBatch {
     transaction: Transaction<'static, Postgres>,
@@ -46,7 +50,8 @@ pub struct ResultsBatch {
 }
 
 impl ResultsWriter {
-    /// Makes a writer that connects when it is first used, so that a service starts while its database is away.
+    /// Makes a writer that connects when it is first used, so that a service starts while its
+    /// database is away.
     pub fn connect_lazy(url: &str) -> Result<Self, OpenError> {
         let options = PgConnectOptions::from_str(url)?
             .application_name("projector")
@@ -75,21 +80,23 @@ impl ResultsWriter {
         at: Position,
     ) -> Result<ResultsBatch, WriteError> {
         let mut transaction = self.pool.begin().await?;
+        // Before anything is read: under the lock no other process can change the rows of the
+        // generation.
         checkpoint::lock(&mut transaction, audience, at).await?;
         Ok(ResultsBatch { transaction, generation: at.generation })
     }
 }
 
 impl ResultsBatch {
-    /// Loads the folds of `ids`; of those that have no event yet there is none.
-    ///
-    /// All of them are looked for, those too whose acceptance is in the batch: two racing requests under one idempotency key
-    /// can lead to a second acceptance, on another subject, and it must meet the first.
+    /// Loads the folds of `ids`. A submission without events has none.
     pub async fn load(
         &mut self,
         ids: &[SubmissionId],
     ) -> Result<BTreeMap<SubmissionId, Fold>, WriteError> {
         let mut folds = BTreeMap::new();
+        // Submissions whose acceptance is in the batch are looked for, too: two racing requests
+        // under one idempotency key can lead to a second acceptance, on another subject, and it
+        // must meet the first.
         let ids: Vec<Uuid> = ids.iter().map(SubmissionId::as_uuid).collect();
         let (connection, generation) = (&mut *self.transaction, self.generation);
         let rows: Vec<SubmissionRow> = select(connection, generation, &ids).await?;
@@ -98,6 +105,7 @@ impl ResultsBatch {
         let mut attempts = grouped(attempts, |row: &AttemptRow| row.submission_id);
         let results = select(connection, generation, &known).await?;
         let mut results = grouped(results, |row: &CaseRow| row.submission_id);
+        // Usually all are known, which saves a round trip.
         if known.len() < ids.len() {
             for row in select::<UnacceptedRow>(connection, generation, &ids).await? {
                 folds.insert(SubmissionId::new(row.submission_id), row.try_into()?);
@@ -113,7 +121,7 @@ impl ResultsBatch {
     }
 
     /// Writes what the batch changes.
-    pub async fn write(&mut self, changes: Changes) -> Result<(), WriteError> {
+    pub async fn write(&mut self, changes: RowChanges) -> Result<(), WriteError> {
         changes.write(&mut self.transaction, self.generation).await
     }
 

@@ -78,7 +78,7 @@ impl Database {
 
 /// Reads one user's progress.
 pub(crate) async fn read(reader: &ProgressReader, user: &str) -> Option<UserProgress> {
-    reader.of_user(&user.parse().unwrap()).await.unwrap()
+    reader.find_user(&user.parse().unwrap()).await.unwrap()
 }
 
 impl View for Database {

@@ -9,7 +9,7 @@ use events::submission::Outcome;
 use events::{Submission, SubmissionId, UserId};
 use views::error::{Impossible, ViewError};
 use views::progress::{ProgressView, UserProgress};
-use views::results::{Found, ListQuery, ResultsView, Summary};
+use views::results::{FoundSubmission, ListQuery, ResultsView, Summary};
 
 /// Submissions by the sequence of their acceptance.
 #[derive(Debug, Default)]
@@ -56,11 +56,11 @@ impl FakeResults {
 
 #[async_trait]
 impl ResultsView for FakeResults {
-    async fn find(&self, id: SubmissionId) -> Result<Found, ViewError> {
+    async fn find(&self, id: SubmissionId) -> Result<FoundSubmission, ViewError> {
         self.check()?;
         let state = self.state.lock().unwrap();
         let submission = state.submissions.values().find(|known| known.id == id).cloned();
-        Ok(Found { position: state.position, submission })
+        Ok(FoundSubmission { position: state.position, submission })
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<Summary>, ViewError> {
@@ -110,7 +110,7 @@ pub(crate) struct FakeProgress {
 
 #[async_trait]
 impl ProgressView for FakeProgress {
-    async fn of_user(&self, user: &UserId) -> Result<Option<UserProgress>, ViewError> {
+    async fn find_user(&self, user: &UserId) -> Result<Option<UserProgress>, ViewError> {
         self.ping().await?;
         let known = self.known.lock().unwrap();
         Ok(known.as_ref().filter(|(owner, _)| owner == user).map(|(_, progress)| progress.clone()))
