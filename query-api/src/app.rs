@@ -1,4 +1,4 @@
-//! The service's parts in one value, and the questions that it answers. Knows no header and no status.
+//! The service's parts in one value, and the questions that it answers. It knows neither headers nor statuses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,24 +8,18 @@ use ledger::{Ledger, ObjectStore, Stored};
 use platform::auth::Verifier;
 use sandbox::languages::Catalog;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{instrument, warn};
+use tracing::instrument;
 use views::progress::{ProgressView, UserProgress};
 use views::results::{ListQuery, ResultsView, Summary};
 
 use crate::body::{FetchedOutputs, Output, captured_outputs};
-use crate::changes::{Waiter, Waiters};
-use crate::current::Current;
 use crate::error::ApiError;
-use crate::metrics;
+use crate::freshness::FreshSubmissions;
+use crate::long_poll::{Waiters, wait_for_change};
 
-/// How often one who waits looks into the ledger while changes are announced: a guard against an announcement that is lost.
-const LOOK_WHEN_FED: Duration = Duration::from_secs(2);
 /// Answers whose outputs are fetched at the same time: each may hold several MiB. Further ones take their turn.
 const FETCHES_MAX: usize = 32;
-/// How often one who waits looks into the ledger while nobody announces changes.
-const LOOK_WHEN_UNFED: Duration = Duration::from_millis(500);
 
 /// Everything that a request needs. Clones share it.
 #[derive(Clone, Debug)]
@@ -57,7 +51,7 @@ pub struct Parts {
 #[derive(Debug)]
 struct Inner {
     parts: Parts,
-    current: Current,
+    submissions: FreshSubmissions,
     /// One permit for each answer whose outputs may be fetched at the same time.
     fetches: Semaphore,
 }
@@ -81,21 +75,21 @@ impl Sight {
     }
 }
 
-/// How long a caller waits for a change, and of what.
+/// How long a caller waits for a change, and what the answer must not be behind.
 #[derive(Clone, Copy)]
-pub(crate) struct Patience<'a> {
+pub(crate) struct LongPoll<'a> {
     /// The longest wait.
     pub(crate) wait: Duration,
     /// What the answer must not be behind.
     pub(crate) min_seq: u64,
-    /// Tells whether the caller has a version already; one that has not is answered at once.
+    /// Tells whether the caller has a version already. A caller that does not have it is answered at once.
     pub(crate) has: &'a (dyn Fn(&Submission) -> bool + Sync),
 }
 
 impl From<Parts> for App {
     fn from(parts: Parts) -> Self {
-        let current = Current::new(Arc::clone(&parts.results), parts.ledger.clone());
-        Self(Arc::new(Inner { parts, current, fetches: Semaphore::new(FETCHES_MAX) }))
+        let submissions = FreshSubmissions::new(Arc::clone(&parts.results), parts.ledger.clone());
+        Self(Arc::new(Inner { parts, submissions, fetches: Semaphore::new(FETCHES_MAX) }))
     }
 }
 
@@ -115,57 +109,29 @@ impl App {
         self.0.parts.clock.as_ref()
     }
 
-    /// Returns a submission as it stands; if the caller is patient, once its state is another than at first.
+    /// Returns a submission as it stands; if the caller wants to wait, once its state is another than at first.
     #[instrument(skip_all, fields(submission.id = %id))]
     pub(crate) async fn submission(
         &self,
         id: SubmissionId,
         sight: &Sight,
-        patience: Patience<'_>,
+        poll: LongPoll<'_>,
     ) -> Result<Submission, ApiError> {
-        // Waiting begins before the first look, so that no change falls in between.
-        let waiter = if patience.wait.is_zero() { None } else { self.0.parts.waiters.wait_for(id) };
-        // What was announced before that has to be in the first look, which the view may be too late for.
+        // Waiting begins before the first read, so that no change falls in between.
+        let waiter = if poll.wait.is_zero() { None } else { self.0.parts.waiters.wait_for(id) };
+        // A change that was announced before that wakes no one again, so the first read has to have it, even if
+        // the view does not have it yet.
         let announced = waiter.as_ref().map_or(0, |_| self.0.parts.waiters.heard());
-        let first = self.0.current.read(id, patience.min_seq.max(announced)).await?;
+        let first = self.0.submissions.read(id, poll.min_seq.max(announced)).await?;
         let first =
             first.filter(|known| sight.covers(&known.principal)).ok_or(ApiError::NotFound)?;
         match waiter {
-            Some(waiter) if !first.state.is_terminal() && (patience.has)(&first) => {
-                Ok(self.wait(first, waiter, patience.wait).await)
+            Some(waiter) if !first.state.is_terminal() && (poll.has)(&first) => {
+                let (submissions, stop) = (&self.0.submissions, &self.0.parts.stop);
+                Ok(wait_for_change(first, waiter, poll.wait, submissions, stop).await)
             }
             _ => Ok(first),
         }
-    }
-
-    /// Waits for another state. When the time is over, or nothing can be read, what is known is the answer.
-    async fn wait(&self, first: Submission, mut waiter: Waiter, time: Duration) -> Submission {
-        let _counted = metrics::waiting();
-        let deadline = Instant::now() + time;
-        let mut known = first;
-        loop {
-            let state = known.state;
-            let look_at = (Instant::now() + self.pause()).min(deadline);
-            tokio::select! {
-                () = waiter.changed() => {}
-                () = tokio::time::sleep_until(look_at) => {}
-                () = self.0.parts.stop.cancelled() => return known,
-            }
-            // Not from the view, which hears of a change no sooner than whoever woke us.
-            match self.0.current.read_from_ledger(known.id).await {
-                Ok(now) => known = now.unwrap_or(known),
-                Err(error) => {
-                    warn!(error = &error as &dyn std::error::Error, "cannot look while waiting");
-                }
-            }
-            if known.state != state || Instant::now() >= deadline {
-                return known;
-            }
-        }
-    }
-
-    fn pause(&self) -> Duration {
-        if self.0.parts.waiters.is_fed() { LOOK_WHEN_FED } else { LOOK_WHEN_UNFED }
     }
 
     /// Fetches a submission's outputs, wherever they lie.

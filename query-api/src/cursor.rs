@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Cursor(pub(crate) u64);
 
-/// A text that we gave nobody.
+/// A text that is not a cursor.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a cursor of this list")]
 pub(crate) struct CursorError;

@@ -1,15 +1,15 @@
-//! Views out: answers about submissions and progress. Reads only, and folds the ledger where a view is behind or away.
+//! Views out: answers about submissions and progress. Only reads, and folds a submission from the ledger where its view is
+//! behind or away.
 
 pub mod app;
 mod body;
 mod caching;
-pub mod changes;
 pub mod config;
-mod current;
 mod cursor;
 pub mod error;
+mod freshness;
 mod health;
+pub mod long_poll;
 pub mod metrics;
 pub mod routes;
-mod seen;
 pub mod service;

@@ -16,9 +16,9 @@ use views::progress::ProgressReader;
 use views::results::ResultsReader;
 
 use crate::app::{App, Parts};
-use crate::changes::{Feed, Waiters};
 use crate::config::Config;
 use crate::health::Stores;
+use crate::long_poll::{Feed, Waiters};
 use crate::{metrics, routes};
 
 /// How long tasks may take to end after the last answer.

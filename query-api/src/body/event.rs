@@ -13,7 +13,7 @@ pub(crate) struct EventBody<'a> {
     sequence: u64,
     stored_at: Stamp,
     subject: String,
-    /// The stored bytes: whoever hashes them gets what the next event's `previous` says.
+    /// The stored bytes: their hash is the next event's `previous`.
     event: &'a RawValue,
 }
 

@@ -14,7 +14,7 @@ use platform::problem::Problem;
 use serde::Deserialize;
 
 use super::sight;
-use crate::app::{App, Patience};
+use crate::app::{App, LongPoll};
 use crate::body::SubmissionBody;
 use crate::caching::{Keep, Tag};
 
@@ -59,8 +59,8 @@ pub(super) async fn get_submission(
     // A client that says what it has, and has something older, need not wait for news.
     let has =
         |now: &Submission| !headers.contains_key(IF_NONE_MATCH) || tag(now).is_known_to(&headers);
-    let patience = Patience { wait: params.wait.0, min_seq: params.min_seq, has: &has };
-    let submission = app.submission(id, &sight(&caller), patience).await?;
+    let poll = LongPoll { wait: params.wait.0, min_seq: params.min_seq, has: &has };
+    let submission = app.submission(id, &sight(&caller), poll).await?;
     let (tag, keep) = (tag(&submission), Keep::ended(submission.state.is_terminal()));
     if tag.is_known_to(&headers) {
         return Ok(tag.answer(&headers, keep, ()));

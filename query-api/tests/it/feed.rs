@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::Verdict;
-use query_api::changes::{Feed, Waiter};
+use query_api::long_poll::{Feed, Waiter};
 
 use crate::support::{Story, TestApp, accepted, case_result, path, with_cases};
 

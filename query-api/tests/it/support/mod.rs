@@ -17,7 +17,7 @@ use ledger::memory::{MemoryObjects, MemoryStore};
 use platform::auth::{Claims, Verifier, mint};
 use platform::config::{AuthConfig, TokenSecret};
 use query_api::app::{App, Parts};
-use query_api::changes::Waiters;
+use query_api::long_poll::Waiters;
 use query_api::routes;
 use sandbox::languages::Catalog;
 use tokio_util::sync::CancellationToken;

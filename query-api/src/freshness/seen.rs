@@ -1,4 +1,4 @@
-//! How far clients have seen ahead of the view, so that no later answer from the view steps back (design §4.6, I8).
+//! How far clients have seen ahead of the view, so that no later answer from the view steps back.
 //!
 //! It covers this process. Behind several replicas a client that must never see a step back passes `min_seq`.
 
@@ -12,25 +12,25 @@ const SUBMISSIONS_MAX: usize = 10_000;
 
 /// The sequences that were answered from the ledger, while the view was behind them.
 #[derive(Debug)]
-pub(crate) struct Seen {
-    state: Mutex<State>,
+pub(crate) struct SeenSequences {
+    state: Mutex<Noted>,
     submissions_max: usize,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Noted {
     sequences: HashMap<SubmissionId, u64>,
-    /// Stands for all that are not remembered one by one any more.
+    /// The highest sequence of those that are not remembered one by one any more.
     floor: u64,
 }
 
-impl Default for Seen {
+impl Default for SeenSequences {
     fn default() -> Self {
         Self { state: Mutex::default(), submissions_max: SUBMISSIONS_MAX }
     }
 }
 
-impl Seen {
+impl SeenSequences {
     /// Returns the sequence that an answer about `id` must not be behind.
     pub(crate) fn floor(&self, id: SubmissionId) -> u64 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,7 +43,7 @@ impl Seen {
         let noted = state.sequences.entry(id).or_default();
         *noted = sequence.max(*noted);
         if state.sequences.len() > self.submissions_max {
-            // Stricter than need be for everyone, and only until the view has caught up with the last of them.
+            // Too strict for other submissions, but only until the view reaches the highest of these.
             let last = state.sequences.drain().map(|(_, sequence)| sequence).max();
             state.floor = state.floor.max(last.unwrap_or(0));
         }
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_highest_sequence_of_each_submission_is_its_floor() {
-        let seen = Seen::default();
+        let seen = SeenSequences::default();
         seen.note(id(1), 7);
         seen.note(id(1), 5);
         assert_eq!((seen.floor(id(1)), seen.floor(id(2))), (7, 0));
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn what_no_longer_fits_becomes_a_floor_for_all() {
-        let seen = Seen { submissions_max: 2, ..Seen::default() };
+        let seen = SeenSequences { submissions_max: 2, ..SeenSequences::default() };
         for number in 1..=3 {
             seen.note(id(number.into()), number);
         }

@@ -1,5 +1,5 @@
-//! One submission as it stands: from the view where that is new enough, else folded from the ledger. Of two answers the newer
-//! one counts, and none is older than what a client has seen.
+//! Reads one submission: from the view where the view is new enough, else folded from the ledger. Of two answers the newer
+//! one counts, and none is older than `min_seq` or than what any client of this process has seen.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use tracing::{error, warn};
 use views::error::ViewError;
 use views::results::{FoundSubmission, ResultsView};
 
+use super::seen::SeenSequences;
 use crate::error::ApiError;
 use crate::metrics;
-use crate::seen::Seen;
 
 /// Reads submissions.
 #[derive(Debug)]
-pub(crate) struct Current {
+pub(crate) struct FreshSubmissions {
     view: Arc<dyn ResultsView>,
     ledger: Ledger,
-    seen: Seen,
+    seen: SeenSequences,
 }
 
-impl Current {
+impl FreshSubmissions {
     pub(crate) fn new(view: Arc<dyn ResultsView>, ledger: Ledger) -> Self {
-        Self { view, ledger, seen: Seen::default() }
+        Self { view, ledger, seen: SeenSequences::default() }
     }
 
-    /// Reads a submission; what the answer knows is not behind `min_seq`.
+    /// Reads a submission. The answer has every event of it up to `min_seq`.
     pub(crate) async fn read(
         &self,
         id: SubmissionId,
@@ -37,6 +37,7 @@ impl Current {
         let found = match self.view.find(id).await {
             Ok(found) => found,
             Err(error) => {
+                // The ledger answers, too: without the view it is as if the view knew nothing.
                 report(&error);
                 FoundSubmission { position: 0, submission: None }
             }
@@ -74,8 +75,9 @@ impl Current {
     }
 }
 
-/// Tells whether a view's answer is not behind `floor`. One that has ended has nothing before it.
+/// Tells whether a view's answer has every event up to `floor`.
 fn is_new_enough(submission: &Submission, position: u64, floor: u64) -> bool {
+    // Nothing follows the end of a submission, so the view cannot be behind in it.
     submission.state.is_terminal() || submission.sequence.max(position) >= floor
 }
 

@@ -1,4 +1,4 @@
-//! Hears from the ledger itself which submissions have changed, so that nobody who waits has to wait for a view.
+//! Follows the ledger for changes of submissions, so that a waiting request need not wait for a view.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -16,16 +16,16 @@ use super::Waiters;
 /// The pause between two tries to follow.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// Wakes those who wait.
+/// Wakes waiting requests.
 #[derive(Debug)]
 pub struct Feed {
     ledger: Ledger,
     waiters: Arc<Waiters>,
 }
 
-/// Why the ledger is not heard any more.
+/// Why the ledger is not followed any more.
 #[derive(Debug, thiserror::Error)]
-enum Silence {
+enum FeedLost {
     #[error("the end of the ledger is not known")]
     Read(#[from] ReadError),
     #[error("the ledger cannot be followed")]
@@ -44,10 +44,10 @@ impl Feed {
     pub async fn run(self, stop: CancellationToken) {
         let keep_following = async {
             loop {
-                let Err(silence) = self.follow().await;
-                warn!(error = &silence as &dyn Error, "changes are not heard of");
+                let Err(lost) = self.follow().await;
+                warn!(error = &lost as &dyn Error, "lost the ledger");
                 self.waiters.set_fed(false);
-                // Whoever waits has to look for itself now.
+                // Changes may have been missed, and each waiting request looks for itself from now on.
                 self.waiters.wake_all();
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
@@ -55,17 +55,17 @@ impl Feed {
         stop.run_until_cancelled(keep_following).await;
     }
 
-    async fn follow(&self) -> Result<Infallible, Silence> {
+    async fn follow(&self) -> Result<Infallible, FeedLost> {
         let last = self.ledger.last_sequence().await?;
         let mut events = self.ledger.follow(last + 1);
-        info!(ledger.sequence = last, "changes are heard of");
+        info!(ledger.sequence = last, "following the ledger");
         self.waiters.hear(last);
         self.waiters.set_fed(true);
-        // Changes may have come before.
+        // Changes may have come before the feed began.
         self.waiters.wake_all();
         loop {
-            let stored = events.next().await.ok_or(Silence::Ended)??;
-            // Before anyone is woken: see `Waiters::heard`.
+            let stored = events.next().await.ok_or(FeedLost::Ended)??;
+            // Before any request is woken: see `Waiters::heard`.
             self.waiters.hear(stored.recorded.sequence);
             if changes_state(&stored.recorded.envelope.event) {
                 self.waiters.wake(stored.subject.id);
@@ -74,7 +74,7 @@ impl Feed {
     }
 }
 
-/// Tells whether a submission's state may be another after the event: nobody waits for less.
+/// Tells whether a submission's state may be another after the event. Requests wait for no lesser change.
 fn changes_state(event: &Event) -> bool {
     match event {
         Event::Accepted(_)

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 /// The most requests that wait at once; further ones are answered as if they had not asked to wait.
 const WAITERS_MAX: usize = 4_096;
 
-/// Everyone who waits.
+/// Every request that waits.
 #[derive(Debug, Default)]
 pub struct Waiters {
     by_id: Mutex<HashMap<SubmissionId, watch::Sender<()>>>,
@@ -18,7 +18,7 @@ pub struct Waiters {
     heard: AtomicU64,
 }
 
-/// One who waits; leaves when dropped.
+/// A request that waits; it leaves when it is dropped.
 #[derive(Debug)]
 pub struct Waiter {
     waiters: Arc<Waiters>,
@@ -39,36 +39,37 @@ impl Waiters {
         Some(Waiter { waiters: Arc::clone(self), id, changed })
     }
 
-    /// Wakes those who wait for `id`.
+    /// Wakes the requests that wait for `id`.
     pub fn wake(&self, id: SubmissionId) {
         if let Some(sender) = self.lock().get(&id) {
             sender.send_replace(());
         }
     }
 
-    /// Notes that what the ledger has up to `sequence` is about to wake its waiters.
+    /// Notes that the events up to `sequence` are about to wake their waiters.
     pub fn hear(&self, sequence: u64) {
         self.heard.fetch_max(sequence, Ordering::SeqCst);
     }
 
-    /// Returns the last sequence that was heard. Who has begun to wait is woken by everything after it, and must have seen all before.
+    /// Returns the last sequence that was heard. A request that has begun to wait is woken by every later event, and must
+    /// have seen all up to this one.
     pub fn heard(&self) -> u64 {
         self.heard.load(Ordering::SeqCst)
     }
 
-    /// Wakes everyone: changes may have been missed.
+    /// Wakes every request: changes may have been missed.
     pub fn wake_all(&self) {
         for sender in self.lock().values() {
             sender.send_replace(());
         }
     }
 
-    /// Tells whether somebody feeds in changes at the moment.
+    /// Tells whether a feed announces changes at the moment.
     pub fn is_fed(&self) -> bool {
         self.is_fed.load(Ordering::Relaxed)
     }
 
-    /// Tells those who wait whether changes are announced to them.
+    /// Sets whether a feed announces changes.
     pub fn set_fed(&self, is_fed: bool) {
         self.is_fed.store(is_fed, Ordering::Relaxed);
     }
@@ -79,9 +80,14 @@ impl Waiters {
 }
 
 impl Waiter {
+    /// Tells whether a feed announces changes at the moment.
+    pub(crate) fn is_fed(&self) -> bool {
+        self.waiters.is_fed()
+    }
+
     /// Returns when the submission has changed since the last call.
     pub async fn changed(&mut self) {
-        // The sender lives as long as anyone waits.
+        // The sender lives as long as any request waits for the submission.
         if self.changed.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -91,7 +97,7 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         let mut by_id = self.waiters.lock();
-        // This waiter still counts.
+        // Our own receiver is dropped after this, so it is still in the count.
         if by_id.get(&self.id).is_some_and(|sender| sender.receiver_count() <= 1) {
             by_id.remove(&self.id);
         }

@@ -1,0 +1,53 @@
+//! The wait itself: here a long poll wakes.
+
+use std::error::Error;
+use std::time::Duration;
+
+use events::Submission;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::waiters::Waiter;
+use crate::freshness::FreshSubmissions;
+use crate::metrics;
+
+/// How often a waiting request looks into the ledger while changes are announced: a guard against an announcement that is
+/// lost.
+const LOOK_WHEN_FED: Duration = Duration::from_secs(2);
+/// How often a waiting request looks into the ledger while no changes are announced.
+const LOOK_WHEN_UNFED: Duration = Duration::from_millis(500);
+
+/// Waits until a submission has another state than `first`. When the time is over, or nothing can be read, what is known is
+/// the answer.
+pub(crate) async fn wait_for_change(
+    first: Submission,
+    mut waiter: Waiter,
+    time: Duration,
+    submissions: &FreshSubmissions,
+    stop: &CancellationToken,
+) -> Submission {
+    let _counted = metrics::waiting();
+    let deadline = Instant::now() + time;
+    let mut known = first;
+    loop {
+        let state = known.state;
+        let pause = if waiter.is_fed() { LOOK_WHEN_FED } else { LOOK_WHEN_UNFED };
+        let look_at = (Instant::now() + pause).min(deadline);
+        tokio::select! {
+            () = waiter.changed() => {}
+            () = tokio::time::sleep_until(look_at) => {}
+            () = stop.cancelled() => return known,
+        }
+        // Not from the view: the projector reads the same event no sooner than the feed that woke us.
+        match submissions.read_from_ledger(known.id).await {
+            Ok(now) => known = now.unwrap_or(known),
+            Err(error) => {
+                warn!(error = &error as &dyn Error, "cannot look while waiting");
+            }
+        }
+        if known.state != state || Instant::now() >= deadline {
+            return known;
+        }
+    }
+}
