@@ -92,10 +92,11 @@ fn parse_subject(argument: &str) -> Result<String, String> {
 fn parse_scopes(argument: &str) -> Result<String, String> {
     // The services ignore a scope that they do not know, so a typing error would show much later.
     let scopes: Vec<&str> = argument.split_whitespace().collect();
-    let known = |name: &str| Scope::ALL.iter().any(|scope| scope.as_str() == name);
+    let known = |name: &str| name.parse::<Scope>().is_ok();
     match scopes.iter().find(|name| !known(name)) {
         Some(unknown) => {
-            let known = Scope::ALL.map(Scope::as_str).join(", ");
+            let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+            let known = known.join(", ");
             Err(format!("there is no scope {unknown:?}; there are {known}"))
         }
         None if scopes.is_empty() => {

@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(problems.len(), 3);
         for problem in problems {
             let slug = problem["type"].as_str().unwrap().strip_prefix("/problems/").unwrap();
-            let known = Slug::ALL.into_iter().find(|known| known.as_str() == slug).unwrap();
+            let known = Slug::ALL.iter().find(|known| known.as_str() == slug).unwrap();
             assert_eq!(problem["title"], known.title());
             assert_eq!(problem["status"], known.status().as_u16());
         }

@@ -1,13 +1,16 @@
 //! An authenticated caller: a user and the scopes of the token.
 
 use events::UserId;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// Something that a token may allow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Scope {
     /// To submit programs and cancel one's own.
     Submit,
     /// To read what others submitted.
+    #[strum(serialize = "read:any")]
     ReadAny,
     /// To run the service.
     Admin,
@@ -15,23 +18,15 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Submit, Self::ReadAny, Self::Admin];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// Returns the scope's name in a token.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Submit => "submit",
-            Self::ReadAny => "read:any",
-            Self::Admin => "admin",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     const fn bit(self) -> u8 {
-        match self {
-            Self::Submit => 1,
-            Self::ReadAny => 2,
-            Self::Admin => 4,
-        }
+        1 << self as u8
     }
 }
 
@@ -42,9 +37,7 @@ pub struct Scopes(u8);
 impl Scopes {
     /// Reads a token's space-separated list; names that mean nothing here are other services' business.
     pub fn parse(list: &str) -> Self {
-        let known = list
-            .split(' ')
-            .filter_map(|name| Scope::ALL.into_iter().find(|scope| scope.as_str() == name));
+        let known = list.split(' ').filter_map(|name| name.parse::<Scope>().ok());
         Self(known.fold(0, |bits, scope| bits | scope.bit()))
     }
 
