@@ -8,7 +8,7 @@ use events::{BootId, IdSource};
 use ledger::{Connection, Ledger, ProvisionError};
 use platform::auth::Verifier;
 use platform::clock::SystemClock;
-use platform::http::health::{self, Checks};
+use platform::http::health::{self, HealthChecks};
 use platform::ids::RandomIds;
 use platform::json::BodyLimit;
 use platform::service::{ServiceError, ServiceRuntime};
@@ -67,13 +67,13 @@ fn open_ledger(config: &Config, connection: &Connection) -> Ledger {
 }
 
 /// Returns the whole router: routes, health, metrics, and the frame around them.
-pub fn router(app: App, body_bytes_max: usize, checks: &Checks, recorder: Metrics) -> Router {
+pub fn router(app: App, body_bytes_max: usize, checks: &HealthChecks, recorder: Metrics) -> Router {
     let routes = routes::router().layer(BodyLimit::layer(body_bytes_max));
     let router = routes.merge(health::router(checks, recorder));
     platform::http::middleware(router).with_state(app)
 }
 
-fn checks(connection: &Connection, admission: &Arc<Admission>) -> Checks {
+fn checks(connection: &Connection, admission: &Arc<Admission>) -> HealthChecks {
     let (connection, admission) = (connection.clone(), Arc::clone(admission));
     let queue = move || {
         let connection = connection.clone();
@@ -85,7 +85,7 @@ fn checks(connection: &Connection, admission: &Arc<Admission>) -> Checks {
             if started { Ok(()) } else { Err("the streams are not provisioned yet".to_owned()) }
         }
     };
-    Checks::new().with("queue", queue).with("streams", streams)
+    HealthChecks::new().with("queue", queue).with("streams", streams)
 }
 
 /// Provisions, and then keeps the gate.

@@ -10,7 +10,7 @@ use events::{BootId, Clock, ExecutorName, IdSource, Lane, PoolName, SubmissionId
 use futures::future::join_all;
 use ledger::{Connection, Held, Presence};
 use platform::clock::SystemClock;
-use platform::http::health::{self, Checks};
+use platform::http::health::{self, HealthChecks};
 use platform::ids::RandomIds;
 use platform::service::{ServiceError, ServiceRuntime};
 use platform::shutdown::Shutdown;
@@ -107,7 +107,7 @@ impl Service {
     async fn serve_health(&self, metrics: Metrics) -> Result<(), ServiceError> {
         let (connection, engine, cells) =
             (self.connection.clone(), self.engine.clone(), self.cells.clone());
-        let checks = Checks::new()
+        let checks = HealthChecks::new()
             .with("queue", move || {
                 let connection = connection.clone();
                 async move { connection.ready().await.map_err(|error| error_chain(&error)) }

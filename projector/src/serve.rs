@@ -7,7 +7,7 @@ use axum::Router;
 use ledger::{Connection, Ledger};
 use platform::clock::SystemClock;
 use platform::config::ExposeSecret as _;
-use platform::http::health::{self, Checks};
+use platform::http::health::{self, HealthChecks};
 use platform::service::{ServiceError, ServiceRuntime};
 use platform::shutdown::Shutdown;
 use platform::telemetry::{Metrics, error_chain};
@@ -126,7 +126,7 @@ fn report_lag(status: &Status, last: u64) {
 }
 
 fn router(stores: &Stores, statuses: &[Status], recorder: Metrics) -> Router {
-    let checks = Checks::new()
+    let checks = HealthChecks::new()
         .with("db", databases(stores))
         .with("queue", queue(stores))
         .with("projections", projections(statuses));

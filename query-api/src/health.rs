@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use futures::future::BoxFuture;
 use ledger::Connection;
-use platform::http::health::{self, Checks};
+use platform::http::health::{self, HealthChecks};
 use platform::telemetry::{Metrics, error_chain};
 use views::progress::ProgressView;
 use views::results::ResultsView;
@@ -36,12 +36,12 @@ impl Stores {
         let postgres = check(|stores| Box::pin(async move { stores.postgres().await }));
         let mongo = check(|stores| Box::pin(async move { stores.mongo().await }));
         let queue = check(|stores| Box::pin(async move { stores.ledger().await }));
-        health::router(&Checks::new().with("submissions", either), metrics)
+        health::router(&HealthChecks::new().with("submissions", either), metrics)
             .merge(health::page(
                 "db",
-                Checks::new().with("postgres", postgres).with("mongo", mongo),
+                HealthChecks::new().with("postgres", postgres).with("mongo", mongo),
             ))
-            .merge(health::page("queue", Checks::new().with("queue", queue)))
+            .merge(health::page("queue", HealthChecks::new().with("queue", queue)))
     }
 
     /// Tells whether submissions can be read from the view or from the ledger.

@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use events::UserId;
-use platform::json::{Faults, JsonObject, Pointer};
+use platform::json::{Faults, JsonObject, JsonPointer};
 use platform::params::SubmissionPath;
 use platform::problem::Problem;
 use serde::Deserialize;
@@ -33,7 +33,7 @@ impl<S: Send + Sync> FromRequest<S> for Cancellation {
         if body.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
             let mut faults = Faults::default();
             let detail = format!("is longer than {REASON_BYTES_MAX} bytes");
-            faults.push(&Pointer::root().key("reason"), detail);
+            faults.push(&JsonPointer::root().key("reason"), detail);
             return Err(faults.into());
         }
         Ok(body)

@@ -22,15 +22,15 @@ type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Syn
 
 /// The checks of a service, by name.
 #[derive(Clone, Default)]
-pub struct Checks(Vec<(&'static str, Check)>);
+pub struct HealthChecks(Vec<(&'static str, Check)>);
 
-impl fmt::Debug for Checks {
+impl fmt::Debug for HealthChecks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
-impl Checks {
+impl HealthChecks {
     /// Makes a list without checks: a service that is ready as soon as it answers.
     pub fn new() -> Self {
         Self::default()
@@ -75,7 +75,10 @@ fn shown(result: Result<(), String>) -> Value {
 }
 
 /// Returns the routes of a service's health and metrics, to be merged into its router before the middleware.
-pub fn router<S: Clone + Send + Sync + 'static>(checks: &Checks, metrics: Metrics) -> Router<S> {
+pub fn router<S: Clone + Send + Sync + 'static>(
+    checks: &HealthChecks,
+    metrics: Metrics,
+) -> Router<S> {
     let live = || async { axum::Json(json!({"status": "ok"})) };
     let all = checks.clone();
     let router = Router::new()
@@ -83,12 +86,12 @@ pub fn router<S: Clone + Send + Sync + 'static>(checks: &Checks, metrics: Metric
         .route("/health/ready", get(move || async move { all.run().await }))
         .route("/metrics", get(move || async move { exposition(&metrics) }));
     checks.0.iter().fold(router, |router, (name, check)| {
-        router.merge(page(name, Checks(vec![(name, check.clone())])))
+        router.merge(page(name, HealthChecks(vec![(name, check.clone())])))
     })
 }
 
 /// Returns the route `/health/<name>`, which asks some checks. It has no say in whether the service is ready.
-pub fn page<S: Clone + Send + Sync + 'static>(name: &str, checks: Checks) -> Router<S> {
+pub fn page<S: Clone + Send + Sync + 'static>(name: &str, checks: HealthChecks) -> Router<S> {
     Router::new().route(&format!("/health/{name}"), get(move || async move { checks.run().await }))
 }
 

@@ -200,7 +200,7 @@ async fn a_client_that_leaves_early_is_told_of_as_well() {
     assert_eq!(lines.requests()[0]["http.status"], 499);
 }
 
-async fn health(checks: health::Checks, uri: &str) -> (StatusCode, Value) {
+async fn health(checks: health::HealthChecks, uri: &str) -> (StatusCode, Value) {
     let (_, metrics) = Metrics::local().unwrap();
     let (response, body) =
         ask(middleware(health::router(&checks, metrics)), Method::GET, uri, &[]).await;
@@ -209,8 +209,9 @@ async fn health(checks: health::Checks, uri: &str) -> (StatusCode, Value) {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_is_ready_when_every_check_is_well() {
-    let checks =
-        health::Checks::new().with("db", || async { Ok(()) }).with("queue", || async { Ok(()) });
+    let checks = health::HealthChecks::new()
+        .with("db", || async { Ok(()) })
+        .with("queue", || async { Ok(()) });
     let well = json!({"status": "ok", "checks": {"db": {"ok": true}, "queue": {"ok": true}}});
     assert_eq!(health(checks.clone(), "/health/ready").await, (StatusCode::OK, well));
     let sick = checks
@@ -238,7 +239,7 @@ async fn metrics_are_rendered_as_text() {
     metrics::with_local_recorder(&recorder, || {
         metrics::counter!("ledger_appends_total").increment(3);
     });
-    let router = health::router(&health::Checks::new(), metrics);
+    let router = health::router(&health::HealthChecks::new(), metrics);
     let (response, body) = ask(router, Method::GET, "/metrics", &[]).await;
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert!(body.contains("ledger_appends_total 3"));

@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use futures::StreamExt;
 
-use super::Pointer;
+use super::JsonPointer;
 use super::faults::malformed;
 use crate::problem::{Problem, Slug};
 
@@ -50,8 +50,9 @@ async fn collect(body: Body, limit: usize, announced: usize) -> Result<Bytes, Pr
     let mut stream = body.into_data_stream();
     let mut all = Vec::with_capacity(announced);
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk
-            .map_err(|_gone| malformed(&Pointer::root(), "the body broke off before its end"))?;
+        let chunk = chunk.map_err(|_gone| {
+            malformed(&JsonPointer::root(), "the body broke off before its end")
+        })?;
         if all.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }

@@ -14,7 +14,7 @@ pub use self::body::{BODY_BYTES_MAX, BODY_TIME_MAX, BodyLimit, read_body};
 pub use self::faults::{FAULTS_MAX, Faults};
 pub use self::object::Object;
 pub use self::parse::parse;
-pub use self::pointer::Pointer;
+pub use self::pointer::JsonPointer;
 use crate::problem::Problem;
 
 /// A body that is one JSON object: a malformed one is 400 with the pointer of its first fault.

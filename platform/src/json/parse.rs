@@ -2,23 +2,23 @@
 
 use serde::de::DeserializeOwned;
 
-use super::Pointer;
+use super::JsonPointer;
 use super::faults::malformed;
 use crate::problem::Problem;
 
 /// Parses a body; the problem has the pointer of the first fault.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if body.trim_ascii().is_empty() {
-        return Err(malformed(&Pointer::root(), "the body is empty"));
+        return Err(malformed(&JsonPointer::root(), "the body is empty"));
     }
     let mut text = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut text)
-        .map_err(|error| refusal(&Pointer::from(error.path()), error.inner()))?;
-    text.end().map_err(|error| refusal(&Pointer::root(), &error))?;
+        .map_err(|error| refusal(&JsonPointer::from(error.path()), error.inner()))?;
+    text.end().map_err(|error| refusal(&JsonPointer::root(), &error))?;
     Ok(value)
 }
 
-fn refusal(at: &Pointer, error: &serde_json::Error) -> Problem {
+fn refusal(at: &JsonPointer, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     if !error.is_data() {
         return malformed(at, format!("this is not valid JSON: {text}"));

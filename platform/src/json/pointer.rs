@@ -6,9 +6,9 @@ use serde_path_to_error::{Path, Segment};
 
 /// A place in a JSON text. The root is the empty string.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pointer(String);
+pub struct JsonPointer(String);
 
-impl Pointer {
+impl JsonPointer {
     /// Returns the place of the whole text.
     pub fn root() -> Self {
         Self::default()
@@ -27,7 +27,7 @@ impl Pointer {
     }
 }
 
-impl From<&Path> for Pointer {
+impl From<&Path> for JsonPointer {
     fn from(path: &Path) -> Self {
         path.iter().fold(Self::root(), |at, segment| match segment {
             Segment::Seq { index } => at.index(*index),
@@ -38,7 +38,7 @@ impl From<&Path> for Pointer {
     }
 }
 
-impl fmt::Display for Pointer {
+impl fmt::Display for JsonPointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -156,7 +156,8 @@ fn a_syntax_error_is_told_with_its_place() {
 #[test]
 fn a_flood_of_faults_is_cut_and_counted() {
     let mut faults = Faults::default();
-    (0..FAULTS_MAX + 20).for_each(|index| faults.push(&Pointer::root().index(index), "is wrong"));
+    (0..FAULTS_MAX + 20)
+        .for_each(|index| faults.push(&JsonPointer::root().index(index), "is wrong"));
     let list = faults.into_list();
     assert_eq!(list.len(), FAULTS_MAX + 1);
     assert_eq!(list[FAULTS_MAX].detail, "20 more faults are not listed");

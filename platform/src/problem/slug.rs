@@ -48,9 +48,7 @@ impl Slug {
             Self::Malformed => (StatusCode::BAD_REQUEST, "The request cannot be understood"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "A valid token is required"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "The token does not allow this"),
-            Self::NotFound => {
-                (StatusCode::NOT_FOUND, "There is no such thing, or it is not yours")
-            }
+            Self::NotFound => (StatusCode::NOT_FOUND, "There is no such thing, or it is not yours"),
             Self::MethodNotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "The route does not take this method")
             }
@@ -64,10 +62,9 @@ impl Slug {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's media type is not read here")
             }
             Self::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "The request breaks a rule"),
-            Self::IdempotencyKeyReused => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The Idempotency-Key stands for another request",
-            ),
+            Self::IdempotencyKeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "The Idempotency-Key stands for another request")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "The service failed"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Not available at the moment"),
         }

@@ -1,6 +1,6 @@
 //! Lists of strings that end up in an argument vector.
 
-use platform::json::{Faults, Pointer};
+use platform::json::{Faults, JsonPointer};
 
 use crate::submission::bounds::{ARG_BYTES_MAX, ARGS_MAX, COMPILER_OPTIONS_MAX};
 use crate::submission::draft::Words;
@@ -22,7 +22,7 @@ fn check_arguments(
     count_max: usize,
     faults: &mut Faults,
 ) -> Vec<String> {
-    let at = Pointer::root().key(key);
+    let at = JsonPointer::root().key(key);
     if list.len() > count_max {
         faults.push(&at, format!("has {} elements, more than {count_max}", list.len()));
     }

@@ -1,7 +1,7 @@
 //! The members `cases` and `checker`.
 
 use events::event::{Case, Checker};
-use platform::json::{Faults, Object, Pointer};
+use platform::json::{Faults, JsonPointer, Object};
 use serde_json::Number;
 
 use super::encoding::Encoding;
@@ -16,7 +16,7 @@ pub(super) fn check_cases(
     encoding: Encoding,
     faults: &mut Faults,
 ) -> Vec<Case> {
-    let at = Pointer::root().key("cases");
+    let at = JsonPointer::root().key("cases");
     let Some(cases) = cases else { return Vec::new() };
     if cases.is_empty() {
         faults.push(&at, "is empty: leave it out to run without cases");
@@ -28,7 +28,7 @@ pub(super) fn check_cases(
     cases.map(|(index, case)| check_case(case.0, &at.index(index), encoding, faults)).collect()
 }
 
-fn check_case(case: DraftCase, at: &Pointer, encoding: Encoding, faults: &mut Faults) -> Case {
+fn check_case(case: DraftCase, at: &JsonPointer, encoding: Encoding, faults: &mut Faults) -> Case {
     if case.name.as_ref().is_some_and(|name| name.len() > CASE_NAME_BYTES_MAX) {
         faults.push(&at.key("name"), format!("is longer than {CASE_NAME_BYTES_MAX} bytes"));
     }
@@ -44,7 +44,7 @@ fn check_case(case: DraftCase, at: &Pointer, encoding: Encoding, faults: &mut Fa
     }
 }
 
-fn check_points(points: Option<WholeNumber>, at: &Pointer, faults: &mut Faults) -> u32 {
+fn check_points(points: Option<WholeNumber>, at: &JsonPointer, faults: &mut Faults) -> u32 {
     let Some(WholeNumber(points)) = points else { return POINTS_DEFAULT };
     u32::try_from(points).ok().filter(|points| *points <= POINTS_MAX).unwrap_or_else(|| {
         faults.push(at, format!("must be from 0 to {POINTS_MAX}"));
@@ -55,7 +55,7 @@ fn check_points(points: Option<WholeNumber>, at: &Pointer, faults: &mut Faults) 
 /// Takes the checker.
 pub(super) fn check_checker(draft: Option<DraftChecker>, faults: &mut Faults) -> Checker {
     let Some(draft) = draft else { return Checker::default() };
-    let at = Pointer::root().key("checker");
+    let at = JsonPointer::root().key("checker");
     if draft.tolerance.is_some() && draft.name != "floats" {
         faults.push(&at.key("tolerance"), "only the checker floats has a tolerance");
     }
@@ -72,7 +72,7 @@ pub(super) fn check_checker(draft: Option<DraftChecker>, faults: &mut Faults) ->
     }
 }
 
-fn check_tolerance(tolerance: Option<Number>, at: &Pointer, faults: &mut Faults) -> String {
+fn check_tolerance(tolerance: Option<Number>, at: &JsonPointer, faults: &mut Faults) -> String {
     let Some(tolerance) = tolerance else { return TOLERANCE_DEFAULT.to_owned() };
     let in_bounds = |value: f64| (0.0..=TOLERANCE_MAX).contains(&value);
     if !tolerance.as_f64().is_some_and(in_bounds) {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use events::Content;
-use platform::json::{Faults, Pointer};
+use platform::json::{Faults, JsonPointer};
 
 /// How content is written in the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +19,14 @@ impl Encoding {
             None | Some("text") => Self::Text,
             Some("base64") => Self::Base64,
             Some(_) => {
-                faults.push(&Pointer::root().key("encoding"), "is neither text nor base64");
+                faults.push(&JsonPointer::root().key("encoding"), "is neither text nor base64");
                 Self::Text
             }
         }
     }
 
     /// Returns what `content` stands for, in the form in which it stands in an event.
-    pub(super) fn decode(self, content: String, at: &Pointer, faults: &mut Faults) -> Content {
+    pub(super) fn decode(self, content: String, at: &JsonPointer, faults: &mut Faults) -> Content {
         Content::inline(match self {
             Self::Text => content.into_bytes(),
             Self::Base64 => STANDARD.decode(content).unwrap_or_else(|error| {

@@ -2,7 +2,7 @@
 
 use events::limits::{LimitFault, LimitRequest};
 use events::{LimitPolicy, Limits};
-use platform::json::{Faults, Pointer};
+use platform::json::{Faults, JsonPointer};
 
 use crate::submission::draft::DraftLimits;
 
@@ -12,7 +12,7 @@ pub(super) fn resolve_limits(
     asked: DraftLimits,
     faults: &mut Faults,
 ) -> Limits {
-    let at = Pointer::root().key("limits");
+    let at = JsonPointer::root().key("limits");
     asked.map(|field, asked| {
         if asked.is_some_and(|asked| asked.0 < 0) {
             faults.push(&at.key(field), "must not be negative");

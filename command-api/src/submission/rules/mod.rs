@@ -10,7 +10,7 @@ mod tests;
 
 use events::event::LanguageRef;
 use events::{Content, LimitPolicy};
-use platform::json::{Faults, Pointer};
+use platform::json::{Faults, JsonPointer};
 use sandbox::languages::{Catalog, Language};
 
 use self::arguments::{check_args, check_compiler_options};
@@ -70,7 +70,7 @@ impl Rules<'_> {
             let known: Vec<&str> =
                 self.catalog.iter().map(|language| language.slug.as_str()).collect();
             let detail = format!("is not a language here; there are {}", known.join(", "));
-            faults.push(&Pointer::root().key("language"), detail);
+            faults.push(&JsonPointer::root().key("language"), detail);
         }
         language
     }
@@ -88,7 +88,7 @@ fn check_stdin(
     encoding: Encoding,
     faults: &mut Faults,
 ) -> Content {
-    let at = Pointer::root().key("stdin");
+    let at = JsonPointer::root().key("stdin");
     let stdin = stdin.unwrap_or_default();
     if has_cases && !stdin.is_empty() {
         faults.push(&at, "each case has a stdin of its own");

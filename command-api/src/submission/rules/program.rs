@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use events::FileName;
 use events::event::SourceFile;
-use platform::json::{Faults, Object, Pointer};
+use platform::json::{Faults, JsonPointer, Object};
 
 use super::encoding::Encoding;
 use crate::submission::bounds::FILES_MAX;
@@ -18,7 +18,7 @@ pub(super) fn check_program(
     encoding: Encoding,
     faults: &mut Faults,
 ) -> Vec<SourceFile> {
-    let root = Pointer::root();
+    let root = JsonPointer::root();
     match (source, files) {
         (None, None) => {
             faults.push(&root, "one of source and files is required");
@@ -39,7 +39,7 @@ fn check_source(
     encoding: Encoding,
     faults: &mut Faults,
 ) -> Vec<SourceFile> {
-    let at = Pointer::root().key("source");
+    let at = JsonPointer::root().key("source");
     if source.is_empty() {
         faults.push(&at, EMPTY);
         return Vec::new();
@@ -55,7 +55,7 @@ fn check_files(
     encoding: Encoding,
     faults: &mut Faults,
 ) -> Vec<SourceFile> {
-    let at = Pointer::root().key("files");
+    let at = JsonPointer::root().key("files");
     if files.is_empty() {
         faults.push(&at, EMPTY);
     }
@@ -79,7 +79,7 @@ fn check_files(
 }
 
 /// No path may stand twice, and none may be the directory of another. Names are valid here, and so short.
-fn check_paths(files: &[(usize, SourceFile)], at: &Pointer, faults: &mut Faults) {
+fn check_paths(files: &[(usize, SourceFile)], at: &JsonPointer, faults: &mut Faults) {
     let mut seen = BTreeSet::new();
     let directories: BTreeSet<&str> =
         files.iter().flat_map(|(_, file)| parents(file.name.as_str())).collect();

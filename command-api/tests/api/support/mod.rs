@@ -19,7 +19,7 @@ use ledger::memory::{MemoryObjects, MemoryStore, Mishap};
 use ledger::{Aggregate, Ledger};
 use platform::auth::{Claims, Verifier, mint};
 use platform::config::{AuthConfig, TokenSecret};
-use platform::http::health::Checks;
+use platform::http::health::HealthChecks;
 use platform::telemetry::Metrics;
 use sandbox::languages::Catalog;
 use serde_json::{Value, json};
@@ -77,7 +77,7 @@ impl TestApp {
             instance: BootId::new(uuid::Uuid::from_u128(1)),
         });
         let (_recorder, metrics) = Metrics::local().unwrap();
-        let router = router(app, BODY_BYTES_MAX, &Checks::new(), metrics);
+        let router = router(app, BODY_BYTES_MAX, &HealthChecks::new(), metrics);
         let test = Self { router, ledger, store, objects, announcer, admission };
         test.fill(0);
         test
