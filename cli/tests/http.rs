@@ -226,7 +226,7 @@ async fn what_is_wrong_with_the_command_line_is_found_before_anything_is_sent() 
         (&["submit", "main.py", "--cases-dir", ".", "-l", "python"], "has no *.in file"),
         (&["submit", "main.py", "--idempotency-key", "a\nb", "-l", "python"], "visible ASCII"),
         (&["--url", "ftp://x", "languages"], "not a server's address"),
-        (&["token", "mint", "--sub", "ada", "--scope", "submit"], "no secret"),
+        (&["token", "mint", "--sub", "student-17", "--scope", "submit"], "no secret"),
         (&["submit"], "required"),
     ] {
         let output = run(&server.uri(), args).await;
@@ -264,7 +264,7 @@ async fn json_is_what_the_server_said() {
 #[tokio::test]
 async fn events_are_printed_byte_by_byte_as_they_are_stored() {
     let server = MockServer::start().await;
-    let first = r#"{"type":"submission.accepted","attempt":0,"actor":"user:ada", "data":{"language":{"slug":"c"},"files":[]}}"#;
+    let first = r#"{"type":"submission.accepted","attempt":0,"actor":"user:student-17", "data":{"language":{"slug":"c"},"files":[]}}"#;
     let body = format!(
         r#"[{{"sequence":7,"stored_at":"2027-01-15T08:00:00.000000Z","subject":"s","event":{first}}}]"#
     );
@@ -278,7 +278,7 @@ async fn events_are_printed_byte_by_byte_as_they_are_stored() {
     let table = run(&server.uri(), &["events", ID]).await;
 
     assert_eq!(stdout(&raw), format!("{first}\n"));
-    assert!(stdout(&table).contains("submission.accepted        0  user:ada"), "{table:?}");
+    assert!(stdout(&table).contains("submission.accepted        0  user:student-17"), "{table:?}");
     assert!(stdout(&table).ends_with("the hash chain holds\n"), "{table:?}");
 }
 
@@ -330,7 +330,7 @@ async fn a_minted_token_is_one_that_the_services_believe() {
         "token",
         "mint",
         "--sub",
-        "ada",
+        "student-17",
         "--scope",
         "submit read:any",
         "--secret-file",
@@ -343,7 +343,7 @@ async fn a_minted_token_is_one_that_the_services_believe() {
     let hs256_secret = TokenSecret::try_from(SECRET.to_owned()).unwrap();
     let config = AuthConfig { hs256_secret, issuer: None, audience: None, leeway_seconds: 0 };
     let principal = Verifier::new(&config).verify(stdout(&output).trim()).unwrap();
-    assert_eq!(principal.user.as_str(), "ada");
+    assert_eq!(principal.user.as_str(), "student-17");
     assert!(
         principal.may(Scope::Submit)
             && principal.may(Scope::ReadAny)

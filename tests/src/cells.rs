@@ -1,4 +1,5 @@
-//! The containers of one world's executors, found by their label. A test looks at them; it makes none.
+//! The containers of one world's executors, found by their label. A test looks at them; it makes
+//! none.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 
 /// The label by which an executor knows the containers of its installation.
 const LABEL_HOST: &str = "runledger.host";
-/// How often in a row nothing may be found before the engine is held to have finished, and how far the looks are apart.
+/// How often in a row no container may be found until the engine counts as finished, and the time
+/// between two looks.
 const QUIET_LOOKS: u32 = 5;
 const LOOKS_MAX: u32 = 100;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -52,7 +54,8 @@ impl Cells {
         })
     }
 
-    /// Returns what `EXECUTOR__HOST` has to be, so that two worlds never remove each other's containers.
+    /// Returns what `EXECUTOR__HOST` has to be, so that two worlds never remove each other's
+    /// containers.
     pub fn mark(&self) -> &str {
         &self.mark
     }
@@ -72,12 +75,13 @@ impl Cells {
         self.docker.clone().negotiate_version().await.context("ask the Docker engine")
     }
 
-    /// Notes that every executor has ended well, so that there is nothing to take away.
+    /// Notes that every executor has ended well, so that there is nothing to remove.
     pub fn are_clean(&mut self) {
         self.is_clean = true;
     }
 
-    /// Removes every container, and those that the engine was still making for an executor that was killed.
+    /// Removes every container, and those that the engine was still making for an executor that was
+    /// killed.
     async fn remove_all(&self) -> Result<()> {
         let docker = self.engine().await?;
         let force = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
@@ -89,7 +93,8 @@ impl Cells {
                 return Ok(());
             }
             for Container { id, boot: _ } in found {
-                // The engine refuses what it is removing already; the next look will tell.
+                // The engine refuses to remove a container twice at once; the next look shows
+                // whether it is gone.
                 drop(docker.remove_container(&id, Some(force.clone())).await);
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -105,7 +110,8 @@ fn container(summary: ContainerSummary) -> Option<Container> {
 }
 
 impl Drop for Cells {
-    /// Takes away what a failed test has left. It runs on a thread of its own, because a runtime cannot wait inside another.
+    /// Removes what a failed test has left. It runs on a thread of its own, because a runtime
+    /// cannot wait inside another.
     fn drop(&mut self) {
         if self.is_clean {
             return;
@@ -116,7 +122,7 @@ impl Drop for Cells {
             let docker = Docker::connect_with_unix(&host, ANSWER_SECONDS, API_DEFAULT_VERSION);
             if let (Ok(runtime), Ok(docker)) = (runtime, docker) {
                 let cells = Self { docker, host, mark, is_clean: true };
-                // What cannot be removed now is removed by the next executor with this mark, or by hand.
+                // If this fails, the next executor with this label removes them.
                 drop(runtime.block_on(cells.remove_all()));
             }
         });

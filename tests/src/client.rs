@@ -1,5 +1,5 @@
-//! A user of the HTTP API in a test: the client that everybody uses, and besides it requests that no
-//! well-behaved client sends. Reads JSON, and none of our types.
+//! A user of the HTTP API in a test: the client that everybody uses, and besides it requests that
+//! no well-behaved client sends. Reads JSON, and none of our types.
 
 use std::time::Duration;
 

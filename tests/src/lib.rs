@@ -1,5 +1,5 @@
-//! What the black-box tests share: a whole Runledger out of real processes, clients for it, and an auditor that compares
-//! the ledger with the views. No rule of its own, and no fakes.
+//! What the black-box tests share: a whole Runledger of real processes, clients for it, and an
+//! auditor that compares the ledger with the views. No fakes.
 
 pub mod audit;
 pub mod cells;

@@ -1,5 +1,5 @@
-//! A load of submissions by patient clients: each repeats what got no answer under the same key, watches its submission to the
-//! end, and notices when a state goes back.
+//! A load of submissions by patient clients. Each repeats a request without an answer under the
+//! same key, watches its submission until it ends, and notices when a state goes back.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use crate::programs::python;
 
 /// How many clients there are at once.
 const CLIENTS: usize = 8;
-/// How long one client goes on before it gives up, over every fault and restart.
+/// How long a client goes on, through faults and restarts, before it gives up.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// How long a client waits after an answer that says later, or none.
+/// How long a client waits after a 503, or after no answer.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long the server is asked to hold a poll, in seconds.
 const WAIT_SECONDS: u32 = 5;
@@ -34,9 +34,9 @@ pub struct Load {
 /// What one client has seen of its submission.
 #[derive(Debug)]
 pub struct Seen {
-    /// What it was promised.
+    /// The answer to its submission.
     pub submitted: Submitted,
-    /// The last answer.
+    /// The last answer to its polls.
     pub view: Value,
 }
 
@@ -46,7 +46,8 @@ impl Load {
         Self { count, remembers: false, ended: AtomicUsize::new(0), changed: Notify::new() }
     }
 
-    /// Lets clients pass the last sequence that they have seen, as those must who go from one query-api to another.
+    /// Lets clients pass the last sequence that they have seen, as a client must that goes from one
+    /// query-api to another.
     #[must_use]
     pub fn remembering(self) -> Self {
         Self { remembers: true, ..self }
@@ -83,7 +84,7 @@ impl Load {
         seen.with_context(|| format!("submission number {number}"))
     }
 
-    /// Polls until the end. What an answer says once, no later answer may take back (I8).
+    /// Polls until the end. No answer may show an older state than the answer before (I8).
     async fn watch(
         &self,
         user: &TestClient,
@@ -135,7 +136,7 @@ async fn submit(user: &TestClient, number: usize, deadline: Instant) -> Result<S
     }
 }
 
-/// No answer, and 503, mean later; anything else that is no success is a failure.
+/// Waits after a 503 or no answer. Any other status fails the test.
 async fn may_be_repeated(answer: Result<Reply>, deadline: Instant) -> Result<()> {
     match answer {
         Ok(answer) if answer.status == 503 => {
@@ -148,7 +149,7 @@ async fn may_be_repeated(answer: Result<Reply>, deadline: Instant) -> Result<()>
         Err(error) if Instant::now() >= deadline => return Err(error),
         Err(_no_answer) => {}
     }
-    ensure!(Instant::now() < deadline, "it was told to come later for too long");
+    ensure!(Instant::now() < deadline, "the API answered 503 for too long");
     tokio::time::sleep(PAUSE).await;
     Ok(())
 }
@@ -158,7 +159,8 @@ const KINDS: usize = 5;
 /// More than fits into an event.
 const LARGE: usize = 100_000;
 
-/// A mix: short ones, one that takes a while, judged ones, and ones whose input or output goes to the object store.
+/// A mix of programs: short ones, a slow one, judged ones, and ones whose source or output goes to
+/// the object store.
 fn program(number: usize) -> Value {
     match number % KINDS {
         0 => python(&format!("print({number})")),
@@ -168,7 +170,7 @@ fn program(number: usize) -> Value {
             body["cases"] = (0..3)
                 .map(|n| json!({ "stdin": n.to_string(), "expected": (n + 1).to_string() }))
                 .collect();
-            // Each is another request, so that none is taken for another's repetition.
+            // Makes each request differ from all others.
             body["args"] = json!([number.to_string()]);
             body
         }

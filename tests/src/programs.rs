@@ -1,4 +1,4 @@
-//! Programs to submit, and readings of what they wrote.
+//! Programs to submit, and helpers that read their outputs.
 
 use anyhow::{Context, Result};
 use base64::Engine as _;

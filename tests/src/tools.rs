@@ -1,4 +1,4 @@
-//! Where the real servers and our programs are: the only place of the tests that reads the environment.
+//! Where the real servers and our programs are. The only file of the tests that reads variables:
 //! `cargo dev test` sets every variable.
 
 use std::env::var_os;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-/// The least and the usual number of submissions of a test that kills things.
+/// The usual number of submissions of a test with faults.
 const SUBMISSIONS_DEFAULT: usize = 40;
 
 /// The programs and servers that tests run against.
@@ -14,7 +14,8 @@ const SUBMISSIONS_DEFAULT: usize = 40;
 pub struct Tools {
     /// The nats-server binary.
     pub nats_server: PathBuf,
-    /// A superuser's address of a PostgreSQL server, on which each test makes a database of its own.
+    /// A superuser's address of a PostgreSQL server, on which each test makes a database of its
+    /// own.
     pub postgres_url: String,
     /// The directory of `initdb` and `postgres`, for tests that kill the server.
     pub postgres_bin_dir: PathBuf,
@@ -46,7 +47,8 @@ impl Tools {
     }
 }
 
-/// How many submissions a test makes that kills things: `RUNLEDGER_TEST_SUBMISSIONS`, or a number that keeps the suite short.
+/// How many submissions a test with faults makes: `RUNLEDGER_TEST_SUBMISSIONS`, or a number that
+/// keeps the suite short.
 pub fn submissions_per_fault() -> Result<usize> {
     let Some(value) = var_os("RUNLEDGER_TEST_SUBMISSIONS") else { return Ok(SUBMISSIONS_DEFAULT) };
     let number = value.to_str().and_then(|text| text.parse().ok()).filter(|number| *number > 0);

@@ -1,4 +1,4 @@
-//! Requests written byte by byte, for what a well-behaved client never does.
+//! Requests written byte by byte, which a well-behaved client never sends.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How much is written at a time, so that a server that has given up is noticed.
 const PIECE: usize = 16 * 1024;
 
-/// Sends a head and a body of `body_bytes` bytes, all of it, and then reads the answer's head. A connection that is reset
-/// meanwhile is an error.
+/// Sends a head and a body of `body_bytes` bytes, all of it, and then reads the answer's head. A
+/// connection that is reset meanwhile is an error.
 pub async fn post_everything(address: &str, head: &str, body_bytes: usize) -> Result<String> {
     let exchange = async {
         let mut connection = TcpStream::connect(address).await.context("connect")?;
@@ -39,7 +39,8 @@ pub async fn post_everything(address: &str, head: &str, body_bytes: usize) -> Re
     timeout(PATIENCE, exchange).await.context("no answer in time")?
 }
 
-/// Sends a request as it stands, which has to ask for the connection's end, and returns everything that comes back.
+/// Sends a request as it stands, which has to ask for the connection's end, and returns everything
+/// that comes back.
 pub async fn send_raw(address: &str, request: &[u8]) -> Result<String> {
     let exchange = async {
         let mut connection = TcpStream::connect(address).await.context("connect")?;

@@ -1,5 +1,5 @@
-//! A whole Runledger for one test: its own nats-server, its own databases, our services, an edge. Any part can be killed,
-//! stopped and started by name. Everything ends with the test.
+//! A whole Runledger for one test: its own nats-server, its own databases, our services, an edge. A
+//! test can kill, stop and start each part by name. Everything ends with the test.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -101,7 +101,8 @@ impl WorldBuilder {
         self
     }
 
-    /// Builds the world, plays the scenario in it, and takes it down. When the scenario fails, the logs are shown and kept.
+    /// Builds the world, plays the scenario in it, and takes it down. If the scenario fails, the
+    /// error shows the logs and where they are kept.
     pub async fn play(self, scenario: impl AsyncFnOnce(&mut World) -> Result<()>) -> Result<()> {
         let mut world = self.start().await?;
         let played = match scenario(&mut world).await {
@@ -160,7 +161,7 @@ impl WorldBuilder {
     }
 }
 
-/// A test may have left a service killed; what runs has to end well.
+/// Ends a service, which has to end well unless the test has killed it.
 async fn end(service: &mut TestServer<Service>) -> Result<()> {
     if !service.process.is_running() {
         return Ok(());

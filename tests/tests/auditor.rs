@@ -1,4 +1,5 @@
-//! The auditor itself: what it has to notice, it notices. Without these, a green run of the others would mean little.
+//! Tests of the auditor: it notices each fault that it has to notice. Without these tests, a green
+//! run of the others would mean little.
 
 use anyhow::{Context, Result, ensure};
 use async_nats::jetstream;
@@ -13,12 +14,12 @@ use events::{BootId, Captured, Envelope, Event, Exit, Family, Recorded, Usage};
 use mongodb::bson::{Document, doc};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-/// Plays a scenario on a world with one submission that has settled without a fault.
+/// Plays a scenario on a world with one submission that has ended without a fault.
 async fn play(scenario: impl AsyncFnOnce(&World, &[Submitted]) -> Result<()>) -> Result<()> {
     WorldBuilder::default()
         .edge()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let mut body = python("print(int(input()) + 1)");
             body["cases"] = serde_json::json!([{ "stdin": "1", "expected": "2" }]);
             let submitted = user.submit(&body).await?;
@@ -30,7 +31,7 @@ async fn play(scenario: impl AsyncFnOnce(&World, &[Submitted]) -> Result<()>) ->
         .await
 }
 
-/// The audit has to fail, and to say this.
+/// Checks that the audit fails with this finding.
 async fn expect_finding(world: &World, submitted: &[Submitted], finding: &str) -> Result<()> {
     let error =
         Audit::settled(world, submitted).await.err().context("the audit has found nothing")?;
@@ -77,11 +78,11 @@ async fn a_changed_document_is_noticed() -> Result<()> {
         let database = mongo::connect(world.mongo().url()).await?.database(&world.mongo().database);
         let users = database.collection::<Document>("progress_v1");
         users.update_many(doc! {}, doc! { "$inc": { "submissions.submit": 1_i64 } }).await?;
-        expect_finding(world, submitted, "progress_v1 of ada: submissions is").await?;
+        expect_finding(world, submitted, "progress_v1 of student-17: submissions is").await?;
         users.update_many(doc! {}, doc! { "$inc": { "submissions.submit": -1_i64 } }).await?;
         Audit::settled(world, submitted).await?;
         database.collection::<Document>("progress_solved_v1").delete_many(doc! {}).await?;
-        expect_finding(world, submitted, "progress_solved_v1 has no ada").await
+        expect_finding(world, submitted, "progress_solved_v1 has no student-17").await
     })
     .await
 }
@@ -97,12 +98,12 @@ async fn a_promise_without_a_submission_and_a_submission_without_a_promise_are_n
         };
         let with_another: Vec<Submitted> = submitted.iter().cloned().chain([absent]).collect();
         expect_finding(world, &with_another, "is not in the ledger").await?;
-        expect_finding(world, &[], "nobody was promised").await
+        expect_finding(world, &[], "was promised to no client").await
     })
     .await
 }
 
-/// Writes an event into the ledger, past every rule, as somebody could who has a NATS client.
+/// Writes an event into the ledger past every rule, as an attacker with a NATS client could.
 async fn forge(world: &World, submitted: &Submitted, writer: BootId, event: Event) -> Result<()> {
     let audit = Audit::read(world).await?;
     let last = audit
@@ -113,7 +114,7 @@ async fn forge(world: &World, submitted: &Submitted, writer: BootId, event: Even
     let last = last.context("no event")?;
     let writer = Writer {
         source: "/forger".to_owned(),
-        actor: "user:eve".to_owned(),
+        actor: "user:student-42".to_owned(),
         instance: writer,
         traceparent: None,
     };
@@ -131,7 +132,7 @@ async fn forge(world: &World, submitted: &Submitted, writer: BootId, event: Even
     Ok(())
 }
 
-fn somebody() -> Result<BootId> {
+fn foreign_life() -> Result<BootId> {
     Ok("0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b".parse()?)
 }
 
@@ -139,8 +140,8 @@ fn somebody() -> Result<BootId> {
 async fn a_second_end_is_noticed() -> Result<()> {
     play(async |world, submitted| {
         let submission = submitted.first().context("one submission")?;
-        let cancelled = Event::Cancelled(Cancelled { by: "user:eve".to_owned() });
-        forge(world, submission, somebody()?, cancelled).await?;
+        let cancelled = Event::Cancelled(Cancelled { by: "user:student-42".to_owned() });
+        forge(world, submission, foreign_life()?, cancelled).await?;
         expect_finding(world, submitted, "has 1 illegal events").await
     })
     .await
@@ -152,11 +153,11 @@ async fn an_end_that_is_missing_is_noticed() -> Result<()> {
         .executors(0)
         .edge()
         .play(async |world| {
-            let submitted = [world.user("ada")?.submit(&python("print(1)")).await?];
+            let submitted = [world.user("student-17")?.submit(&python("print(1)")).await?];
             expect_finding(world, &submitted, "has 0 ends").await?;
-            let asked = CancellationRequested { by: "user:ada".to_owned(), reason: None };
+            let asked = CancellationRequested { by: "user:student-17".to_owned(), reason: None };
             let [submission] = &submitted;
-            forge(world, submission, somebody()?, Event::CancellationRequested(asked)).await?;
+            forge(world, submission, foreign_life()?, Event::CancellationRequested(asked)).await?;
             expect_finding(world, &submitted, "has 0 ends").await
         })
         .await
@@ -167,7 +168,7 @@ async fn an_outcome_from_another_life_than_the_attempts_is_noticed() -> Result<(
     WorldBuilder::default()
         .edge()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("import time\ntime.sleep(5)")).await?;
             while user.show(&submitted).await?["state"] != "running" {
                 tokio::task::yield_now().await;
@@ -179,7 +180,7 @@ async fn an_outcome_from_another_life_than_the_attempts_is_noticed() -> Result<(
                 output: Captured::default(),
                 usage: Usage::default(),
             });
-            forge(world, &submitted, somebody()?, compiled).await?;
+            forge(world, &submitted, foreign_life()?, compiled).await?;
             expect_finding(world, &[submitted], "attempt 1 was reported by another life").await
         })
         .await

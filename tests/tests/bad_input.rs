@@ -1,5 +1,5 @@
-//! The table of bad input of the HTTP contract, row by row, through the edge. There is no executor: nothing here may get as far
-//! as one, and each test ends with a look into the ledger.
+//! Bad input, row by row, through the edge. There is no executor, since no bad input may reach one:
+//! each test ends with a look into the ledger.
 
 use anyhow::{Context, Result, ensure};
 use blackbox::audit::Audit;
@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 const SUBMISSIONS: &str = "/v1/submissions";
 
-/// Plays a scenario after which the ledger has to be as empty as before.
+/// Plays a scenario after which the ledger has to be empty.
 async fn play(scenario: impl AsyncFnOnce(&TestClient, &World) -> Result<()>) -> Result<()> {
     WorldBuilder::default()
         .executors(0)
         .edge()
         .play(async |world| {
-            scenario(&world.user("ada")?, world).await?;
+            scenario(&world.user("student-17")?, world).await?;
             let audit = Audit::read(world).await?;
             ensure!(
                 audit.messages.is_empty(),
@@ -170,7 +170,7 @@ async fn well_formed_submissions_that_break_rules_are_invalid_with_every_fault_a
 async fn only_json_is_read() -> Result<()> {
     play(async |user, world| {
         let body = python("print(1)").to_string();
-        let token = world.secret().token("ada", "submit")?;
+        let token = world.secret().token("student-17", "submit")?;
         for content_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
             let request = format!(
                 "POST {SUBMISSIONS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
@@ -192,7 +192,7 @@ const MIB: usize = 1 << 20;
 #[tokio::test]
 async fn a_body_over_the_limit_is_answered_and_the_connection_is_not_reset_before() -> Result<()> {
     play(async |_, world| {
-        let token = world.secret().token("ada", "submit")?;
+        let token = world.secret().token("student-17", "submit")?;
         let head = |framing: &str| {
             format!(
                 "POST {SUBMISSIONS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
@@ -224,7 +224,8 @@ async fn a_body_over_the_limit_is_answered_and_the_connection_is_not_reset_befor
 #[tokio::test]
 async fn a_body_up_to_the_limit_is_read() -> Result<()> {
     play(async |user, _| {
-        // White space counts, and is well formed; the faults show that all of it was read.
+        // White space counts towards the size, and is well formed. The faults show that the API
+        // read all of it.
         let mut body = json!({ "language": "klingon", "source": "" }).to_string();
         body.push_str(&" ".repeat(MIB - body.len()));
         let answer =
@@ -243,25 +244,25 @@ fn forged(header: &Value, payload: &str, signature: &str) -> String {
     format!("{}.{payload}.{signature}", part(header.to_string().as_bytes()))
 }
 
-/// An attacker's only shared knowledge: a public key, used as if it were the secret.
+/// A public key, which an attacker knows, and uses as if it were the secret.
 const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9\nq9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==\n-----END PUBLIC KEY-----\n";
 
 #[tokio::test]
 async fn a_caller_without_a_good_token_is_challenged() -> Result<()> {
     play(async |user, world| {
-        let good = world.secret().token("ada", "submit")?;
+        let good = world.secret().token("student-17", "submit")?;
         let mut parts = good.split('.');
         let (Some(header), Some(payload), Some(signature)) =
             (parts.next(), parts.next(), parts.next())
         else {
             anyhow::bail!("a token has three parts");
         };
-        let expired = claims("ada", "submit")
+        let expired = claims("student-17", "submit")
             .map(|claims| platform::auth::Claims { exp: claims.iat - 3_600, ..claims })?;
-        let early = claims("ada", "submit")
+        let early = claims("student-17", "submit")
             .map(|claims| platform::auth::Claims { nbf: Some(claims.iat + 3_600), ..claims })?;
-        let nobody = claims("", "submit")?;
-        let another = claims("eve", "submit read:any admin")?;
+        let no_subject = claims("", "submit")?;
+        let another = claims("student-42", "submit read:any admin")?;
         let another = world.secret().sign(&another)?;
         let stolen = another.split('.').nth(1).context("a payload")?.to_owned();
         let none = |alg: &str| json!({ "alg": alg, "typ": "JWT" });
@@ -277,10 +278,10 @@ async fn a_caller_without_a_good_token_is_challenged() -> Result<()> {
                 Some(format!("{header}.{payload}.{}", signature.chars().rev().collect::<String>())),
             ),
             ("another payload", Some(format!("{header}.{stolen}.{signature}"))),
-            ("another secret", Some(Secret::new("f".repeat(64))?.token("ada", "submit")?)),
+            ("another secret", Some(Secret::new("f".repeat(64))?.token("student-17", "submit")?)),
             (
                 "a public key as the secret",
-                Some(Secret::new(PUBLIC_KEY.to_owned())?.token("ada", "submit")?),
+                Some(Secret::new(PUBLIC_KEY.to_owned())?.token("student-17", "submit")?),
             ),
             ("alg none", Some(forged(&none("none"), payload, ""))),
             ("alg None with the signature", Some(forged(&none("None"), payload, signature))),
@@ -296,7 +297,7 @@ async fn a_caller_without_a_good_token_is_challenged() -> Result<()> {
             ),
             ("expired", Some(world.secret().sign(&expired)?)),
             ("not yet valid", Some(world.secret().sign(&early)?)),
-            ("no subject", Some(world.secret().sign(&nobody)?)),
+            ("no subject", Some(world.secret().sign(&no_subject)?)),
             ("too long", Some("x".repeat(9_000))),
         ] {
             let caller = user.with_token(token)?;
@@ -324,17 +325,18 @@ async fn a_caller_without_a_good_token_is_challenged() -> Result<()> {
 #[tokio::test]
 async fn a_token_in_any_other_place_is_no_token() -> Result<()> {
     play(async |user, world| {
-        let token = world.secret().token("ada", "submit")?;
-        let nobody = user.with_token(None)?;
-        let in_query = nobody.get(&format!("/v1/languages?access_token={token}")).await?;
+        let token = world.secret().token("student-17", "submit")?;
+        let anonymous = user.with_token(None)?;
+        let in_query = anonymous.get(&format!("/v1/languages?access_token={token}")).await?;
         in_query.expect_problem(401, "unauthenticated")?;
         let cookie = format!("access_token={token}");
         let in_cookie =
-            nobody.send(Method::GET, "/v1/languages", &[("cookie", &cookie)], None).await?;
+            anonymous.send(Method::GET, "/v1/languages", &[("cookie", &cookie)], None).await?;
         in_cookie.expect_problem(401, "unauthenticated")?;
-        let basic = format!("Basic {}", base64(format!("ada:{token}").as_bytes()));
-        let in_basic =
-            nobody.send(Method::GET, "/v1/languages", &[("authorization", &basic)], None).await?;
+        let basic = format!("Basic {}", base64(format!("student-17:{token}").as_bytes()));
+        let in_basic = anonymous
+            .send(Method::GET, "/v1/languages", &[("authorization", &basic)], None)
+            .await?;
         in_basic.expect_problem(401, "unauthenticated")
     })
     .await
@@ -344,14 +346,18 @@ async fn a_token_in_any_other_place_is_no_token() -> Result<()> {
 async fn a_token_without_the_scope_is_forbidden() -> Result<()> {
     play(async |_, world| {
         for scope in ["", "read:any", "submitter", "SUBMIT"] {
-            let caller = world.client("ada", scope)?;
+            let caller = world.client("student-17", scope)?;
             caller
                 .post(SUBMISSIONS, &python("print(1)"))
                 .await?
                 .expect_problem(403, "forbidden")
                 .context(scope)?;
         }
-        world.user("ada")?.get("/v1/submissions?user=eve").await?.expect_problem(403, "forbidden")
+        world
+            .user("student-17")?
+            .get("/v1/submissions?user=stranger")
+            .await?
+            .expect_problem(403, "forbidden")
     })
     .await
 }

@@ -1,4 +1,4 @@
-//! `runledger` against a whole Runledger: what its own tests take for the server's answers is what the server answers.
+//! `runledger` against a whole Runledger: the server answers as the CLI's own tests assume.
 
 use std::process::Output;
 
@@ -19,7 +19,7 @@ struct Shell {
 
 impl Shell {
     fn of(world: &World) -> Result<Self> {
-        let token = world.secret().token("ada", "submit")?;
+        let token = world.secret().token("student-17", "submit")?;
         Ok(Self { dir: tempfile::tempdir()?, url: world.edge()?.url(), token })
     }
 
@@ -59,9 +59,9 @@ async fn play(scenario: impl AsyncFnOnce(&Shell, &mut World) -> Result<()>) -> R
 async fn a_program_is_submitted_watched_and_shown() -> Result<()> {
     play(async |shell, _| {
         shell.write("hello.py", "print('hello from', input())")?;
-        let said = shell.run(&["submit", "hello.py", "--stdin", "ada\\n", "--watch"], 0).await?;
+        let said = shell.run(&["submit", "hello.py", "--stdin", "me\\n", "--watch"], 0).await?;
         ensure!(said.starts_with("finished · python 3.11 · exit 0 · cpu "), "{said}");
-        ensure!(said.ends_with("--- stdout (15 bytes)\nhello from ada\n"), "{said}");
+        ensure!(said.ends_with("--- stdout (14 bytes)\nhello from me\n"), "{said}");
 
         shell.write("broken.cpp", "int main() { return nothing; }")?;
         let said = shell.run(&["submit", "broken.cpp", "--watch"], 1).await?;
@@ -134,7 +134,7 @@ async fn a_cancellation_and_a_refusal_have_their_exit_codes() -> Result<()> {
         let said = shell.run(&["watch", id], 5).await?;
         ensure!(said.starts_with("cancelled · javascript 18.20"), "{said}");
 
-        // It is as it was wished; what has run to its end is not.
+        // Cancelling twice is a success; cancelling a program that has run to its end is not.
         shell.run(&["cancel", id], 0).await?;
         shell.write("ended.js", "1")?;
         let answer: Value = serde_json::from_str(
@@ -186,7 +186,7 @@ async fn languages_are_listed_and_a_minted_token_is_believed() -> Result<()> {
             "token",
             "mint",
             "--sub",
-            "eve",
+            "student-42",
             "--scope",
             "submit",
             "--ttl",
@@ -195,9 +195,9 @@ async fn languages_are_listed_and_a_minted_token_is_believed() -> Result<()> {
             "secret",
         ];
         let token = shell.run(&mint, 0).await?;
-        let eve = TestClient::new(&world.edge()?.url(), Some(token.trim().to_owned()))?;
-        let submitted: Submitted = eve.submit(&blackbox::programs::python("print(1)")).await?;
-        eve.ended(&submitted).await.map(drop)
+        let stranger = TestClient::new(&world.edge()?.url(), Some(token.trim().to_owned()))?;
+        let submitted: Submitted = stranger.submit(&blackbox::programs::python("print(1)")).await?;
+        stranger.ended(&submitted).await.map(drop)
     })
     .await
 }

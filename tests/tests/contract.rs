@@ -1,4 +1,5 @@
-//! What the HTTP API promises to those who use it well: identity, idempotency, caching, waiting, cancelling, lists.
+//! What the HTTP API promises to a well-behaved client: identity, idempotency, caching, waiting,
+//! cancelling, lists.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -53,7 +54,7 @@ async fn has_begun(user: &TestClient, body: &Value) -> Result<Submitted> {
 async fn a_submission_is_answered_with_where_it_is() -> Result<()> {
     queueing()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let answer = user.post(SUBMISSIONS, &python("print(1)")).await?;
             let submitted = answer.submitted()?;
 
@@ -78,8 +79,8 @@ async fn a_submission_is_answered_with_where_it_is() -> Result<()> {
 async fn a_reader_who_knows_the_sequence_never_gets_a_404_nor_an_older_state() -> Result<()> {
     running()
         .play(async |world| {
-            let user = world.user("ada")?;
-            // The view is behind each time: the answer to the submission has just come.
+            let user = world.user("student-17")?;
+            // The view is behind each time, since the submission was accepted just now.
             for _ in 0..20 {
                 let submitted = user.submit(&python("print(1)")).await?;
                 let view = user.show(&submitted).await?;
@@ -94,9 +95,9 @@ async fn a_reader_who_knows_the_sequence_never_gets_a_404_nor_an_older_state() -
 async fn another_users_submission_does_not_exist_for_those_without_the_scope() -> Result<()> {
     running()
         .play(async |world| {
-            let (ada, eve) = (world.user("ada")?, world.user("eve")?);
-            let submitted = ada.submit(&python("print('secret')")).await?;
-            ada.ended(&submitted).await?;
+            let (student, stranger) = (world.user("student-17")?, world.user("student-42")?);
+            let submitted = student.submit(&python("print('secret')")).await?;
+            student.ended(&submitted).await?;
             let absent = "/v1/submissions/0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b";
 
             for path in [
@@ -104,22 +105,24 @@ async fn another_users_submission_does_not_exist_for_those_without_the_scope() -
                 format!("{}/events", of(&submitted)),
                 format!("{}?wait=5", of(&submitted)),
             ] {
-                eve.get(&path)
+                stranger
+                    .get(&path)
                     .await?
                     .expect_problem(404, "not-found")
                     .with_context(|| path.clone())?;
             }
-            cancel(&eve, &submitted).await?.expect_problem(404, "not-found")?;
-            // Nothing tells it from one that is not there.
-            let (theirs, none) = try_join(eve.get(&of(&submitted)), eve.get(absent)).await?;
+            cancel(&stranger, &submitted).await?.expect_problem(404, "not-found")?;
+            // The answer is the same as for a submission that does not exist.
+            let (theirs, none) =
+                try_join(stranger.get(&of(&submitted)), stranger.get(absent)).await?;
             ensure!(
                 theirs.json["detail"] == none.json["detail"]
                     && theirs.json["title"] == none.json["title"],
                 "they differ"
             );
             ensure!(
-                eve.get(SUBMISSIONS).await?.ok()?["items"] == json!([]),
-                "eve sees what is not hers"
+                stranger.get(SUBMISSIONS).await?.ok()?["items"] == json!([]),
+                "the list shows submissions of another user"
             );
 
             for scope in ["read:any", "admin"] {
@@ -128,7 +131,7 @@ async fn another_users_submission_does_not_exist_for_those_without_the_scope() -
                     text(&reader.get(&of(&submitted)).await?.ok()?, "stdout")? == "secret\n",
                     "{scope}"
                 );
-                let list = reader.get(&format!("{SUBMISSIONS}?user=ada")).await?.ok()?;
+                let list = reader.get(&format!("{SUBMISSIONS}?user=student")).await?.ok()?;
                 ensure!(list["items"].as_array().map(Vec::len) == Some(1), "{scope}: {list}");
             }
             Ok(())
@@ -140,17 +143,19 @@ async fn another_users_submission_does_not_exist_for_those_without_the_scope() -
 async fn only_the_owner_and_an_admin_may_cancel() -> Result<()> {
     queueing()
         .play(async |world| {
-            let ada = world.user("ada")?;
-            let (one, other) =
-                (ada.submit(&python("print(1)")).await?, ada.submit(&python("print(2)")).await?);
+            let student = world.user("student-17")?;
+            let (one, other) = (
+                student.submit(&python("print(1)")).await?,
+                student.submit(&python("print(2)")).await?,
+            );
             cancel(&world.client("root", "submit read:any")?, &one)
                 .await?
                 .expect_problem(404, "not-found")?;
-            cancel(&world.client("ada", "read:any")?, &one)
+            cancel(&world.client("student-17", "read:any")?, &one)
                 .await?
                 .expect_problem(403, "forbidden")?;
             cancel(&world.client("root", "admin")?, &one).await?.submitted()?;
-            cancel(&ada, &other).await?.submitted()?;
+            cancel(&student, &other).await?.submitted()?;
             Ok(())
         })
         .await
@@ -160,28 +165,28 @@ async fn only_the_owner_and_an_admin_may_cancel() -> Result<()> {
 async fn the_same_key_and_body_is_the_same_submission_and_another_body_is_refused() -> Result<()> {
     queueing()
         .play(async |world| {
-            let (ada, eve) = (world.user("ada")?, world.user("eve")?);
+            let (student, stranger) = (world.user("student-17")?, world.user("student-42")?);
             let body = python("print(1)");
-            let first = ada.submit_keyed(&body, "monday").await?.submitted()?;
+            let first = student.submit_keyed(&body, "monday").await?.submitted()?;
 
-            let again = ada.submit_keyed(&body, "monday").await?;
+            let again = student.submit_keyed(&body, "monday").await?;
             ensure!(
                 again.submitted()? == first && again.header("location") == Some(&of(&first)),
                 "{again:?}"
             );
-            // What the JSON looks like does not matter, what it says does.
+            // The form of the JSON does not matter.
             let spelled = b"  {\"source\":\"print(1)\", \"language\" : \"py3\" }".to_vec();
             let headers = [("idempotency-key", "monday")];
-            let again = ada.send(Method::POST, SUBMISSIONS, &headers, Some(spelled)).await?;
+            let again = student.send(Method::POST, SUBMISSIONS, &headers, Some(spelled)).await?;
             ensure!(
                 again.submitted()? == first,
                 "another spelling of the same request is another one: {again:?}"
             );
 
-            let other = ada.submit_keyed(&python("print(2)"), "monday").await?;
+            let other = student.submit_keyed(&python("print(2)"), "monday").await?;
             other.expect_problem(422, "idempotency-key-reused")?;
-            let theirs = eve.submit_keyed(&body, "monday").await?.submitted()?;
-            let second = ada.submit_keyed(&body, "tuesday").await?.submitted()?;
+            let theirs = stranger.submit_keyed(&body, "monday").await?.submitted()?;
+            let second = student.submit_keyed(&body, "tuesday").await?.submitted()?;
             ensure!(theirs.id != first.id && second.id != first.id, "keys of others were mixed up");
             let audit = Audit::read(world).await?;
             ensure!(audit.messages.len() == 3, "{:?}", audit.messages);
@@ -194,7 +199,7 @@ async fn the_same_key_and_body_is_the_same_submission_and_another_body_is_refuse
 async fn many_requests_with_one_key_at_once_are_one_submission() -> Result<()> {
     queueing()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let body = python("print(1)");
             for round in 0..5 {
                 let key = format!("round {round}");
@@ -213,7 +218,7 @@ async fn many_requests_with_one_key_at_once_are_one_submission() -> Result<()> {
 async fn a_finished_submission_may_be_kept_for_ever_and_an_open_one_is_asked_about() -> Result<()> {
     running()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("print(1)")).await?;
             user.ended(&submitted).await?;
 
@@ -246,7 +251,7 @@ async fn a_finished_submission_may_be_kept_for_ever_and_an_open_one_is_asked_abo
 async fn a_tag_changes_with_the_submission() -> Result<()> {
     queueing()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("print(1)")).await?;
             let before =
                 user.get(&format!("{}?min_seq={}", of(&submitted), submitted.sequence)).await?;
@@ -265,7 +270,7 @@ async fn a_tag_changes_with_the_submission() -> Result<()> {
 async fn a_poll_is_held_until_the_state_changes() -> Result<()> {
     queueing()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("print(1)")).await?;
             let path = format!("{}?min_seq={}", of(&submitted), submitted.sequence);
 
@@ -282,7 +287,7 @@ async fn a_poll_is_held_until_the_state_changes() -> Result<()> {
             let poll = async { user.get(&format!("{path}&wait=30")).await?.ok() };
             let (view, cancelled) = try_join(poll, cancel(&user, &submitted)).await?;
             cancelled.submitted()?;
-            // The wish and its fulfilment are two events, and either is a change.
+            // The request to cancel and the end are two events, and each is a change.
             ensure!(view["state"] == "cancelling" || view["state"] == "cancelled", "{view}");
             ensure!(
                 begun.elapsed() < Duration::from_secs(15),
@@ -298,7 +303,7 @@ async fn a_poll_is_held_until_the_state_changes() -> Result<()> {
 async fn a_poll_of_what_has_ended_is_not_held() -> Result<()> {
     running()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("print(1)")).await?;
             user.ended(&submitted).await?;
             let begun = Instant::now();
@@ -317,7 +322,7 @@ async fn a_poll_of_what_has_ended_is_not_held() -> Result<()> {
 async fn a_queued_submission_is_cancelled_at_once_and_stays_so() -> Result<()> {
     queueing()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("print(1)")).await?;
 
             let answer = cancel(&user, &submitted).await?;
@@ -342,7 +347,7 @@ async fn a_queued_submission_is_cancelled_at_once_and_stays_so() -> Result<()> {
 async fn a_running_submission_is_cancelled_and_the_executor_serves_the_next() -> Result<()> {
     running()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let printer = "import time\nwhile True: print('x' * 100, flush=True); time.sleep(.01)";
             for source in ["import time\ntime.sleep(30)", "while True: pass", printer] {
                 let mut body = python(source);
@@ -364,7 +369,7 @@ async fn a_running_submission_is_cancelled_and_the_executor_serves_the_next() ->
 async fn a_program_that_has_begun_is_stopped_by_its_cancellation() -> Result<()> {
     running()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = begun(&user, "import time\ntime.sleep(10)").await?;
             cancel(&user, &submitted).await?.submitted()?;
             let view = user.ended(&submitted).await?;
@@ -378,7 +383,7 @@ async fn a_program_that_has_begun_is_stopped_by_its_cancellation() -> Result<()>
 async fn what_has_ended_cannot_be_cancelled() -> Result<()> {
     running()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("print(1)")).await?;
             let ended = user.ended(&submitted).await?;
             cancel(&user, &submitted).await?.expect_problem(409, "already-ended")?;
@@ -413,12 +418,12 @@ async fn caught_up(world: &World) -> Result<()> {
 async fn a_list_comes_in_pages_newest_first_without_a_gap_or_a_repetition() -> Result<()> {
     queueing()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let mut ids = Vec::new();
             for number in 0..25 {
                 ids.push(user.submit(&python(&format!("print({number})"))).await?.id);
             }
-            world.user("eve")?.submit(&python("print('hers')")).await?;
+            world.user("student-42")?.submit(&python("print('hers')")).await?;
             caught_up(world).await?;
             ids.reverse();
 
@@ -432,7 +437,7 @@ async fn a_list_comes_in_pages_newest_first_without_a_gap_or_a_repetition() -> R
                 );
                 ensure!(pages.concat() == ids, "{limit}: another order than the newest first");
             }
-            // What comes in meanwhile moves no page.
+            // A submission that arrives between two pages moves no entry.
             let first = user.get(&format!("{SUBMISSIONS}?limit=10")).await?.ok()?;
             user.submit(&python("print('new')")).await?;
             caught_up(world).await?;
@@ -449,7 +454,7 @@ async fn a_list_comes_in_pages_newest_first_without_a_gap_or_a_repetition() -> R
 async fn a_list_is_filtered_by_state_language_and_lane() -> Result<()> {
     queueing()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let run = user.submit(&python("print(1)")).await?;
             let in_c = user.submit(&c("int main(void) {}")).await?;
             let mut judged = python("print(1)");
@@ -481,7 +486,7 @@ async fn a_list_is_filtered_by_state_language_and_lane() -> Result<()> {
 async fn a_list_shows_what_became_of_each() -> Result<()> {
     running()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let mut body = python("print(int(input()) + 1)");
             body["cases"] = json!([{ "stdin": "1", "expected": "2", "points": 3 }, { "stdin": "1", "expected": "3" }]);
             let ended = user.run(&body).await?;
@@ -500,7 +505,7 @@ async fn a_list_shows_what_became_of_each() -> Result<()> {
 async fn the_languages_are_those_that_run() -> Result<()> {
     queueing()
         .play(async |world| {
-            let answer = world.user("ada")?.get("/v1/languages").await?.ok()?;
+            let answer = world.user("student-17")?.get("/v1/languages").await?.ok()?;
             let languages = answer["languages"].as_array().context("no languages")?;
             let slugs: BTreeSet<&str> =
                 languages.iter().filter_map(|language| language["slug"].as_str()).collect();
@@ -524,22 +529,22 @@ async fn the_languages_are_those_that_run() -> Result<()> {
 async fn progress_counts_what_a_user_has_done() -> Result<()> {
     running()
         .play(async |world| {
-            let (ada, eve) = (world.user("ada")?, world.user("eve")?);
+            let (student, stranger) = (world.user("student-17")?, world.user("student-42")?);
             let mut right = python("print(int(input()) + 1)");
             right["cases"] = json!([{ "stdin": "1", "expected": "2", "points": 5 }]);
             let mut wrong = python("print(0)");
             wrong["cases"] = right["cases"].clone();
-            ada.run(&wrong).await?;
-            ada.run(&right).await?;
-            ada.run(&right).await?;
-            ada.run(&c("int main(")).await?;
+            student.run(&wrong).await?;
+            student.run(&right).await?;
+            student.run(&right).await?;
+            student.run(&c("int main(")).await?;
             caught_up(world).await?;
 
-            let progress = ada.get("/v1/users/me/progress").await?.ok()?;
+            let progress = student.get("/v1/users/me/progress").await?.ok()?;
             expect(
                 &progress,
                 &json!({
-                    "user": "ada", "submissions": { "run": 1, "submit": 3 }, "failed": 0, "cancelled": 0,
+                    "user": "student-17", "submissions": { "run": 1, "submit": 3 }, "failed": 0, "cancelled": 0,
                     "languages": { "python": 3, "c": 1 },
                 }),
             )?;
@@ -551,7 +556,7 @@ async fn progress_counts_what_a_user_has_done() -> Result<()> {
                 progress["recent"].as_array().context("no recent")?.iter().map(|one| &one["verdict"]).collect();
             ensure!(recent == ["compile_error", "accepted", "accepted", "wrong_answer"], "{progress}");
 
-            let nothing = eve.get("/v1/users/me/progress").await?.ok()?;
+            let nothing = stranger.get("/v1/users/me/progress").await?.ok()?;
             expect(&nothing, &json!({ "submissions": { "run": 0, "submit": 0 }, "recent": [] }))
         })
         .await
@@ -561,7 +566,7 @@ async fn progress_counts_what_a_user_has_done() -> Result<()> {
 async fn a_request_id_is_kept_or_made_and_told() -> Result<()> {
     queueing()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let path = "/v1/submissions/0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b";
             let kept = user.send(Method::GET, path, &[("x-request-id", "mine-7")], None).await?;
             ensure!(kept.json["request_id"] == "mine-7", "{kept:?}");
@@ -580,7 +585,7 @@ async fn a_request_id_is_kept_or_made_and_told() -> Result<()> {
 async fn health_and_metrics_are_for_operators_and_not_at_the_edge() -> Result<()> {
     running()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("print(1)")).await?;
             user.ended(&submitted).await?;
             for (service, checks) in [
@@ -602,12 +607,12 @@ async fn health_and_metrics_are_for_operators_and_not_at_the_edge() -> Result<()
                     metrics.contains("# HELP ") && metrics.contains("ledger_"),
                     "{service}: {metrics}"
                 );
-                let known = [submitted.id.as_str(), "ada"];
+                let known = [submitted.id.as_str(), "student-17"];
                 let told = known.iter().find(|id| metrics.contains(**id));
                 ensure!(told.is_none(), "{service} has {told:?} in its metrics");
             }
             for path in ["/metrics", "/health/ready", "/health/live"] {
-                let answer = world.user("ada")?.get(path).await?;
+                let answer = world.user("student-17")?.get(path).await?;
                 ensure!(answer.status == 404, "{path} at the edge answers {}", answer.status);
             }
             Ok(())

@@ -1,5 +1,6 @@
-//! kill -9 of any one process in the middle of a load, and start it again: every 202 ends in exactly one terminal event and the
-//! views agree with the fold (issue 2, accept 3; design §4.6). `RUNLEDGER_TEST_SUBMISSIONS` makes the loads longer.
+//! Each process in turn is killed with SIGKILL in the middle of a load, and started again: every
+//! 202 ends in exactly one terminal event, and the views agree with the fold.
+//! `RUNLEDGER_TEST_SUBMISSIONS` makes the loads longer.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,11 +18,12 @@ use futures::future::try_join;
 use rustix::process::Signal;
 use serde_json::json;
 
-/// How long the queue waits for a sign of life, in seconds: the least that an executor takes, so that a test is short.
+/// How long the queue waits for a sign of life, in seconds. This is the least that an executor
+/// allows, so that a test is short.
 const ACK_WAIT_SECONDS: u32 = 3;
 /// When the fault comes, in percent of the submissions ended. It comes twice.
 const FAULTS_AT: [usize; 2] = [25, 60];
-/// How long an executor may take to remove what its former life left.
+/// How long a restarted executor may take to remove the containers of its life before.
 const SWEEP_PATIENCE: Duration = Duration::from_mins(5);
 
 fn world() -> WorldBuilder {
@@ -35,11 +37,11 @@ fn promises(seen: &[Seen]) -> Vec<Submitted> {
 /// Kills `part` twice during a load and starts it again at once.
 async fn kill_during_a_load(part: &str, builder: WorldBuilder) -> Result<()> {
     let load = Load::new(submissions_per_fault()?);
-    // Sequences that a former life has answered are known only to the client.
+    // After a restart only the client knows which sequences the API had answered before.
     let load = if part == "query-api" { load.remembering() } else { load };
     builder
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let faults = async {
                 for percent in FAULTS_AT {
                     load.reaches(percent).await;
@@ -56,7 +58,7 @@ async fn kill_during_a_load(part: &str, builder: WorldBuilder) -> Result<()> {
         .await
 }
 
-/// Checks everything that must hold once a load is over, and that the world still works.
+/// Checks everything that must hold after a load, and that the world still works.
 async fn settled(world: &World, user: &TestClient, seen: &[Seen]) -> Result<Audit> {
     let next = user.submit(&python("print('next')")).await?;
     expect(&user.ended(&next).await?, &json!({ "verdict": "finished", "attempt": 1 }))?;
@@ -93,7 +95,7 @@ async fn a_load_without_a_fault_settles() -> Result<()> {
     let load = Load::new(submissions_per_fault()?);
     world()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let seen = load.run(&user).await?;
             let audit = settled(world, &user, &seen).await?;
             let attempts = audit
@@ -156,7 +158,7 @@ async fn the_docker_engine_is_killed() -> Result<()> {
 async fn what_a_killed_executor_had_begun_is_begun_again() -> Result<()> {
     world()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = begun(&user, "import time\ntime.sleep(2)\nprint('done')", 1).await?;
             world.kill("executor")?;
             world.start("executor").await?;
@@ -177,7 +179,7 @@ async fn an_executor_that_is_told_to_stop_finishes_what_it_holds() -> Result<()>
     let load = Load::new(submissions_per_fault()?);
     world()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let restarts = async {
                 for percent in FAULTS_AT {
                     load.reaches(percent).await;
@@ -206,7 +208,7 @@ async fn every_other_service_restarts_in_an_orderly_way_and_loses_nothing() -> R
     let load = Load::new(submissions_per_fault()?).remembering();
     world()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let restarts = async {
                 for (service, percent) in
                     [("command-api", 20), ("query-api", 45), ("projector", 70)]
@@ -230,11 +232,11 @@ async fn an_executor_that_is_stopped_and_resumed_in_a_load_spoils_nothing() -> R
     world()
         .executors(2)
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let fault = async {
                 load.reaches(25).await;
                 world.signal("executor", Signal::STOP)?;
-                // The other one goes on with what this one does not hold.
+                // The other executor goes on with the submissions that this one does not hold.
                 load.reaches(60).await;
                 world.signal("executor", Signal::CONT)
             };
@@ -249,15 +251,17 @@ async fn a_frozen_executor_that_comes_back_is_fenced_off() -> Result<()> {
     world()
         .executors(2)
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = begun(&user, "import time\ntime.sleep(4)\nprint('done')", 1).await?;
             let frozen = holder(world, &submitted).await?;
             world.signal(&frozen, Signal::STOP)?;
-            // Its connection ends with the server, so the other executor finds nobody who holds the submission.
+            // Its connection ends with the server, so the other executor gets no answer from a
+            // holder.
             world.kill("nats")?;
             world.start("nats").await?;
             running(&user, &submitted, 2).await?;
-            // Its program has ended meanwhile, or goes on in its cell: it comes back with an outcome that must not stand.
+            // Its program has ended meanwhile or goes on in its cell. Either way its outcome must
+            // not be stored.
             world.signal(&frozen, Signal::CONT)?;
 
             let view = user.ended(&submitted).await?;
@@ -289,6 +293,7 @@ async fn running(user: &TestClient, submitted: &Submitted, attempt: u64) -> Resu
 /// Returns the executor that runs a submission.
 async fn holder(world: &World, submitted: &Submitted) -> Result<String> {
     let audit = Audit::read(world).await?;
-    let attempt = audit.submission(&submitted.id)?.running_attempt().context("nobody runs it")?;
+    let attempt =
+        audit.submission(&submitted.id)?.running_attempt().context("no executor runs it")?;
     Ok(attempt.executor.to_string())
 }

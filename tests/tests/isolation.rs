@@ -1,4 +1,5 @@
-//! What a program finds inside its cell: each test sends one in to look or to try, and reads its report (issue 2, accept 4).
+//! What a program finds inside its cell: each test submits a program that looks or tries, and reads
+//! its report.
 
 use anyhow::{Context, Result, ensure};
 use blackbox::client::TestClient;
@@ -29,8 +30,9 @@ fn reported(view: &Value) -> Result<Value> {
     serde_json::from_str(text(view, "stdout")?).with_context(|| format!("no report: {view}"))
 }
 
-/// A program that looks for a way out. Connecting a datagram socket asks the kernel for a route and sends nothing, so the
-/// test would disturb nobody even if there were a network. The addresses are reserved for documentation.
+/// A program that looks for a way out. Connecting a datagram socket asks the kernel for a route and
+/// sends nothing, so the test would disturb no host even if there were a network. The addresses are
+/// reserved for documentation.
 const NETWORK: &str = r#"
 import json, os, socket, sys
 
@@ -122,7 +124,8 @@ async fn two_submissions_at_once_do_not_share_a_loopback() -> Result<()> {
     .await
 }
 
-/// Tries to make a file in every directory, to open every file for writing, and to write to every place in `/proc` and `/sys`.
+/// Tries to make a file in every directory, to open every file for writing, and to write to every
+/// place in `/proc` and `/sys`.
 const WRITE: &str = r#"
 import errno, json, os, stat
 
@@ -180,7 +183,7 @@ async fn nothing_can_be_written_outside_the_box_and_tmp() -> Result<()> {
         let mut body = python(WRITE);
         body["limits"] = json!({ "cpu_time_ms": 15_000, "wall_time_ms": 30_000 });
         let report = reported(&user.run(&body).await?)?;
-        // No socket anywhere is no Docker socket either.
+        // Without any socket there is no Docker socket either.
         let nothing = json!({ "made": [], "opened": [], "sockets": [], "devices": [] });
         expect(&report, &nothing)?;
         expect(&report, &json!({ "box": true, "tmp": true, "looked_around": true }))
@@ -368,7 +371,7 @@ async fn a_program_has_no_privilege() -> Result<()> {
     .await
 }
 
-/// Every one of these would be a step towards more privilege; each has to fail.
+/// Each of these would be a step towards more privilege, and has to fail.
 const GAIN: &str = r#"
 import ctypes, json, os, subprocess
 libc = ctypes.CDLL(None, use_errno=True)
@@ -471,7 +474,8 @@ async fn no_program_in_the_image_runs_as_another() -> Result<()> {
     .await
 }
 
-/// Leaves something wherever it can be left: files, shared memory, a message queue, and a process that outlives it.
+/// Leaves something wherever it can be left: files, shared memory, a message queue, and a process
+/// that outlives it.
 const LEAVE: &str = r#"
 import ctypes, json, os
 libc = ctypes.CDLL(None)
@@ -541,7 +545,8 @@ async fn a_case_sees_no_process_of_the_case_before() -> Result<()> {
 #[tokio::test]
 async fn what_a_program_prints_cannot_speak_for_init() -> Result<()> {
     play(async |user, _| {
-        // The answer that init gives, on every descriptor that a program could guess at: it is output, and nothing else.
+        // An answer as init gives it, written to every descriptor that a program could guess. It
+        // has to be output, and nothing else.
         let forged = hex::encode(encode(&Response::Ran(forged_report()))?);
         let source = format!(
             r#"
@@ -561,7 +566,7 @@ for n in range(0, 32):
     .await
 }
 
-/// What init would say of a program that ended with code 42.
+/// What init would report of a program that ended with code 42.
 fn forged_report() -> StageReport {
     StageReport {
         exit: StageExit::Code(42),

@@ -1,4 +1,5 @@
-//! The ledger as an auditor sees it who has a NATS client and the design, and nothing of ours (issue 2, accept 2).
+//! The ledger as an auditor sees it: with a NATS client and the documents, and with none of our
+//! code.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use events::Digest;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-/// What the design allows in a submission's life, by stored type.
+/// The events that a submission may have, by stored type.
 const FIRST: &str = "submission.accepted";
 
 async fn open(world: &World) -> Result<Stream> {
@@ -37,9 +38,10 @@ async fn read(stream: &Stream) -> Result<Vec<StreamMessage>> {
     Ok(messages)
 }
 
-/// A run, a run that does not compile, a judged submission, and one that is cancelled: all that can happen without a fault.
+/// A run, a run that does not compile, a judged submission, and a cancelled one: all that can
+/// happen without a fault.
 async fn lives(world: &World) -> Result<BTreeMap<&'static str, Submitted>> {
-    let user = world.user("ada")?;
+    let user = world.user("student-17")?;
     let mut judged = python("print(int(input()) + 1)");
     judged["cases"] = (0..20)
         .map(|n| json!({ "stdin": n.to_string(), "expected": (n + 1).to_string() }))
@@ -65,7 +67,7 @@ fn header<'a>(message: &'a StreamMessage, name: &str) -> Option<&'a str> {
     message.headers.get(name).map(async_nats::HeaderValue::as_str)
 }
 
-/// One message against the CloudEvents specification and the design's additions to it.
+/// Checks one message against the CloudEvents specification and our additions to it.
 fn check_message(message: &StreamMessage, previous: Option<&StreamMessage>) -> Result<Value> {
     let event: Value = serde_json::from_slice(&message.payload).context("the payload is JSON")?;
     let text = |name: &str| event[name].as_str().with_context(|| format!("no {name}: {event}"));
@@ -132,7 +134,7 @@ async fn one_filter_shows_a_submissions_whole_life() -> Result<()> {
     WorldBuilder::default()
         .edge()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let (one, other) =
                 (user.submit(&python("print(1)")).await?, user.submit(&python("print(2)")).await?);
             user.ended(&one).await?;
@@ -163,7 +165,7 @@ async fn what_is_stored_cannot_be_removed_and_the_stream_is_as_designed() -> Res
     WorldBuilder::default()
         .edge()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             user.run(&python("print(1)")).await?;
             let stream = open(world).await?;
 
@@ -208,7 +210,7 @@ async fn the_events_endpoint_serves_the_stored_bytes() -> Result<()> {
     WorldBuilder::default()
         .edge()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("print('é')")).await?;
             user.ended(&submitted).await?;
             let stored = read(&open(world).await?).await?;

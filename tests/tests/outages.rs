@@ -1,4 +1,5 @@
-//! What clients get while a server is away or full: 503 with Retry-After and nothing half done, and reads that go on.
+//! What clients get while a server is down or full: 503 with Retry-After, nothing half done, and
+//! reads that go on.
 
 use std::time::Duration;
 
@@ -37,13 +38,13 @@ async fn without_nats_nothing_is_accepted_and_nothing_is_half_done() -> Result<(
     WorldBuilder::default()
         .edge()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let before = user.submit(&python("print('before')")).await?;
             let ended = user.ended(&before).await?;
             Audit::settled(world, std::slice::from_ref(&before)).await?;
             world.kill("nats")?;
-            // What is sent before the connection is known to be gone may still arrive when it is back: that is the unknown
-            // answer, which the faults test. From here on nothing is sent.
+            // A request that is sent before the service knows that the connection is lost may still
+            // arrive later: `faults.rs` tests that unknown answer. From here on nothing is sent.
             unready(world, "command-api").await?;
 
             let body = python("print('keyed')");
@@ -52,7 +53,7 @@ async fn without_nats_nothing_is_accepted_and_nothing_is_half_done() -> Result<(
             expect_later(
                 &user.post(&format!("{SUBMISSIONS}/{}/cancel", before.id), &json!({})).await?,
             )?;
-            // What the view has is still served.
+            // The API still serves what the view has.
             ensure!(
                 user.get(&format!("{SUBMISSIONS}/{}", before.id)).await?.ok()? == ended,
                 "the view has changed"
@@ -64,7 +65,8 @@ async fn without_nats_nothing_is_accepted_and_nothing_is_half_done() -> Result<(
             world.all_ready().await?;
             let again = user.submit_keyed(&body, "again").await?.submitted()?;
             user.ended(&again).await?;
-            // Of four requests while it was away there is nothing; of the repeated one there is one.
+            // The ledger has nothing of the requests that failed, and one submission of the
+            // repeated one.
             Audit::settled(world, &[before, again]).await.map(drop)
         })
         .await
@@ -75,7 +77,7 @@ async fn a_service_that_is_away_is_told_by_the_edge_and_the_other_side_goes_on()
     WorldBuilder::default()
         .edge()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let submitted = user.submit(&python("print(1)")).await?;
             user.ended(&submitted).await?;
 
@@ -100,7 +102,7 @@ async fn without_postgres_single_submissions_are_served_and_lists_are_not() -> R
         .edge()
         .private_databases()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let before = user.submit(&python("print('before')")).await?;
             let ended = user.ended(&before).await?;
             Audit::settled(world, std::slice::from_ref(&before)).await?;
@@ -136,7 +138,7 @@ async fn without_mongodb_only_progress_is_away() -> Result<()> {
         .edge()
         .private_databases()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             world.kill("mongod")?;
             let during = user.submit(&python("print('during')")).await?;
             expect(&user.ended(&during).await?, &json!({ "verdict": "finished" }))?;
@@ -160,7 +162,7 @@ async fn a_ledger_that_is_nearly_full_takes_outcomes_and_no_submissions() -> Res
         .setting("STREAMS__LEDGER_BYTES_MAX", LEDGER_BYTES)
         .setting("ADMISSION__REFRESH_MS", 20)
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             let mut accepted: Vec<Submitted> = Vec::new();
             let full = loop {
                 let source = format!("print({})\n#{}", accepted.len(), "z".repeat(SOURCE_BYTES));
@@ -183,7 +185,7 @@ async fn a_ledger_that_is_nearly_full_takes_outcomes_and_no_submissions() -> Res
             for submitted in &accepted {
                 expect(&user.ended(submitted).await?, &json!({ "verdict": "finished" }))?;
             }
-            // A repetition of what is in needs no room.
+            // Reading a submission that the ledger has needs no room.
             let last = accepted.last().context("nothing was accepted")?;
             user.get(&format!("{SUBMISSIONS}/{}", last.id)).await?.ok()?;
             Audit::settled(world, &accepted).await.map(drop)

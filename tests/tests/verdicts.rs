@@ -1,5 +1,5 @@
-//! What becomes of programs: each kind of end gets its verdict with truthful usage, and the executor serves the next one at
-//! once (issue 2, accept 1).
+//! Verdicts: each kind of end gets its verdict with truthful usage, and the executor serves the
+//! next program at once.
 
 use anyhow::{Context, Result, bail, ensure};
 use blackbox::client::TestClient;
@@ -7,12 +7,13 @@ use blackbox::programs::{base64, bytes, c, expect, python, text};
 use blackbox::world::WorldBuilder;
 use serde_json::{Value, json};
 
-/// Plays a scenario with one user, and then checks that the executor serves the next program at once.
+/// Plays a scenario with one user, and then checks that the executor serves the next program at
+/// once.
 async fn play(scenario: impl AsyncFnOnce(&TestClient) -> Result<()>) -> Result<()> {
     WorldBuilder::default()
         .edge()
         .play(async |world| {
-            let user = world.user("ada")?;
+            let user = world.user("student-17")?;
             scenario(&user).await?;
             serves_the_next(&user).await
         })
@@ -196,7 +197,8 @@ async fn the_cpu_time_that_is_told_is_what_the_program_measures_itself() -> Resu
 
         let measured = text(&view, "stdout")?.trim().parse::<f64>()? * 1_000.0;
         let told = usage(&view)?.0;
-        // What it cannot measure is its own end. Processor time does not grow with the machine's load.
+        // A program cannot measure its own end. Processor time does not grow with the load of the
+        // machine.
         ensure!((measured - 10.0..measured + 200.0).contains(&told), "{measured} ms: {view}");
         Ok(())
     })
@@ -275,7 +277,7 @@ async fn output_up_to_its_limit_is_whole_however_much_it_is() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_fork_bomb_hurts_nobody() -> Result<()> {
+async fn a_fork_bomb_hurts_only_itself() -> Result<()> {
     play(async |user| {
         let source = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass";
         let mut body = python(source);
@@ -287,12 +289,13 @@ async fn a_fork_bomb_hurts_nobody() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_classic_fork_bomb_of_the_shell_hurts_nobody_either() -> Result<()> {
+async fn the_classic_fork_bomb_of_the_shell_hurts_only_itself() -> Result<()> {
     play(async |user| {
         let limits = json!({ "cpu_time_ms": 1_000, "wall_time_ms": 3_000 });
         let body = json!({ "language": "bash", "source": "bomb() { bomb | bomb & }; bomb; wait", "limits": limits });
         let view = user.run(&body).await?;
-        // It may die of its own children's failures or be stopped; it must have ended as a program, not as a fault of ours.
+        // It may fail by its own children or be stopped. It must have ended as a program ends, and
+        // not by a failure of the platform.
         expect(&view, &json!({ "state": "completed", "failure": null, "attempt": 1 }))
     })
     .await
@@ -302,7 +305,7 @@ async fn the_classic_fork_bomb_of_the_shell_hurts_nobody_either() -> Result<()> 
 async fn a_program_that_kills_all_that_it_can_reach_kills_itself() -> Result<()> {
     play(async |user| {
         let view = user.run(&python("import os\nos.kill(-1, 9)\nwhile True: pass")).await?;
-        // `kill(-1)` spares the caller on Linux; whichever way, init lives and reports.
+        // On Linux `kill(-1)` spares the caller. With or without that, init lives and reports.
         expect(&view, &json!({ "state": "completed", "failure": null, "attempt": 1 }))
     })
     .await

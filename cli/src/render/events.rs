@@ -137,12 +137,12 @@ mod tests {
         let instance: BootId = id().parse().unwrap();
         let writer = Writer {
             source: "/x".to_owned(),
-            actor: "user:ada".to_owned(),
+            actor: "user:student-17".to_owned(),
             instance,
             traceparent: None,
         };
         let time = "2027-01-15T08:00:00Z".parse().unwrap();
-        let by = "user:ada".to_owned();
+        let by = "user:student-17".to_owned();
         let asked = Event::CancellationRequested(CancellationRequested {
             by: by.clone(),
             reason: Some("bored".to_owned()),
@@ -172,7 +172,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            lines[2].contains("submission.cancelled") && lines[2].ends_with("by user:ada"),
+            lines[2].contains("submission.cancelled") && lines[2].ends_with("by user:student-17"),
             "{text}"
         );
         assert_eq!(lines[3], "the hash chain holds");

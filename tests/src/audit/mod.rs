@@ -1,4 +1,5 @@
-//! The auditor: reads the whole ledger with a plain NATS client, checks it, and holds both views against its own fold.
+//! The auditor: reads the whole ledger with a plain NATS client, checks it, and compares both views
+//! with its own fold.
 
 mod objects;
 mod postgres;
@@ -16,7 +17,7 @@ use crate::client::Submitted;
 use crate::wait::wait_until;
 use crate::world::World;
 
-/// How long a view may be behind the ledger once the load is over.
+/// How long a view may be behind the ledger after the load.
 const CATCH_UP_PATIENCE: Duration = Duration::from_mins(5);
 
 /// The ledger as it was when it was read, and what it folds to.
@@ -29,7 +30,8 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Reads the ledger of a world and folds it. An illegal event, a hole or a broken chain is an error.
+    /// Reads the ledger of a world and folds it. An illegal event, a hole or a broken chain is an
+    /// error.
     pub async fn read(world: &World) -> Result<Self> {
         let messages = read_ledger(&world.nats().url()).await?;
         let folds = stream::fold(&messages)?;
@@ -39,7 +41,8 @@ impl Audit {
         Ok(Self { messages, folds })
     }
 
-    /// Checks everything that must hold once all of `submitted`, and nothing else, has been accepted and has settled.
+    /// Checks everything that must hold once all of `submitted`, and nothing else, has been
+    /// accepted and has ended.
     pub async fn settled(world: &World, submitted: &[Submitted]) -> Result<Self> {
         let audit = Self::read(world).await?;
         audit.check_ends(submitted)?;
@@ -53,7 +56,8 @@ impl Audit {
         objects::check(&world.nats().url(), &self.messages).await
     }
 
-    /// I1 and I2: every 2xx has its accepted event, nothing else has one, and each has exactly one end.
+    /// I1 and I2: every 2xx has its accepted event, nothing else has one, and each has exactly one
+    /// end.
     pub fn check_ends(&self, submitted: &[Submitted]) -> Result<()> {
         let promised: BTreeSet<&str> =
             submitted.iter().map(|submitted| submitted.id.as_str()).collect();
@@ -68,7 +72,7 @@ impl Audit {
         for (id, fold) in &self.folds {
             ensure!(
                 promised.contains(id.to_string().as_str()),
-                "nobody was promised submission {id}"
+                "submission {id} was promised to no client"
             );
             let ends = self.messages.iter().filter(|message| message.ends(*id)).count();
             ensure!(ends == 1, "submission {id} has {ends} ends: {fold:?}");

@@ -1,5 +1,5 @@
-//! The results views, row by row, against the fold (I6). The comparison goes by the migrations' descriptions and shares
-//! no code with the projector.
+//! The results views, row by row, against the fold (I6). The comparison goes by the migrations'
+//! descriptions and shares no code with the projector.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The progress documents against a recount of the ledger (I7). The recount goes by `migrations/progress_v1.md` and shares
-//! no code with the projector.
+//! The progress documents against a recount of the ledger (I7). The recount goes by
+//! `migrations/progress_v1.md` and shares no code with the projector.
 
 use std::collections::{BTreeMap, BTreeSet};
 
