@@ -84,6 +84,7 @@ impl Client {
             request = request.header(CONTENT_TYPE, JSON).body(body);
         }
         let request = request.timeout(ANSWER_TIME_MAX + POLL_WAIT);
+        // Never repeated: a test wants to see the very first answer.
         self.exchange(request, 1).await.map_err(|failed| failed.error)
     }
 
@@ -183,6 +184,7 @@ impl Client {
         let mut attempts = 0;
         let attempt = || {
             attempts += 1;
+            // A request is used up when it is sent, so each try sends a copy.
             let copy = request.try_clone().expect("a body of bytes can be sent again");
             self.succeed(copy, attempts)
         };
@@ -232,6 +234,7 @@ fn judge(answer: Answer, attempts: u32) -> Result<Answer, FailedTry> {
         StatusCode::TOO_MANY_REQUESTS => {
             FailedTry::for_now(ClientError::Refused(problem), retry_after)
         }
+        // From the service, or from a proxy that cannot reach it.
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             FailedTry::for_now(ClientError::Unavailable { problem, attempts }, retry_after)
         }

@@ -35,6 +35,7 @@ pub(crate) struct FailedTry {
 
 impl Default for Retries {
     fn default() -> Self {
+        // A caller that did not ask for retries, such as a test, sees every failure.
         Self { max: 0, notify: Arc::new(|_, _| {}) }
     }
 }

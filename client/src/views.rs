@@ -195,6 +195,7 @@ impl OutputView {
         let bytes = decoded.unwrap_or_else(|| text.as_bytes().to_vec());
         let bytes_total = member("_bytes").and_then(Value::as_u64).unwrap_or(bytes.len() as u64);
         let truncated = member("_truncated").and_then(Value::as_bool).unwrap_or(false);
+        // A truncated output may keep no byte and still be worth showing, so the total decides.
         (bytes_total > 0).then_some(Self { title, bytes, bytes_total, truncated })
     }
 }

@@ -13,13 +13,15 @@ use crate::{interrupt, runtime};
 
 const PROGRAM: &str = "import platform\nprint('hello from Python', platform.python_version())\n";
 
-/// How long the program may take: a busy machine is slow, and a service that is not well says so long before.
+/// How long the program may take: a busy machine is slow, and a service that is not well says so
+/// long before.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// How often the services are asked while the program runs.
 const HEALTH_POLL: Duration = Duration::from_millis(500);
 
-/// How long services may say that they are not well: the executor tries again when a cell cannot be made.
+/// How long services may say that they are not well: the executor tries again when a cell cannot be
+/// made.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What the program came to.
@@ -35,7 +37,8 @@ impl Outcome for Proof {
     }
 }
 
-/// Submits the program and waits for its verdict, or until services have said for a while why there will be none.
+/// Submits the program and waits for its verdict, or until services have said for a while why there
+/// will be none.
 /// `trouble` returns what they say now.
 pub(crate) fn prove(
     url: String,
@@ -72,6 +75,7 @@ fn wait(
             Err(RecvTimeoutError::Disconnected) => bail!("the client has ended early"),
         }
         let Some(trouble) = trouble() else {
+            // A hiccup is over, and the next one has a grace of its own.
             since = None;
             continue;
         };

@@ -60,7 +60,7 @@ fn bring_up(layout: Layout) -> Result<(Site, String)> {
     Ok((site, token))
 }
 
-/// What a service says that is not well, if any is not.
+/// What the first service says that is not ready, if there is one.
 fn trouble(site: &Site) -> Option<String> {
     servers::SERVICES.iter().find_map(|service| {
         let error = service.check(site).err()?;

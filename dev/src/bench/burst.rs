@@ -28,6 +28,7 @@ impl LoadFigures {
     ) -> Result<()> {
         let left = Arc::new(AtomicUsize::new(submissions));
         let begun = Instant::now();
+        // Tasks of one thread: sixteen threads would take time from the services that are measured.
         let mut workers = JoinSet::new();
         for _ in 0..clients {
             workers.spawn(work(client.clone(), left.clone()));
@@ -48,6 +49,7 @@ impl LoadFigures {
 
 async fn work(client: Client, left: Arc<AtomicUsize>) -> Result<Vec<Duration>> {
     let mut latencies = Vec::new();
+    // Every client takes from one count, so that a slow one does not prolong the burst by itself.
     let take = |left: usize| left.checked_sub(1);
     while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
         interrupt::check()?;

@@ -26,6 +26,7 @@ use stack::Stack;
 const PROGRAM: &str = "print('hello')\n";
 
 /// Rounds that are run first and not counted.
+// They open connections and fill caches, which a server that has run for a while has done.
 const WARM_UP_ROUNDS: usize = 5;
 
 /// How often two commits take turns in the throughput part.
@@ -43,7 +44,8 @@ pub(crate) struct Options {
     /// Submissions of all clients together
     #[arg(long, default_value_t = 300)]
     submissions: usize,
-    /// Rest before each single submission, in milliseconds, so that the used cell has been replaced and nothing else runs
+    /// Rest before each single submission, in milliseconds, so that the used cell has been replaced
+    /// and nothing else runs
     #[arg(long, default_value_t = 400)]
     rest_ms: u64,
     /// Build and start another commit, too, and compare with it
@@ -63,18 +65,23 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
     if let Some(rev) = &options.against {
         stacks.push(Stack::of_commit(layout, rev)?);
     }
-    let measured = measure(&stacks, options);
-    // Each is stopped, also where one of them did not come up.
-    let stopped: Vec<Result<()>> = stacks.iter().map(Stack::down).collect();
-    measured?;
-    stopped.into_iter().collect()
+    with_all_up(&stacks, Vec::new(), options)
 }
 
-fn measure(stacks: &[Stack], options: &Options) -> Result<()> {
-    let mut sides = Vec::new();
-    for stack in stacks {
-        sides.push(Side { client: stack.up()?, figures: Figures::of(&stack.name) });
-    }
+/// Starts one stack after the other, measures all of them, and stops each that was started.
+fn with_all_up(stacks: &[Stack], mut sides: Vec<Side>, options: &Options) -> Result<()> {
+    let [stack, rest @ ..] = stacks else { return measure(sides, options) };
+    let measured = stack.up().and_then(|client| {
+        sides.push(Side { client, figures: Figures::of(&stack.name) });
+        with_all_up(rest, sides, options)
+    });
+    // Also after a failure, which may have left half of it running.
+    let stopped = stack.down();
+    measured?;
+    stopped
+}
+
+fn measure(mut sides: Vec<Side>, options: &Options) -> Result<()> {
     loud_step("one at a time", || runtime::block_on(idle(&mut sides, options)))?;
     loud_step("all at once", || runtime::block_on(loaded(&mut sides, options)))?;
     let figures: Vec<Figures> = sides.into_iter().map(|side| side.figures).collect();
@@ -88,9 +95,11 @@ async fn idle(sides: &mut [Side], options: &Options) -> Result<()> {
     for round in 0..WARM_UP_ROUNDS + options.rounds {
         for side in &mut *sides {
             interrupt::check()?;
+            // By then the cell of the last submission has been replaced, and the machine is idle.
             tokio::time::sleep(Duration::from_millis(options.rest_ms)).await;
             let bare = program.run()?;
             let run = run::submit(&side.client).await?;
+            // Also a rest for the other side: the projector has done its work before that runs.
             let projected_at_us = run::projected(&side.client, &run.id).await?;
             if round >= WARM_UP_ROUNDS {
                 let events = side.client.events(&run.id).await?;
@@ -104,7 +113,8 @@ async fn idle(sides: &mut [Side], options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Loads one side after the other, and takes turns, so that a machine that becomes slower or faster does so for both.
+/// Loads one side after the other, and takes turns, so that a machine that becomes slower or faster
+/// does so for both.
 async fn loaded(sides: &mut [Side], options: &Options) -> Result<()> {
     let turns = if sides.len() == 1 { 1 } else { TURNS };
     for _ in 0..turns {

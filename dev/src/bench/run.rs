@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::PROGRAM;
 
-/// How often the view is asked whether it shows the end.
+/// How often the view is asked whether it shows the end, which is how exactly its delay is known.
 const VIEW_POLL: Duration = Duration::from_millis(1);
 
 /// How long the view may take to show the end.
@@ -32,13 +32,15 @@ pub(super) async fn submit(client: &Client) -> Result<Run> {
     let Submitted { id, sequence, .. } = client.submit(&program, None).await?.read()?;
     let accept = begun.elapsed();
     let ended = client.ended(&id, sequence, |_| ()).await?;
+    // Before the answer is parsed, which is the client's work and not the server's.
     let (total, ended_at_us) = (begun.elapsed(), now_us());
     let end: Value = ended.read()?;
     ensure!(end["verdict"] == "finished", "submission {id} did not finish: {end}");
     Ok(Run { id, accept, total, ended_at_us })
 }
 
-/// Waits until the view shows the end of the newest submission, and returns when it did, in microseconds since 1970.
+/// Waits until the view shows the end of the newest submission, and returns when it did, in
+/// microseconds since 1970.
 pub(super) async fn projected(client: &Client, id: &str) -> Result<i64> {
     let until = Instant::now() + VIEW_PATIENCE;
     while Instant::now() < until {

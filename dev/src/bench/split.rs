@@ -1,4 +1,5 @@
-//! Where the time of one submission went: the client's clock, the stream's timestamps and the executor's own timings, put together.
+//! Where the time of one submission went: the client's clock, the stream's timestamps and the
+//! executor's own timings, put together.
 
 use anyhow::{Context, Result, bail};
 use chrono::DateTime;
@@ -7,8 +8,9 @@ use serde_json::Value;
 
 use super::run::Run;
 
-/// The parts, in the order in which a submission goes through them. Microseconds each. Files are prepared while the start
-/// is appended, so `prepare` lies beside `queue` and `append`; nobody waits for the view, so `project` lies beside `answer`.
+/// The parts, in the order in which a submission goes through them. Microseconds each. Files are
+/// prepared while the start is appended, so `prepare` lies beside `queue` and `append`; nobody
+/// waits for the view, so `project` lies beside `answer`.
 pub(super) const PARTS: [&str; 8] =
     ["accept", "queue", "cell", "prepare", "run", "append", "answer", "project"];
 
@@ -23,6 +25,7 @@ pub(super) fn of(run: &Run, projected_at_us: i64, events: &[StoredEvent]) -> Res
     let timings = &event.data["timings"];
     let (cell, prepare) = (timing(timings, "cell_us")?, timing(timings, "prepare_us")?);
     let run_us = timing(timings, "run_us")?;
+    // A cell is taken before the start is appended, so `queue` is what remains of the time between.
     Ok([
         i64::try_from(run.accept.as_micros())?,
         started - accepted - cell,

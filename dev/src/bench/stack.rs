@@ -37,7 +37,8 @@ impl Stack {
         Ok(Self { name: "here".to_owned(), root: layout.root.clone(), state, dev, own_engine })
     }
 
-    /// Another commit, checked out into a clone of its own. The clone stays, so that its next build is short.
+    /// Another commit, checked out into a clone of its own. The clone stays, so that its next build
+    /// is short.
     pub(super) fn of_commit(layout: &Layout, rev: &str) -> Result<Self> {
         let root = layout.dir.join("against");
         let commit = format!("{rev}^{{commit}}");
@@ -57,6 +58,7 @@ impl Stack {
             )?;
         }
         git(root.as_os_str(), &["checkout", "--quiet", "--force", "--detach", hash])?;
+        // A state of its own comes with the folder: every `cargo dev` keeps it in `.runledger`.
         let name = hash.chars().take(SHORT_HASH).collect();
         let state = root.join(".runledger");
         let dev = vec![environment::cargo(), "dev".into()];
@@ -85,9 +87,11 @@ impl Stack {
         let mut command = Command::new(program);
         // A target folder of the caller's would mix the builds of both commits.
         command.args(args).current_dir(&self.root).env_remove("CARGO_TARGET_DIR");
+        // Debug builds of two commits may differ where their releases do not.
         command.env(programs::PROFILE, "release");
         if self.own_engine {
-            // On one engine the commits would take each other's image, since it has the same tag in both.
+            // On one engine the commits would take each other's image, since it has the same tag in
+            // both.
             command.env("RUNLEDGER_DEV_OWN_ENGINE", "1");
         }
         command
