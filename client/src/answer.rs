@@ -10,7 +10,7 @@ use crate::error::ClientError;
 /// An answer, read to its end.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
-pub struct Answer {
+pub struct HttpAnswer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
@@ -27,7 +27,7 @@ pub struct Submitted {
     pub state: String,
 }
 
-impl Answer {
+impl HttpAnswer {
     /// Reads the body.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         Ok(serde_json::from_slice(&self.body)?)

@@ -11,7 +11,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::answer::HttpAnswer;
 use crate::error::ClientError;
 use crate::problem::ServerProblem;
 use crate::request::NewSubmission;
@@ -77,7 +77,7 @@ impl Client {
         path: &str,
         headers: HeaderMap,
         body: Option<Vec<u8>>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<HttpAnswer, ClientError> {
         let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
         let mut request = self.authorized(self.http.request(method, url)).headers(headers);
         if let Some(body) = body {
@@ -94,7 +94,7 @@ impl Client {
         &self,
         submission: &NewSubmission,
         idempotency_key: Option<&str>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<HttpAnswer, ClientError> {
         let mut request = self.request(Method::POST, &["v1", "submissions"])?;
         if let Some(key) = idempotency_key {
             let key = HeaderValue::from_str(key).map_err(|_not_ascii| ClientError::Key)?;
@@ -104,7 +104,7 @@ impl Client {
     }
 
     /// Cancels a submission.
-    pub async fn cancel(&self, id: &str, reason: Option<&str>) -> Result<Answer, ClientError> {
+    pub async fn cancel(&self, id: &str, reason: Option<&str>) -> Result<HttpAnswer, ClientError> {
         let mut request = self.request(Method::POST, &["v1", "submissions", id, "cancel"])?;
         if let Some(reason) = reason {
             request = request.json(&json!({ "reason": reason }));
@@ -113,7 +113,7 @@ impl Client {
     }
 
     /// Reads a submission as the server has it now.
-    pub async fn submission(&self, id: &str) -> Result<Answer, ClientError> {
+    pub async fn submission(&self, id: &str) -> Result<HttpAnswer, ClientError> {
         self.ask(self.request(Method::GET, &["v1", "submissions", id])?).await
     }
 
@@ -124,7 +124,7 @@ impl Client {
         id: &str,
         sequence: u64,
         mut seen: impl FnMut(&SubmissionView),
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<HttpAnswer, ClientError> {
         let mut min_seq = sequence;
         loop {
             let answer = self.poll(id, min_seq).await?;
@@ -139,7 +139,7 @@ impl Client {
         }
     }
 
-    async fn poll(&self, id: &str, min_seq: u64) -> Result<Answer, ClientError> {
+    async fn poll(&self, id: &str, min_seq: u64) -> Result<HttpAnswer, ClientError> {
         let query = [("wait", POLL_WAIT.as_secs()), ("min_seq", min_seq)];
         let request = self.request(Method::GET, &["v1", "submissions", id])?.query(&query);
         self.ask(request.timeout(ANSWER_TIME_MAX + POLL_WAIT)).await
@@ -151,13 +151,13 @@ impl Client {
     }
 
     /// Reads the newest submissions of the caller, up to `limit`.
-    pub async fn newest(&self, limit: u32) -> Result<Answer, ClientError> {
+    pub async fn newest(&self, limit: u32) -> Result<HttpAnswer, ClientError> {
         let request = self.request(Method::GET, &["v1", "submissions"])?;
         self.ask(request.query(&[("limit", limit)])).await
     }
 
     /// Reads the list of languages.
-    pub async fn languages(&self) -> Result<Answer, ClientError> {
+    pub async fn languages(&self) -> Result<HttpAnswer, ClientError> {
         self.ask(self.request(Method::GET, &["v1", "languages"])?).await
     }
 
@@ -180,13 +180,13 @@ impl Client {
     }
 
     /// Sends a request, and repeats it where that may help. Any status but a success is an error.
-    async fn ask(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+    async fn ask(&self, request: RequestBuilder) -> Result<HttpAnswer, ClientError> {
         let mut attempts = 0;
         let attempt = || {
             attempts += 1;
             // A request is used up when it is sent, so each try sends a copy.
             let copy = request.try_clone().expect("a body of bytes can be sent again");
-            self.succeed(copy, attempts)
+            self.try_once(copy, attempts)
         };
         let answered = attempt
             .retry(self.retries.backoff())
@@ -196,11 +196,19 @@ impl Client {
         answered.await.map_err(|failed| failed.error)
     }
 
-    async fn succeed(&self, request: RequestBuilder, attempts: u32) -> Result<Answer, FailedTry> {
+    async fn try_once(
+        &self,
+        request: RequestBuilder,
+        attempts: u32,
+    ) -> Result<HttpAnswer, FailedTry> {
         judge(self.exchange(request, attempts).await?, attempts)
     }
 
-    async fn exchange(&self, request: RequestBuilder, attempts: u32) -> Result<Answer, FailedTry> {
+    async fn exchange(
+        &self,
+        request: RequestBuilder,
+        attempts: u32,
+    ) -> Result<HttpAnswer, FailedTry> {
         let unreachable = |error: reqwest::Error| {
             let url = self.base.as_str().trim_end_matches('/').to_owned();
             // The message of our own error names the server already.
@@ -217,13 +225,13 @@ impl Client {
         };
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(unreachable)?.into();
-        Ok(Answer { status, headers, body })
+        Ok(HttpAnswer { status, headers, body })
     }
 }
 
 /// Passes a success on. For any other status, decides whether another try may help.
-fn judge(answer: Answer, attempts: u32) -> Result<Answer, FailedTry> {
-    let Answer { status, headers, body } = &answer;
+fn judge(answer: HttpAnswer, attempts: u32) -> Result<HttpAnswer, FailedTry> {
+    let HttpAnswer { status, headers, body } = &answer;
     if status.is_success() {
         return Ok(answer);
     }
@@ -327,7 +335,7 @@ mod tests {
     fn an_answer_is_tried_again_only_where_that_may_help() {
         let again = |status: u16| {
             let status = StatusCode::from_u16(status).unwrap();
-            let answer = Answer { status, headers: HeaderMap::new(), body: Vec::new() };
+            let answer = HttpAnswer { status, headers: HeaderMap::new(), body: Vec::new() };
             judge(answer, 1).is_err_and(|failed| failed.may_help_again)
         };
         for status in [429, 502, 503, 504] {

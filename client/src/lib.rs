@@ -9,7 +9,7 @@ mod request;
 mod retry;
 mod views;
 
-pub use self::answer::{Answer, Submitted};
+pub use self::answer::{HttpAnswer, Submitted};
 pub use self::client::Client;
 pub use self::error::ClientError;
 pub use self::problem::ServerProblem;

@@ -7,7 +7,7 @@ use client::{LanguageEntry, LanguageList};
 
 use super::{OpenServer, output, output_json};
 use crate::error::CliError;
-use crate::render::{Align, Table};
+use crate::render::{Align, TextTable};
 
 /// What `languages` takes.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(crate) async fn run(server: &OpenServer, args: &LanguagesArgs) -> Result<Exi
 
 fn table(languages: &[LanguageEntry]) -> String {
     let columns = ["language", "name", "version", "extensions", "also known as"];
-    let mut table = Table::new(columns.map(|column| (column, Align::Left)));
+    let mut table = TextTable::new(columns.map(|column| (column, Align::Left)));
     for language in languages {
         table.row([
             language.slug.clone(),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use client::{Answer, SubmissionView};
+use client::{HttpAnswer, SubmissionView};
 
 use super::{OpenServer, output, output_json};
 use crate::error::CliError;
@@ -27,7 +27,7 @@ pub(crate) async fn run(server: &OpenServer, args: &ShowArgs) -> Result<ExitCode
 }
 
 /// Prints a submission and returns the exit code for it.
-pub(super) fn present(answer: &Answer, json: bool) -> Result<ExitCode, CliError> {
+pub(super) fn present(answer: &HttpAnswer, json: bool) -> Result<ExitCode, CliError> {
     // Read as JSON first, so that --json prints members that this program does not know.
     let body = answer.read()?;
     let submission = SubmissionView::read(&body)?;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use client::{Answer, SubmissionView};
+use client::{HttpAnswer, SubmissionView};
 
 use super::{OpenServer, show};
 use crate::error::CliError;
@@ -30,7 +30,7 @@ pub(super) async fn until_ended(
     server: &OpenServer,
     id: &str,
     sequence: u64,
-) -> Result<Answer, CliError> {
+) -> Result<HttpAnswer, CliError> {
     server.spinner.waiting_for(id.to_owned());
     let seen = |submission: &SubmissionView| {
         server.spinner.waiting_for(format!("{id} {}", submission.state));

@@ -5,14 +5,14 @@ use client::{ClientError, EventView, StoredEvent};
 use events::Digest;
 use serde_json::Value;
 
-use super::{Align, Table, printable};
+use super::{Align, TextTable, printable};
 
 /// How many characters of a hash tell events apart.
 const HASH_CHARS: usize = 12;
 
 /// Shows events in their order, and below them whether the chain holds.
 pub(crate) fn events(stored: &[StoredEvent]) -> Result<String, ClientError> {
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         ("sequence", Align::Right),
         ("time", Align::Left),
         ("type", Align::Left),

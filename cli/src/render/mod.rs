@@ -9,5 +9,5 @@ mod text;
 pub(crate) use self::events::events;
 pub(crate) use self::style::Style;
 pub(crate) use self::submission::submission;
-pub(crate) use self::table::{Align, Table};
+pub(crate) use self::table::{Align, TextTable};
 pub(crate) use self::text::printable;

@@ -2,7 +2,7 @@
 
 use client::{OutputView, SubmissionView, UsageView};
 
-use super::{Align, Style, Table, printable};
+use super::{Align, Style, TextTable, printable};
 
 /// Shows a submission.
 pub(crate) fn submission(submission: &SubmissionView, style: Style) -> String {
@@ -69,7 +69,7 @@ fn memory(kib: u64) -> String {
 }
 
 fn cases(submission: &SubmissionView) -> String {
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         ("case", Align::Right),
         ("name", Align::Left),
         ("verdict", Align::Left),

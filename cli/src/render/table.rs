@@ -11,12 +11,12 @@ pub(crate) enum Align {
 
 /// Rows under a heading.
 #[derive(Debug)]
-pub(crate) struct Table<const N: usize> {
+pub(crate) struct TextTable<const N: usize> {
     aligns: [Align; N],
     rows: Vec<[String; N]>,
 }
 
-impl<const N: usize> Table<N> {
+impl<const N: usize> TextTable<N> {
     /// Begins with the headings.
     pub(crate) fn new(columns: [(&str, Align); N]) -> Self {
         let aligns = columns.map(|(_, align)| align);
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn columns_line_up_and_lines_have_no_tail() {
         let mut table =
-            Table::new([("name", Align::Left), ("ms", Align::Right), ("x", Align::Left)]);
+            TextTable::new([("name", Align::Left), ("ms", Align::Right), ("x", Align::Left)]);
         table.row(["é".to_owned(), "10".to_owned(), String::new()]);
         table.row(["a\nb".to_owned(), "9".to_owned(), "y".to_owned()]);
         assert_eq!(table.render(), "name  ms  x\né     10\na b    9  y\n");
