@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::parts::{Site, superuser_url};
 use crate::paths::{self, Layout};
-use crate::servers::{Site, superuser_url};
 use crate::state::Record;
 
 /// Writes the file of a topology that is up.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::paths::Layout;
 use crate::steps::say;
-use crate::{interrupt, servers};
+use crate::{interrupt, parts};
 
 /// How many lines of each log are shown first.
 const FIRST_LINES: usize = 200;
@@ -32,11 +32,11 @@ pub(crate) fn show(layout: &Layout, name: Option<&str>, follow: bool) -> Result<
 
 fn tails(layout: &Layout, name: Option<&str>) -> Result<Vec<Tail>> {
     if let Some(name) = name {
-        let part = servers::named(name)?.name();
+        let part = parts::named(name)?.name();
         return Ok(vec![Tail::new(&layout.log(part), String::new())]);
     }
     let prefixed = |name: &str| Tail::new(&layout.log(name), format!("{name:<12} "));
-    Ok(servers::all().iter().map(|part| prefixed(part.name())).collect())
+    Ok(parts::all().iter().map(|part| prefixed(part.name())).collect())
 }
 
 /// A place in a log that grows.

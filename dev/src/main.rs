@@ -12,13 +12,13 @@ mod install;
 mod interrupt;
 mod lock;
 mod logs;
+mod parts;
 mod paths;
 mod ports;
 mod process;
 mod programs;
 mod runtime;
 mod secrets;
-mod servers;
 mod smoke;
 mod stack;
 mod state;
@@ -35,14 +35,14 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::failure;
 use crate::lock::Lock;
+use crate::parts::Site;
 use crate::paths::Layout;
-use crate::servers::Site;
 use crate::steps::step;
 
 /// Runs and checks Runledger on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "cargo dev", bin_name = "cargo dev", version)]
-struct Arguments {
+struct DevArguments {
     /// Keep the topology's state in this directory instead of the clone's .runledger
     #[arg(long, global = true, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -109,7 +109,7 @@ enum Task {
 
 fn main() -> ExitCode {
     forget_inherited_files();
-    match run(Arguments::parse()) {
+    match run(DevArguments::parse()) {
         Ok(code) => code,
         Err(error) => {
             steps::explain(&error);
@@ -131,7 +131,7 @@ fn forget_inherited_files() {
     }
 }
 
-fn run(arguments: Arguments) -> Result<ExitCode> {
+fn run(arguments: DevArguments) -> Result<ExitCode> {
     interrupt::listen()?;
     let layout = layout(arguments.state)?;
     match arguments.task {
@@ -190,7 +190,7 @@ fn down(layout: &Layout, wipe: bool) -> Result<()> {
 fn build_images(layout: Layout) -> Result<()> {
     let _lock = Lock::take(&layout)?;
     let site = stack::plan(layout)?;
-    let docker = servers::named("docker")?;
+    let docker = parts::named("docker")?;
     let ran = !site.engine.ours || state::Record::alive(&site.layout, docker.name())?.is_some();
     stack::start(&site, &[docker])?;
     let built = images::ensure(&site.layout.root, &site.engine);
@@ -202,7 +202,7 @@ fn build_images(layout: Layout) -> Result<()> {
 }
 
 fn one(layout: Layout, name: &str, deeds: &[&str]) -> Result<()> {
-    let part = servers::named(name)?;
+    let part = parts::named(name)?;
     let _lock = Lock::take(&layout)?;
     let site = stack::recall(layout)?;
     for deed in deeds {
@@ -215,7 +215,7 @@ fn one(layout: Layout, name: &str, deeds: &[&str]) -> Result<()> {
     dev_env::refresh(&site)
 }
 
-fn begin(site: &Site, part: &servers::Part) -> Result<String> {
+fn begin(site: &Site, part: &parts::Part) -> Result<String> {
     if part.name() == "docker" && !site.engine.ours {
         return Err(failure("the engine is this machine's own", "start it as this machine does"));
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use servers::kill::{self, End};
+use servers::kill::{self, StopOutcome};
 use servers::program::Lifetime;
 use servers::{ProcessIdentity, Program};
 use sha2::{Digest, Sha256};
@@ -57,7 +57,7 @@ pub(crate) fn start(layout: &Layout, name: &str, program: &Program) -> Result<Re
 }
 
 /// Ends a part: asks, waits, then kills. Says whether it had to be killed; none when it did not run.
-pub(crate) fn stop(layout: &Layout, name: &str) -> Result<Option<End>> {
+pub(crate) fn stop(layout: &Layout, name: &str) -> Result<Option<StopOutcome>> {
     let Some(record) = Record::alive(layout, name)? else {
         Record::remove(layout, name)?;
         return Ok(None);
@@ -114,7 +114,7 @@ mod tests {
 
         let session = stat.rsplit_once(") ").unwrap().1.split(' ').nth(3).unwrap().to_owned();
         assert_eq!(session, record.identity.pid.to_string());
-        assert_eq!(end, Some(End::Orderly));
+        assert_eq!(end, Some(StopOutcome::Orderly));
         assert!(!record.identity.is_alive());
         assert_eq!(stop(&layout, "part").unwrap(), None);
     }
@@ -128,7 +128,7 @@ mod tests {
 
         let end = stop(&layout, "part").unwrap();
 
-        assert_eq!(end, Some(End::Killed));
+        assert_eq!(end, Some(StopOutcome::Killed));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use client::{Client, NewSubmission, Submitted};
 use serde_json::Value;
 
-use crate::steps::Outcome;
+use crate::steps::StepValue;
 use crate::{interrupt, runtime};
 
 const PROGRAM: &str = "import platform\nprint('hello from Python', platform.python_version())\n";
@@ -31,7 +31,7 @@ pub(crate) struct Proof {
     stdout: String,
 }
 
-impl Outcome for Proof {
+impl StepValue for Proof {
     fn shown(&self) -> String {
         format!("{}, it wrote {:?}", self.verdict, self.stdout)
     }

@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use servers::kill::End;
+use servers::kill::StopOutcome;
 use servers::log;
 use servers::ready::wait_until_ready;
 
 use crate::failure::failure;
 use crate::install::{self, Tools};
+use crate::parts::{self, EngineChoice, Part, Site, docker};
 use crate::paths::{self, Layout};
 use crate::ports::{Ports, part_of};
 use crate::secrets::Secret;
-use crate::servers::{self as parts, Engine, Part, Site, docker};
 use crate::state::Record;
 use crate::steps::{note, step};
 use crate::{command, dev_env, interrupt, process, programs};
@@ -35,7 +35,7 @@ pub(crate) fn plan(layout: Layout) -> Result<Site> {
     ] {
         paths::make_public(&dir)?;
     }
-    let engine = Engine::choose(&layout);
+    let engine = EngineChoice::choose(&layout);
     let tools = install::ensure(!engine.ours)?;
     let mut ports = Ports::load(&layout)?;
     ports.choose(&layout.key(), |owner| {
@@ -52,11 +52,11 @@ pub(crate) fn recall(layout: Layout) -> Result<Site> {
         return Err(failure("nothing has been started here yet", "run `cargo dev up`"));
     }
     let ports = Ports::load(&layout)?;
-    let engine = Engine::recorded(&layout).unwrap_or_else(|| Engine::private(&layout));
+    let engine = EngineChoice::recorded(&layout).unwrap_or_else(|| EngineChoice::private(&layout));
     site(layout, ports, install::located()?, engine)
 }
 
-fn site(layout: Layout, ports: Ports, tools: Tools, engine: Engine) -> Result<Site> {
+fn site(layout: Layout, ports: Ports, tools: Tools, engine: EngineChoice) -> Result<Site> {
     let programs = programs::folder(&layout.root, &programs::profile())?;
     let secret = Secret::ensure(&layout)?;
     Ok(Site { layout, ports, tools, engine, programs, secret })
@@ -140,8 +140,8 @@ pub(crate) fn stop_one(layout: &Layout, part: &Part) -> Result<String> {
     after_stop(layout, part)?;
     Ok(match end {
         None => "did not run".to_owned(),
-        Some(End::Orderly) => String::new(),
-        Some(End::Killed) => "had to be killed".to_owned(),
+        Some(StopOutcome::Orderly) => String::new(),
+        Some(StopOutcome::Killed) => "had to be killed".to_owned(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::servers::{self, Part, Site};
+use crate::parts::{self, Part, Site};
 use crate::state::Record;
 use crate::steps::say;
 
@@ -10,7 +10,7 @@ use crate::steps::say;
 pub(crate) fn show(site: &Site) -> Result<bool> {
     say(format_args!("{:<12} {:>8}  {:<24} state", "part", "pid", "address"));
     let mut healthy = true;
-    for part in servers::all() {
+    for part in parts::all() {
         let (pid, state, well) = look(site, part)?;
         say(format_args!("{:<12} {pid:>8}  {:<24} {state}", part.name(), part.address(site)?));
         healthy &= well;

@@ -23,7 +23,7 @@ pub(crate) fn note(line: impl Display) {
 }
 
 /// Runs a quiet step. Its value, when it can be shown, ends the line.
-pub(crate) fn step<T: Outcome>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn step<T: StepValue>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let begun = Instant::now();
     let spinner = io::stderr().is_terminal().then(|| spin(name));
     if spinner.is_none() {
@@ -38,7 +38,7 @@ pub(crate) fn step<T: Outcome>(name: &str, work: impl FnOnce() -> Result<T>) -> 
 }
 
 /// Runs a step that writes to the terminal itself, such as a build.
-pub(crate) fn loud_step<T: Outcome>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn loud_step<T: StepValue>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let begun = Instant::now();
     note(format_args!("  ..  {name}"));
     let result = work();
@@ -55,10 +55,10 @@ fn spin(name: &str) -> ProgressBar {
     bar
 }
 
-fn close<T: Outcome>(name: &str, begun: Instant, result: &Result<T>) {
+fn close<T: StepValue>(name: &str, begun: Instant, result: &Result<T>) {
     let took = seconds(begun.elapsed());
-    let shown = result.as_ref().map(Outcome::shown).unwrap_or_default();
-    let mark = if result.as_ref().is_ok_and(Outcome::is_good) { "  ok" } else { "FAIL" };
+    let shown = result.as_ref().map(StepValue::shown).unwrap_or_default();
+    let mark = if result.as_ref().is_ok_and(StepValue::is_good) { "  ok" } else { "FAIL" };
     let gap = if shown.is_empty() { "" } else { ": " };
     note(format_args!("{mark}  {name}{gap}{shown}  ({took})"));
 }
@@ -85,7 +85,7 @@ pub(crate) fn explain(error: &Error) {
 }
 
 /// A step's value as the end of its line.
-pub(crate) trait Outcome {
+pub(crate) trait StepValue {
     /// Short text, or nothing.
     fn shown(&self) -> String {
         String::new()
@@ -97,9 +97,9 @@ pub(crate) trait Outcome {
     }
 }
 
-impl Outcome for () {}
+impl StepValue for () {}
 
-impl Outcome for String {
+impl StepValue for String {
     fn shown(&self) -> String {
         self.clone()
     }

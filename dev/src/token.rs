@@ -4,8 +4,8 @@
 use anyhow::{Context, Result};
 
 use crate::command::{clean, output};
+use crate::parts::Site;
 use crate::secrets;
-use crate::servers::Site;
 
 /// Everything that a token can allow.
 const SCOPE: &str = "submit read:any admin";

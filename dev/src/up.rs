@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use crate::failure::failure;
 use crate::lock::Lock;
+use crate::parts::{self, Site};
 use crate::paths::Layout;
-use crate::servers::{self, Site};
 use crate::state::Record;
 use crate::steps::{loud_step, note, say, seconds, step};
 use crate::{dev_env, images, interrupt, programs, smoke, stack, token};
@@ -41,11 +41,11 @@ pub(crate) fn run(layout: &Layout, detach: bool) -> Result<()> {
 fn bring_up(layout: Layout) -> Result<(Site, String)> {
     let site = stack::plan(layout)?;
     loud_step("build the services", || programs::build(&site.layout.root, &programs::profile()))?;
-    stack::start(&site, servers::SERVERS)?;
+    stack::start(&site, parts::SERVERS)?;
     images::ensure(&site.layout.root, &site.engine)?;
-    step("database schema", || servers::migrate(&site))?;
-    stack::start(&site, servers::SERVICES)?;
-    stack::start(&site, &[servers::EDGE])?;
+    step("database schema", || parts::migrate(&site))?;
+    stack::start(&site, parts::SERVICES)?;
+    stack::start(&site, &[parts::EDGE])?;
     let token = token::demo(&site)?;
     dev_env::write(&site, &token)?;
     let proof = step("run a Python program through the edge", || {
@@ -62,7 +62,7 @@ fn bring_up(layout: Layout) -> Result<(Site, String)> {
 
 /// What the first service says that is not ready, if there is one.
 fn trouble(site: &Site) -> Option<String> {
-    servers::SERVICES.iter().find_map(|service| {
+    parts::SERVICES.iter().find_map(|service| {
         let error = service.check(site).err()?;
         Some(format!("{}: {error:#}", service.name()))
     })
@@ -88,13 +88,13 @@ fn welcome(site: &Site, token: &str, took: Duration) -> Result<()> {
 /// Says when a part has ended, until the person, or another command, ends everything.
 fn watch(site: &Site) -> Result<()> {
     let mut gone = BTreeSet::new();
-    let parts: Vec<&str> = servers::all()
+    let names: Vec<&str> = parts::all()
         .iter()
         .map(|part| part.name())
         .filter(|name| *name != "docker" || site.engine.ours)
         .collect();
     while !interrupt::raised() {
-        for name in &parts {
+        for name in &names {
             let alive = Record::alive(&site.layout, name)?.is_some();
             if alive {
                 gone.remove(name);
@@ -104,7 +104,7 @@ fn watch(site: &Site) -> Result<()> {
                 ));
             }
         }
-        if gone.len() == parts.len() {
+        if gone.len() == names.len() {
             note("  everything was stopped by another command");
             return Ok(());
         }

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn an_answer_has_a_status_and_a_body() {
-        let answer = "HTTP/1.0 503 Service Unavailable\r\nA: b\r\n\r\nnot yet";
+        let answer = "HTTP/1.0 503 RunledgerService Unavailable\r\nA: b\r\n\r\nnot yet";
 
         assert_eq!(parse(answer), Some((503, "not yet".to_owned())));
         assert_eq!(parse("INFO {\"server_id\":\"x\"}\r\n"), None);

@@ -16,7 +16,7 @@ const KILL_PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a process came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum StopOutcome {
     /// It ended when asked.
     Orderly,
     /// It had to be killed.
@@ -24,13 +24,13 @@ pub enum End {
 }
 
 /// Asks a process to end, waits, and then kills it with its descendants.
-pub fn stop(process: &ProcessIdentity, stop: Stop) -> Result<End> {
+pub fn stop(process: &ProcessIdentity, stop: Stop) -> Result<StopOutcome> {
     process.signal(stop.signal)?;
     if process.wait_for_end(stop.patience)? {
-        return Ok(End::Orderly);
+        return Ok(StopOutcome::Orderly);
     }
     kill_with_descendants(process)?;
-    Ok(End::Killed)
+    Ok(StopOutcome::Killed)
 }
 
 /// Kills a single process and returns when it has ended.

@@ -15,7 +15,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(45);
 /// A service and the loopback address that it listens on.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
-pub struct Service {
+pub struct RunledgerService {
     pub program: PathBuf,
     pub args: Vec<String>,
     /// Variables beside the one that tells the service where to listen.
@@ -23,14 +23,14 @@ pub struct Service {
     pub address: String,
 }
 
-impl Service {
+impl RunledgerService {
     /// Returns the origin of its HTTP API.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
 
-impl Server for Service {
+impl Server for RunledgerService {
     fn prepare(&self) -> Result<Program> {
         let mut program = Program::new(&self.program)
             .args(&self.args)

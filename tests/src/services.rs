@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use servers::ClaimedPort;
-use servers::service::Service;
+use servers::service::RunledgerService;
 use servers::testing::TestServer;
 
 /// The services of a whole Runledger but executors, and the command that serves.
@@ -21,9 +21,9 @@ pub fn service(
     args: &[&str],
     settings: &Settings,
     dir: &Path,
-) -> Result<TestServer<Service>> {
+) -> Result<TestServer<RunledgerService>> {
     let port = ClaimedPort::any()?;
-    let server = Service {
+    let server = RunledgerService {
         program: program.to_owned(),
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         env: environment(settings).map(|(name, value)| (name, value.into())).collect(),

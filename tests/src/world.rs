@@ -15,15 +15,15 @@ use rustix::process::Signal;
 use servers::Server;
 use servers::nats::Nats;
 use servers::nginx::Nginx;
-use servers::service::Service;
+use servers::service::RunledgerService;
 use servers::testing::{TestServer, TiedProcess};
 use tempfile::TempDir;
 
 use crate::cells::Cells;
 use crate::client::TestClient;
 use crate::servers::engine::Engine;
-use crate::servers::mongo::Mongo;
-use crate::servers::postgres::Postgres;
+use crate::servers::mongo::ProgressDatabase;
+use crate::servers::postgres::ResultsDatabase;
 use crate::servers::{edge, nats};
 use crate::services::{SINGLES, Settings, environment, service};
 use crate::tokens::Secret;
@@ -45,10 +45,10 @@ pub struct WorldBuilder {
 /// A running world.
 #[derive(Debug)]
 pub struct World {
-    services: BTreeMap<String, TestServer<Service>>,
+    services: BTreeMap<String, TestServer<RunledgerService>>,
     edge: Option<TestServer<Nginx>>,
-    mongo: Mongo,
-    postgres: Postgres,
+    mongo: ProgressDatabase,
+    postgres: ResultsDatabase,
     nats: TestServer<Nats>,
     cells: Cells,
     engine: Option<Engine>,
@@ -150,19 +150,24 @@ impl WorldBuilder {
         Ok(world)
     }
 
-    async fn databases(&self, tools: &Tools, dir: &Path, name: &str) -> Result<(Postgres, Mongo)> {
+    async fn databases(
+        &self,
+        tools: &Tools,
+        dir: &Path,
+        name: &str,
+    ) -> Result<(ResultsDatabase, ProgressDatabase)> {
         if self.private_databases {
             return Ok((
-                Postgres::private(tools, dir, name).await?,
-                Mongo::private(tools, dir, name).await?,
+                ResultsDatabase::private(tools, dir, name).await?,
+                ProgressDatabase::private(tools, dir, name).await?,
             ));
         }
-        Ok((Postgres::shared(tools, name).await?, Mongo::shared(tools, name)))
+        Ok((ResultsDatabase::shared(tools, name).await?, ProgressDatabase::shared(tools, name)))
     }
 }
 
 /// Ends a service, which has to end well unless the test has killed it.
-async fn end(service: &mut TestServer<Service>) -> Result<()> {
+async fn end(service: &mut TestServer<RunledgerService>) -> Result<()> {
     if !service.process.is_running() {
         return Ok(());
     }
@@ -241,7 +246,7 @@ impl World {
     }
 
     /// Returns a service by name.
-    pub fn service(&self, name: &str) -> Result<&Service> {
+    pub fn service(&self, name: &str) -> Result<&RunledgerService> {
         let service = self.services.get(name).with_context(|| format!("this world has no {name}"));
         Ok(&service?.server)
     }
@@ -252,12 +257,12 @@ impl World {
     }
 
     /// Returns the results store.
-    pub fn postgres(&self) -> &Postgres {
+    pub fn postgres(&self) -> &ResultsDatabase {
         &self.postgres
     }
 
     /// Returns the progress store.
-    pub fn mongo(&self) -> &Mongo {
+    pub fn mongo(&self) -> &ProgressDatabase {
         &self.mongo
     }
 

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use self::tally::Tally;
+use self::tally::TestCounts;
 use crate::command::{output_within, shown_run};
 use crate::failure::failure;
 use crate::install::cargo_tools::{DENY, NEXTEST};
 use crate::lock::Lock;
+use crate::parts::{self, Part, Site};
 use crate::paths::Layout;
-use crate::servers::{self, Part, Site};
-use crate::steps::{Outcome, loud_step, note, say, seconds};
+use crate::steps::{StepValue, loud_step, note, say, seconds};
 use crate::{dev_env, environment, images, interrupt, paths, programs, stack};
 
 /// What begins empty in every run. The engine keeps its images.
@@ -91,7 +91,7 @@ fn cargo(layout: &Layout) -> Command {
 }
 
 /// Starts the servers, runs the tests, and stops the servers whatever came of it.
-fn over_servers(layout: &Layout, filter: &[String], tools: &mut Duration) -> Result<Tally> {
+fn over_servers(layout: &Layout, filter: &[String], tools: &mut Duration) -> Result<TestCounts> {
     stack::stop(layout)?;
     for name in FRESH {
         for dir in [layout.data(name), layout.public_data(name)] {
@@ -113,7 +113,7 @@ fn over_servers(layout: &Layout, filter: &[String], tools: &mut Duration) -> Res
     Ok(tally)
 }
 
-fn test(mut site: Site, filter: &[String]) -> Result<Tally> {
+fn test(mut site: Site, filter: &[String]) -> Result<TestCounts> {
     // Tests run the programs that cargo builds for them, whatever `up` runs.
     site.programs = programs::folder(&site.layout.root, programs::DEV)?;
     loud_step("build the programs under test", || {
@@ -121,7 +121,7 @@ fn test(mut site: Site, filter: &[String]) -> Result<Tally> {
     })?;
     // Every black-box test has a nats-server of its own, so none is started here.
     let shared: Vec<&Part> =
-        servers::SERVERS.iter().copied().filter(|part| part.name() != "nats").collect();
+        parts::SERVERS.iter().copied().filter(|part| part.name() != "nats").collect();
     stack::start(&site, &shared)?;
     images::ensure(&site.layout.root, &site.engine)?;
     let mut tally = run_tests(&site, filter)?;
@@ -133,7 +133,7 @@ fn test(mut site: Site, filter: &[String]) -> Result<Tally> {
     Ok(tally)
 }
 
-fn run_tests(site: &Site, filter: &[String]) -> Result<Tally> {
+fn run_tests(site: &Site, filter: &[String]) -> Result<TestCounts> {
     let mut tests = if let Ok(mut nextest) = NEXTEST.command() {
         nextest.args(["run", "--no-fail-fast"]).current_dir(&site.layout.root);
         nextest
@@ -154,7 +154,7 @@ fn names_package(filter: &[String]) -> bool {
     filter.iter().any(|word| word.starts_with("-p") || word.starts_with("--package"))
 }
 
-fn conclude(tally: &Tally, took: Duration, tools: Duration) -> Result<()> {
+fn conclude(tally: &TestCounts, took: Duration, tools: Duration) -> Result<()> {
     note("");
     say(format_args!("cargo dev test took {}, and {} for tools", seconds(took), seconds(tools)));
     tally.summaries().iter().for_each(say);

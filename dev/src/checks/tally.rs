@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::steps::Outcome;
+use crate::steps::StepValue;
 
 /// What several runners counted together.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct TestCounts {
     passed: u64,
     failed: u64,
     skipped: u64,
@@ -14,7 +14,7 @@ pub(super) struct Tally {
     summaries: Vec<String>,
 }
 
-impl Tally {
+impl TestCounts {
     /// Takes a line of a runner's output, which counts when it is a closing line.
     pub(super) fn read(&mut self, line: &str) {
         let line = without_colours(line);
@@ -72,7 +72,7 @@ impl Tally {
     }
 }
 
-impl Outcome for Tally {
+impl StepValue for TestCounts {
     fn shown(&self) -> String {
         self.to_string()
     }
@@ -83,7 +83,7 @@ impl Outcome for Tally {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for TestCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
@@ -109,8 +109,8 @@ fn without_colours(line: &str) -> String {
 mod tests {
     use super::*;
 
-    fn tally(lines: &[&str]) -> Tally {
-        let mut tally = Tally::default();
+    fn tally(lines: &[&str]) -> TestCounts {
+        let mut tally = TestCounts::default();
         for line in lines {
             tally.read(line);
         }

@@ -6,11 +6,11 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use super::tally::Tally;
+use super::tally::TestCounts;
 use crate::{command, interrupt};
 
 /// Runs a test runner to its end. A failed test is no error here: it is counted.
-pub(super) fn run(runner: &mut Command) -> Result<Tally> {
+pub(super) fn run(runner: &mut Command) -> Result<TestCounts> {
     if io::stderr().is_terminal() {
         runner.env("CARGO_TERM_COLOR", "always");
     }
@@ -22,7 +22,7 @@ pub(super) fn run(runner: &mut Command) -> Result<Tally> {
         .context("start the test runner")?;
     let out = child.stdout.take().context("no pipe")?;
     let err = child.stderr.take().context("no pipe")?;
-    let mut tally = Tally::default();
+    let mut tally = TestCounts::default();
     let status = thread::scope(|scope| {
         let out = scope.spawn(|| pass_on(out, &mut io::stdout()));
         let err = scope.spawn(|| pass_on(err, &mut io::stderr()));
@@ -38,8 +38,8 @@ pub(super) fn run(runner: &mut Command) -> Result<Tally> {
     Ok(tally)
 }
 
-fn pass_on(from: impl Read, to: &mut impl Write) -> Tally {
-    let mut tally = Tally::default();
+fn pass_on(from: impl Read, to: &mut impl Write) -> TestCounts {
+    let mut tally = TestCounts::default();
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
     while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
@@ -54,7 +54,7 @@ fn pass_on(from: impl Read, to: &mut impl Write) -> Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::Outcome;
+    use crate::steps::StepValue;
 
     #[test]
     fn what_a_runner_says_is_counted_and_its_failure_noticed() {

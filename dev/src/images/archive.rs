@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail};
 
 use super::archives;
 use crate::command::{self, clean};
+use crate::parts::EngineChoice;
 use crate::paths;
-use crate::servers::Engine;
-use crate::steps::{Outcome, note, step};
+use crate::steps::{StepValue, note, step};
 
 /// Older archives than these are removed.
 const KEPT: usize = 3;
@@ -22,7 +22,7 @@ fn path(key: &str) -> PathBuf {
 }
 
 /// Loads an archive, when the cache has it. A broken one is removed: what it held is built again.
-pub(super) fn restore(engine: &Engine, key: &str) -> Result<()> {
+pub(super) fn restore(engine: &EngineChoice, key: &str) -> Result<()> {
     let path = path(key);
     if !path.is_file() {
         return Ok(());
@@ -36,7 +36,7 @@ pub(super) fn restore(engine: &Engine, key: &str) -> Result<()> {
     Ok(())
 }
 
-fn load(engine: &Engine, path: &Path) -> Result<Size> {
+fn load(engine: &EngineChoice, path: &Path) -> Result<Size> {
     let file = File::open(path).context("open the archive")?;
     let size = Size(file.metadata()?.len());
     let mut unpack = clean("zstd");
@@ -48,7 +48,7 @@ fn load(engine: &Engine, path: &Path) -> Result<Size> {
 }
 
 /// Keeps images in the cache.
-pub(super) fn keep(engine: &Engine, key: &str, tags: &[&str]) -> Result<()> {
+pub(super) fn keep(engine: &EngineChoice, key: &str, tags: &[&str]) -> Result<()> {
     let dir = archives();
     paths::make_public(&dir)?;
     step("keep the image's layers in the cache", || {
@@ -67,7 +67,7 @@ pub(super) fn keep(engine: &Engine, key: &str, tags: &[&str]) -> Result<()> {
 
 struct Size(u64);
 
-impl Outcome for Size {
+impl StepValue for Size {
     fn shown(&self) -> String {
         format!("{} MiB", self.0 >> 20)
     }

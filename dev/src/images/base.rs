@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::sources::{self, Source};
+use super::sources::{self, PackageSource};
 use crate::command::{self, clean, find, output, output_within};
 use crate::failure::failure;
 use crate::install::apt::{self, Need};
-use crate::servers::Engine;
+use crate::parts::EngineChoice;
 use crate::steps::step;
 
 /// Our name for it, wherever it came from.
@@ -32,7 +32,7 @@ const PULL_PATIENCE: Duration = Duration::from_mins(2);
 const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 
 /// Makes sure that the engine has the base image.
-pub(super) fn ensure(engine: &Engine) -> Result<()> {
+pub(super) fn ensure(engine: &EngineChoice) -> Result<()> {
     if super::exists(engine, TAG) {
         return Ok(());
     }
@@ -49,18 +49,18 @@ pub(super) fn ensure(engine: &Engine) -> Result<()> {
     step("make the base image from Debian's packages (about a minute)", || bootstrap(engine))
 }
 
-impl crate::steps::Outcome for bool {
+impl crate::steps::StepValue for bool {
     fn shown(&self) -> String {
         if *self { "pulled".to_owned() } else { "none answers".to_owned() }
     }
 }
 
-fn pull(engine: &Engine) -> bool {
+fn pull(engine: &EngineChoice) -> bool {
     output_within(engine.docker().args(["pull", "--quiet", PUBLISHED]), PULL_PATIENCE).is_ok()
         && output(engine.docker().args(["tag", PUBLISHED, TAG])).is_ok()
 }
 
-fn bootstrap(engine: &Engine) -> Result<()> {
+fn bootstrap(engine: &EngineChoice) -> Result<()> {
     let found = sources::of_machine();
     let mirror = sources::mirror(&found, SUITE).ok_or_else(|| {
         failure(
@@ -85,7 +85,7 @@ fn bootstrap(engine: &Engine) -> Result<()> {
 }
 
 /// Lets packages be installed inside as on this machine: same mirrors, same way to reach them.
-fn configure(tree: &Path, found: &[Source], mirror: &str) -> Result<()> {
+fn configure(tree: &Path, found: &[PackageSource], mirror: &str) -> Result<()> {
     let lists = sources::lines(found, SUITE, mirror);
     fs::write(tree.join("etc/apt/sources.list"), lists).context("write the sources")?;
     let dump = output(clean("apt-config").args(["dump", "Acquire"]))?;
@@ -99,7 +99,7 @@ fn configure(tree: &Path, found: &[Source], mirror: &str) -> Result<()> {
     Ok(())
 }
 
-fn import(engine: &Engine, tree: &Path) -> Result<()> {
+fn import(engine: &EngineChoice, tree: &Path) -> Result<()> {
     let mut tar: Command = clean("tar");
     tar.arg("--directory").arg(tree).args(["--create", "--file=-", "--one-file-system"]);
     tar.args(["--exclude=./var/cache/apt/archives/*.deb", "--exclude=./dev/*", "."]);

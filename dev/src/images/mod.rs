@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::command::{output, shown_run};
 use crate::failure::failure;
-use crate::servers::Engine;
-use crate::steps::{Outcome, loud_step, step};
+use crate::parts::EngineChoice;
+use crate::steps::{StepValue, loud_step, step};
 use crate::{environment, paths, programs};
 
 /// What executors run.
@@ -27,7 +27,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 const RECIPE: &str = "core 1";
 
 /// Builds the image on an engine, or finds that it is there.
-pub(crate) fn ensure(root: &Path, engine: &Engine) -> Result<()> {
+pub(crate) fn ensure(root: &Path, engine: &EngineChoice) -> Result<()> {
     let cell_init = loud_step("build cell-init, static", || build_cell_init(root))?;
     let folder = root.join("sandbox/images/core");
     let slow = slow_key(&folder)?;
@@ -53,7 +53,7 @@ pub(crate) fn ensure(root: &Path, engine: &Engine) -> Result<()> {
     Ok(())
 }
 
-impl Outcome for PathBuf {}
+impl StepValue for PathBuf {}
 
 /// Statically linked, because nothing in the image may be needed to start it.
 fn build_cell_init(root: &Path) -> Result<PathBuf> {
@@ -66,7 +66,7 @@ fn build_cell_init(root: &Path) -> Result<PathBuf> {
 }
 
 fn build(
-    engine: &Engine,
+    engine: &EngineChoice,
     folder: &Path,
     cell_init: &Path,
     [key, from]: &[(&str, &str); 2],
@@ -116,11 +116,11 @@ fn key(inputs: &[&[u8]]) -> String {
     hex::encode(hash.finalize()).chars().take(24).collect()
 }
 
-fn exists(engine: &Engine, tag: &str) -> bool {
+fn exists(engine: &EngineChoice, tag: &str) -> bool {
     output(engine.docker().args(["image", "inspect", "--format", "{{.Id}}", tag])).is_ok()
 }
 
-fn label(engine: &Engine, tag: &str) -> Option<String> {
+fn label(engine: &EngineChoice, tag: &str) -> Option<String> {
     let format = r#"{{index .Config.Labels "runledger.key"}}"#;
     let answer =
         output(engine.docker().args(["image", "inspect", "--format", format, tag])).ok()?;

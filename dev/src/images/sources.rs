@@ -6,14 +6,14 @@ use std::path::PathBuf;
 
 /// One archive and the suites that are taken from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Source {
+pub(super) struct PackageSource {
     uri: String,
     suites: Vec<String>,
     components: Vec<String>,
 }
 
 /// What the machine's apt is configured with.
-pub(super) fn of_machine() -> Vec<Source> {
+pub(super) fn of_machine() -> Vec<PackageSource> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
         let mut more: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -34,14 +34,14 @@ pub(super) fn of_machine() -> Vec<Source> {
 }
 
 /// One `deb` line for each archive: the form of `sources.list`.
-fn parse_lines(text: &str) -> Vec<Source> {
+fn parse_lines(text: &str) -> Vec<PackageSource> {
     text.lines()
         .filter_map(|line| {
             let line = line.split('#').next()?.trim();
             let rest = line.strip_prefix("deb ")?.trim_start();
             let rest = if rest.starts_with('[') { rest.split_once(']')?.1 } else { rest };
             let mut words = rest.split_whitespace().map(str::to_owned);
-            Some(Source {
+            Some(PackageSource {
                 uri: words.next()?,
                 suites: vec![words.next()?],
                 components: words.collect(),
@@ -51,12 +51,12 @@ fn parse_lines(text: &str) -> Vec<Source> {
 }
 
 /// Stanzas of fields: the form of `*.sources`.
-fn parse_stanzas(text: &str) -> Vec<Source> {
+fn parse_stanzas(text: &str) -> Vec<PackageSource> {
     let plain: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     plain.split(|line| line.trim().is_empty()).flat_map(parse_stanza).collect()
 }
 
-fn parse_stanza(lines: &[&str]) -> Vec<Source> {
+fn parse_stanza(lines: &[&str]) -> Vec<PackageSource> {
     let words = |name: &str| -> Vec<String> {
         let field = lines.iter().filter_map(|line| line.split_once(':'));
         let value = field.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
@@ -66,23 +66,24 @@ fn parse_stanza(lines: &[&str]) -> Vec<Source> {
     if off || !words("Types").iter().any(|word| word == "deb") {
         return Vec::new();
     }
-    let source = |uri| Source { uri, suites: words("Suites"), components: words("Components") };
+    let source =
+        |uri| PackageSource { uri, suites: words("Suites"), components: words("Components") };
     words("URIs").into_iter().map(source).collect()
 }
 
 /// The archive to build a suite from: the one that has it, else the one that has the machine's own.
-pub(super) fn mirror(sources: &[Source], suite: &str) -> Option<String> {
-    let main = |source: &&Source| source.components.iter().any(|part| part == "main");
+pub(super) fn mirror(sources: &[PackageSource], suite: &str) -> Option<String> {
+    let main = |source: &&PackageSource| source.components.iter().any(|part| part == "main");
     let exact = sources.iter().filter(main).find(|source| source.suites.iter().any(|s| s == suite));
-    let debian = |source: &&Source| source.uri.trim_end_matches('/').ends_with("/debian");
+    let debian = |source: &&PackageSource| source.uri.trim_end_matches('/').ends_with("/debian");
     let other = || sources.iter().filter(main).find(debian);
     exact.or_else(other).map(|source| source.uri.clone())
 }
 
 /// The `sources.list` of an image of the suite.
-pub(super) fn lines(sources: &[Source], suite: &str, mirror: &str) -> String {
+pub(super) fn lines(sources: &[PackageSource], suite: &str, mirror: &str) -> String {
     let first = format!("deb {mirror} {suite} main\n");
-    let main = |source: &&Source| source.components.iter().any(|part| part == "main");
+    let main = |source: &&PackageSource| source.components.iter().any(|part| part == "main");
     let related = sources.iter().filter(main).flat_map(|source| {
         let updates = source.suites.iter().filter(|name| is_update_of(name, suite));
         updates.map(|name| format!("deb {} {name} main\n", source.uri))
@@ -112,9 +113,9 @@ mod tests {
         Types: deb\nURIs: http://mirror.example/debian-security\nSuites: bookworm-security\nComponents: main\n\n\
         Types: deb\nURIs: http://off.example/debian\nSuites: bookworm\nComponents: main\nEnabled: no\n";
 
-    fn source(uri: &str, suites: &[&str], components: &[&str]) -> Source {
+    fn source(uri: &str, suites: &[&str], components: &[&str]) -> PackageSource {
         let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Source { uri: uri.to_owned(), suites: owned(suites), components: owned(components) }
+        PackageSource { uri: uri.to_owned(), suites: owned(suites), components: owned(components) }
     }
 
     #[test]

@@ -10,10 +10,10 @@ use events::{Exit, Fold, Submission, SubmissionId, Timestamp};
 use serde_json::{Map, Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::servers::postgres::Postgres;
+use crate::servers::postgres::ResultsDatabase;
 
 /// Fails while the view is behind `sequence`.
-pub(super) async fn caught_up(postgres: &Postgres, sequence: u64) -> Result<()> {
+pub(super) async fn caught_up(postgres: &ResultsDatabase, sequence: u64) -> Result<()> {
     let mut connection = PgConnection::connect(&postgres.url()?).await?;
     let query = sqlx::query_scalar("select sequence from results_position");
     let position: i64 = query.fetch_one(&mut connection).await?;
@@ -23,7 +23,7 @@ pub(super) async fn caught_up(postgres: &Postgres, sequence: u64) -> Result<()> 
 
 /// Compares every row of the three views.
 pub(super) async fn compare(
-    postgres: &Postgres,
+    postgres: &ResultsDatabase,
     folds: &BTreeMap<SubmissionId, Fold>,
 ) -> Result<()> {
     let mut connection = PgConnection::connect(&postgres.url()?).await?;

@@ -12,13 +12,13 @@ use mongodb::bson::{Bson, Document, doc};
 use serde_json::{Map, Value, json};
 
 use super::Message;
-use crate::servers::mongo::{Mongo, connect};
+use crate::servers::mongo::{ProgressDatabase, connect};
 
 /// How many submissions a document keeps in its list.
 const RECENT_MAX: usize = 50;
 
 /// Fails while the view is behind `sequence`.
-pub(super) async fn caught_up(mongo: &Mongo, sequence: u64) -> Result<()> {
+pub(super) async fn caught_up(mongo: &ProgressDatabase, sequence: u64) -> Result<()> {
     let database = connect(mongo.url()).await?.database(&mongo.database);
     let position = position(&database).await?.get_i64("sequence")?;
     ensure!(u64::try_from(position)? >= sequence, "the view stands at {position} of {sequence}");
@@ -31,7 +31,7 @@ async fn position(database: &Database) -> Result<Document> {
 }
 
 /// Compares every user's document and every solved suite.
-pub(super) async fn compare(mongo: &Mongo, messages: &[Message]) -> Result<()> {
+pub(super) async fn compare(mongo: &ProgressDatabase, messages: &[Message]) -> Result<()> {
     let database = connect(mongo.url()).await?.database(&mongo.database);
     let generation =
         position(&database).await?.get("generation").cloned().context("no generation")?;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use mongodb::Client;
 use mongodb::options::ClientOptions;
 use servers::ClaimedPort;
-use servers::mongo::Mongo as Server;
+use servers::mongo::Mongo;
 use servers::testing::TestServer;
 
 use crate::tools::Tools;
@@ -17,15 +17,15 @@ const ASK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A database that one test has for itself.
 #[derive(Debug)]
-pub struct Mongo {
+pub struct ProgressDatabase {
     /// The server, where it is the test's own.
-    pub server: Option<TestServer<Server>>,
+    pub server: Option<TestServer<Mongo>>,
     url: String,
     /// The database's name.
     pub database: String,
 }
 
-impl Mongo {
+impl ProgressDatabase {
     /// Takes the database `name` on the shared server.
     pub fn shared(tools: &Tools, name: &str) -> Self {
         Self { server: None, url: tools.mongo_url.clone(), database: name.to_owned() }
@@ -37,7 +37,7 @@ impl Mongo {
         // Direct, so that the driver does not look for the other nodes of the replica set while
         // its only node is down.
         let url = format!("mongodb://{}/?directConnection=true", port.address());
-        let server = Server {
+        let server = Mongo {
             program: tools.mongod.clone(),
             config: dir.join("mongod.conf"),
             data: dir.join("mongo"),

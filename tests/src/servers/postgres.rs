@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use reqwest::Url;
 use servers::ClaimedPort;
 use servers::files::make_public;
-use servers::postgres::{Postgres as Server, SUPERUSER};
+use servers::postgres::{Postgres, SUPERUSER};
 use servers::testing::TestServer;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
@@ -14,14 +14,14 @@ use crate::tools::Tools;
 
 /// A database that one test has for itself.
 #[derive(Debug)]
-pub struct Postgres {
+pub struct ResultsDatabase {
     /// The server, where it is the test's own.
-    pub server: Option<TestServer<Server>>,
+    pub server: Option<TestServer<Postgres>>,
     server_url: String,
     database: String,
 }
 
-impl Postgres {
+impl ResultsDatabase {
     /// Makes the database `name` on the shared server.
     pub async fn shared(tools: &Tools, name: &str) -> Result<Self> {
         let server = Self {
@@ -38,7 +38,7 @@ impl Postgres {
         // The server's own user has to reach its data.
         make_public(dir)?;
         let port = ClaimedPort::any()?;
-        let server = Server {
+        let server = Postgres {
             programs: tools.postgres_bin_dir.clone(),
             data: dir.join("postgres"),
             sockets: None,

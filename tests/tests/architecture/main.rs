@@ -30,7 +30,7 @@ const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
 const DRIVERS: [(&str, &[&str]); 4] = [
     ("async-nats", &["ledger"]),
     ("sqlx", &["views"]),
-    ("mongodb", &["dev", "views"]),
+    ("mongodb", &["views"]),
     ("bollard", &["executor"]),
 ];
 

@@ -15,7 +15,7 @@ use crate::paths::Layout;
 use crate::ports::Ports;
 use crate::secrets::Secret;
 
-pub(crate) use docker::Engine;
+pub(crate) use docker::EngineChoice;
 pub(crate) use services::migrate;
 pub(crate) use stores::superuser_url;
 
@@ -29,7 +29,7 @@ pub(crate) struct Site {
     /// Installed programs.
     pub(crate) tools: Tools,
     /// The container engine that this topology uses.
-    pub(crate) engine: Engine,
+    pub(crate) engine: EngineChoice,
     /// Where the services' programs are.
     pub(crate) programs: PathBuf,
     /// The secret that tokens are signed with.

@@ -24,14 +24,14 @@ const HOST_LABEL: &str = "runledger.host";
 
 /// Which engine a topology uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Engine {
+pub(crate) struct EngineChoice {
     /// Its address, as `DOCKER_HOST` has it.
     pub(crate) host: String,
     /// Whether we start and stop it.
     pub(crate) ours: bool,
 }
 
-impl Engine {
+impl EngineChoice {
     /// The engine for a topology that is to run: ours if it runs or is asked for, else one that answers, else ours
     /// to be started.
     pub(crate) fn choose(layout: &Layout) -> Self {
@@ -119,21 +119,21 @@ mod tests {
     fn a_recorded_choice_is_found_again_and_known_as_ours_or_not() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path(), dir.path());
-        assert_eq!(Engine::recorded(&layout), None);
+        assert_eq!(EngineChoice::recorded(&layout), None);
 
-        let foreign = Engine { host: "unix:///somewhere/docker.sock".into(), ours: false };
+        let foreign = EngineChoice { host: "unix:///somewhere/docker.sock".into(), ours: false };
         foreign.record(&layout).unwrap();
-        assert_eq!(Engine::recorded(&layout), Some(foreign));
+        assert_eq!(EngineChoice::recorded(&layout), Some(foreign));
 
-        Engine::private(&layout).record(&layout).unwrap();
-        assert_eq!(Engine::recorded(&layout), Some(Engine::private(&layout)));
+        EngineChoice::private(&layout).record(&layout).unwrap();
+        assert_eq!(EngineChoice::recorded(&layout), Some(EngineChoice::private(&layout)));
     }
 
     #[test]
     fn private_engines_are_known_by_their_place() {
-        let near = Engine::private(&Layout::new(Path::new("/c"), Path::new("/c/.runledger")));
+        let near = EngineChoice::private(&Layout::new(Path::new("/c"), Path::new("/c/.runledger")));
         let deep = Path::new("/c").join("d".repeat(90));
-        let far = Engine::private(&Layout::new(&deep, &deep.join(".runledger")));
+        let far = EngineChoice::private(&Layout::new(&deep, &deep.join(".runledger")));
 
         assert!(is_private(&near.host) && is_private(&far.host));
         assert!(!is_private(USUAL));

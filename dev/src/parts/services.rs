@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::{Context, Result, bail};
 use servers::Server;
-use servers::service::Service;
+use servers::service::RunledgerService;
 
 use super::{Part, Site};
 use crate::command::{clean, output};
@@ -30,7 +30,7 @@ fn service(site: &Site, name: &str, args: &[&str]) -> Result<Box<dyn Server>> {
     if !program.is_file() {
         bail!("{} is not built; `cargo dev up` builds it", program.display());
     }
-    Ok(Box::new(Service {
+    Ok(Box::new(RunledgerService {
         program,
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         env: environment(site)?,
@@ -70,10 +70,10 @@ mod tests {
 
     use super::*;
     use crate::install::Tools;
+    use crate::parts::EngineChoice;
     use crate::paths::Layout;
     use crate::ports::Ports;
     use crate::secrets::Secret;
-    use crate::servers::Engine;
 
     fn site(dir: &Path) -> Site {
         let layout = Layout::new(dir, dir);
@@ -87,7 +87,7 @@ mod tests {
             nginx: nowhere,
             dockerd: None,
         };
-        let (engine, secret) = (Engine::private(&layout), Secret::ensure(&layout).unwrap());
+        let (engine, secret) = (EngineChoice::private(&layout), Secret::ensure(&layout).unwrap());
         Site { layout, ports, tools, engine, programs: dir.to_owned(), secret }
     }
 
@@ -113,7 +113,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let site = site(dir.path());
 
-        for part in crate::servers::SERVICES {
+        for part in crate::parts::SERVICES {
             std::fs::write(dir.path().join(part.name()), "").unwrap();
             let program = part.server(&site).unwrap().prepare().unwrap();
             let listen =

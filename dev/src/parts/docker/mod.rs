@@ -17,14 +17,14 @@ use crate::failure::failure;
 use crate::paths::{self, Layout};
 use crate::steps;
 
-pub(crate) use engine::Engine;
+pub(crate) use engine::EngineChoice;
 
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
 /// The private engine.
 pub(super) struct Dockerd {
     program: PathBuf,
-    engine: Engine,
+    engine: EngineChoice,
     layout: Layout,
 }
 
@@ -65,7 +65,7 @@ impl Server for Dockerd {
 
 /// Removes what would outlive the engine, before it is asked to end.
 pub(crate) fn remove_containers(layout: &Layout) -> Result<()> {
-    Engine::private(layout).remove_containers(layout)
+    EngineChoice::private(layout).remove_containers(layout)
 }
 
 /// Removes what an engine may have left behind that has ended, however it ended.
@@ -73,7 +73,7 @@ pub(crate) fn remove_leftovers(layout: &Layout) -> Result<()> {
     leftovers::end_helpers(&exec_root(layout))?;
     leftovers::end_contained(&layout.data("docker").join("containers"))?;
     leftovers::unmount_below(&[&exec_root(layout), &layout.data("docker")])?;
-    if let Some(engine) = Engine::recorded(layout).filter(|engine| !engine.ours) {
+    if let Some(engine) = EngineChoice::recorded(layout).filter(|engine| !engine.ours) {
         // An engine that is away runs nothing of ours.
         if engine.ping().is_ok() {
             engine.remove_containers(layout)?;
