@@ -10,9 +10,8 @@ use tokio::time::{Instant, sleep};
 const ENDLESS: ExponentialBuilder = ExponentialBuilder::new().without_max_times().with_jitter();
 
 /// For conflicts and answers that were lost. The other writer needs some milliseconds.
-pub(crate) const QUICK: ExponentialBuilder = ENDLESS
-    .with_min_delay(Duration::from_micros(1_500))
-    .with_max_delay(Duration::from_millis(180));
+pub(crate) const QUICK: ExponentialBuilder =
+    ENDLESS.with_min_delay(Duration::from_micros(1_500)).with_max_delay(Duration::from_millis(180));
 
 /// For servers that are away. They need seconds to start or to elect a leader.
 pub(crate) const PATIENT: ExponentialBuilder =
@@ -37,8 +36,6 @@ impl Waits {
 }
 
 /// Ends the tries of `backon` at a deadline: a wait that would end after it is not begun.
-pub(crate) fn until<E>(
-    deadline: Instant,
-) -> impl FnMut(&E, Option<Duration>) -> Option<Duration> {
+pub(crate) fn until<E>(deadline: Instant) -> impl FnMut(&E, Option<Duration>) -> Option<Duration> {
     move |_error, wait| wait.filter(|wait| Instant::now() + *wait < deadline)
 }

@@ -77,6 +77,12 @@ impl ObjectStore for MemoryObjects {
             .collect();
         let messages = sizes.len() as u64;
         let bytes = sizes.iter().sum();
-        Ok(Usage { bytes, bytes_max: u64::MAX, messages, first_sequence: 1, last_sequence: messages })
+        Ok(Usage {
+            bytes,
+            bytes_max: u64::MAX,
+            messages,
+            first_sequence: 1,
+            last_sequence: messages,
+        })
     }
 }
