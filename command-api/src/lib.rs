@@ -5,7 +5,7 @@ pub mod announcer;
 pub mod app;
 pub mod config;
 pub mod error;
-pub mod metrics;
+mod metrics;
 pub mod routes;
 pub mod service;
 pub mod submission;

@@ -2,27 +2,20 @@
 
 use events::Lane;
 use ledger::Usage;
-use platform::telemetry::describe;
 
-const ACCEPTED: &str = "ledger_submissions_accepted_total";
-const REPEATED: &str = "ledger_submissions_repeated_total";
-const CANCELLATIONS: &str = "ledger_cancellations_requested_total";
-const STREAM_BYTES: &str = "ledger_stream_bytes";
-const STREAM_BYTES_MAX: &str = "ledger_stream_bytes_max";
-const STREAM_MESSAGES: &str = "ledger_stream_messages";
-
-/// Describes them.
-pub fn describe() {
-    describe::counters(&[
-        (ACCEPTED, "New submissions whose accepted event is in the ledger, by lane."),
-        (REPEATED, "Requests that an Idempotency-Key showed to be retries."),
-        (CANCELLATIONS, "Cancellations requested."),
-    ]);
-    describe::gauges(&[
-        (STREAM_BYTES, "Bytes in the ledger's stream."),
-        (STREAM_BYTES_MAX, "Bytes that the ledger's stream may hold."),
-        (STREAM_MESSAGES, "Messages in the ledger's stream."),
-    ]);
+platform::declare_metrics! {
+    counters {
+        ACCEPTED = "ledger_submissions_accepted_total":
+            "New submissions whose accepted event is in the ledger, by lane.",
+        REPEATED = "ledger_submissions_repeated_total":
+            "Requests that an Idempotency-Key showed to be retries.",
+        CANCELLATIONS = "ledger_cancellations_requested_total": "Cancellations requested.",
+    }
+    gauges {
+        STREAM_BYTES = "ledger_stream_bytes": "Bytes in the ledger's stream.",
+        STREAM_BYTES_MAX = "ledger_stream_bytes_max": "Bytes that the ledger's stream may hold.",
+        STREAM_MESSAGES = "ledger_stream_messages": "Messages in the ledger's stream.",
+    }
 }
 
 pub(crate) fn accepted(lane: Lane) {

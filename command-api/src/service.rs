@@ -31,6 +31,7 @@ const FINISH_TIME_MAX: Duration = Duration::from_secs(5);
 pub async fn run(config: Config) -> Result<(), ServiceError> {
     let service = ServiceRuntime::start(&config.log)?;
     metrics::describe();
+    ledger::describe_metrics();
     let connection = Connection::open(&config.nats.url, "command-api").await;
     let connection = connection.map_err(ServiceError::part("the ledger cannot be opened"))?;
     let admission = Arc::new(Admission::default());

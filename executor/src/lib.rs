@@ -7,7 +7,7 @@ pub mod attempt;
 pub mod cells;
 pub mod config;
 pub mod machine;
-pub mod metrics;
+mod metrics;
 mod queue_consumer;
 pub mod run;
 pub mod service;

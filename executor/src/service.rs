@@ -57,6 +57,7 @@ struct EmptyPool(PoolName);
 pub async fn run(config: Config) -> Result<(), ServiceError> {
     let runtime = ServiceRuntime::start(&config.log)?;
     crate::metrics::describe();
+    ledger::describe_metrics();
     let service = Service::connect(config, runtime.shutdown).await?;
     service.serve_health(runtime.metrics).await?;
     service.work().await

@@ -7,7 +7,7 @@
 pub mod batch;
 pub mod config;
 mod last_batch;
-pub mod metrics;
+mod metrics;
 pub mod progress;
 pub mod progress_line;
 pub mod projection;

@@ -2,31 +2,26 @@
 
 use std::time::Duration;
 
-use platform::telemetry::describe as describe_all;
-
-const EVENTS_TOTAL: &str = "ledger_projection_events_total";
-const BATCHES_TOTAL: &str = "ledger_projection_batches_total";
-const FAULTS_TOTAL: &str = "ledger_projection_faults_total";
-const FOLD_SECONDS: &str = "ledger_projection_fold_seconds";
-const LAG_EVENTS: &str = "ledger_projection_lag_events";
-const STALLED_SECONDS: &str = "ledger_projection_stalled_seconds";
-const SEQUENCE: &str = "ledger_projection_sequence";
-const GENERATION: &str = "ledger_projection_generation";
-
-/// Describes every metric, at the service's start.
-pub fn describe() {
-    describe_all::counters(&[
-        (EVENTS_TOTAL, "Events folded and made durable."),
-        (BATCHES_TOTAL, "Batches folded and made durable."),
-        (FAULTS_TOTAL, "Times that a projection had to stop and try again."),
-    ]);
-    describe_all::durations(&[(FOLD_SECONDS, "Time to fold one batch and make it durable.")]);
-    describe_all::gauges(&[
-        (LAG_EVENTS, "Events in the ledger that are not in the view yet."),
-        (STALLED_SECONDS, "Time since the view last moved, 0 while it is level with the ledger."),
-        (SEQUENCE, "The last event in the view."),
-        (GENERATION, "The generation of the view that readers see."),
-    ]);
+platform::declare_metrics! {
+    counters {
+        EVENTS_TOTAL = "ledger_projection_events_total": "Events folded and made durable.",
+        BATCHES_TOTAL = "ledger_projection_batches_total": "Batches folded and made durable.",
+        FAULTS_TOTAL = "ledger_projection_faults_total":
+            "Times that a projection had to stop and try again.",
+    }
+    durations {
+        FOLD_SECONDS = "ledger_projection_fold_seconds":
+            "Time to fold one batch and make it durable.",
+    }
+    gauges {
+        LAG_EVENTS = "ledger_projection_lag_events":
+            "Events in the ledger that are not in the view yet.",
+        STALLED_SECONDS = "ledger_projection_stalled_seconds":
+            "Time since the view last moved, 0 while it is level with the ledger.",
+        SEQUENCE = "ledger_projection_sequence": "The last event in the view.",
+        GENERATION = "ledger_projection_generation":
+            "The generation of the view that readers see.",
+    }
 }
 
 pub(crate) fn folded(projection: &'static str, events: usize, took: Duration) {

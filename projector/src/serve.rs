@@ -75,6 +75,7 @@ impl Stores {
 pub async fn serve(config: &Config) -> Result<(), ServiceError> {
     let runtime = ServiceRuntime::start(&config.log)?;
     metrics::describe();
+    ledger::describe_metrics();
     let stores = Stores::open(config).await?;
     let statuses = start(&stores.ledger(), stores.projections(), &runtime.shutdown);
     watch_lag(stores.ledger(), statuses.clone(), &runtime.shutdown);

@@ -10,6 +10,6 @@ pub mod error;
 mod freshness;
 mod health;
 pub mod long_poll;
-pub mod metrics;
+mod metrics;
 pub mod routes;
 pub mod service;

@@ -28,6 +28,7 @@ const FINISH_TIME_MAX: Duration = Duration::from_secs(5);
 pub async fn run(config: Config) -> Result<(), ServiceError> {
     let service = ServiceRuntime::start(&config.log)?;
     metrics::describe();
+    ledger::describe_metrics();
     let stores = open(&config).await?;
     let waiters = Arc::new(Waiters::default());
     let feed = Feed::new(ledger(&stores), Arc::clone(&waiters));

@@ -78,9 +78,47 @@ pub mod describe {
     }
 }
 
+/// Declares a service's metrics: a constant, a name and one sentence for each, under `counters`,
+/// `gauges` or `durations`. Makes the constants, and `describe()`, which gives every sentence to the
+/// recorder: what is declared here cannot be left without a description.
+#[macro_export]
+macro_rules! declare_metrics {
+    ($($kind:ident { $($constant:ident = $name:literal: $text:literal,)+ })+) => {
+        $($(
+            #[doc = $text]
+            pub(crate) const $constant: &str = $name;
+        )+)+
+
+        /// Describes every metric of this module. Called once, at the service's start.
+        pub(crate) fn describe() {
+            $($crate::telemetry::describe::$kind(&[$(($constant, $text)),+]);)+
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    mod declared {
+        crate::declare_metrics! {
+            counters { RUNS = "ledger_runs_total": "Submissions judged.", }
+            durations { RUN_SECONDS = "ledger_run_seconds": "Time of a run.", }
+        }
+    }
+
+    #[test]
+    fn what_is_declared_is_described() {
+        let (recorder, metrics) = Metrics::local().unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            declared::describe();
+            metrics::counter!(declared::RUNS).increment(1);
+            metrics::histogram!(declared::RUN_SECONDS).record(0.2);
+        });
+        let text = metrics.render();
+        assert!(text.contains("# HELP ledger_runs_total Submissions judged."), "{text}");
+        assert!(text.contains("# HELP ledger_run_seconds Time of a run."), "{text}");
+    }
 
     #[test]
     fn durations_have_buckets_and_descriptions() {
