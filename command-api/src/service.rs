@@ -1,9 +1,10 @@
-//! The service from start to stop: connects, provisions, serves, and ends when told.
+//! The service from start to stop: connects, provisions the streams, serves, and ends when told.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use backon::{ConstantBuilder, Retryable as _};
 use events::{BootId, IdSource};
 use ledger::{Connection, Ledger, ProvisionError};
 use platform::auth::Verifier;
@@ -39,8 +40,11 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let checks = checks(&connection, &admission);
     let router = router(app, config.http.body_bytes_max, &checks, service.metrics.clone());
     let (keeper, listen) = (connection.clone(), config.http.listen);
-    let keeper = Keeper { connection: keeper, admission, shutdown: service.shutdown.clone() };
-    let kept = service.shutdown.spawn(keeper.keep(config));
+    let shutdown = service.shutdown.clone();
+    let keeper = AdmissionKeeper { connection: keeper, admission, shutdown };
+    // Requests are answered before the streams are there: until then submissions get 503, and
+    // probes see that it lives.
+    let kept = service.shutdown.spawn(keeper.run(config));
     let served = service.serve(listen, router, FINISH_TIME_MAX).await;
     connection.close().await;
     served?;
@@ -89,25 +93,25 @@ fn checks(connection: &Connection, admission: &Arc<Admission>) -> HealthChecks {
     HealthChecks::new().with("queue", queue).with("streams", streams)
 }
 
-/// Provisions, and then keeps the gate.
-struct Keeper {
+/// Makes the streams, and then keeps admission up to date.
+struct AdmissionKeeper {
     connection: Connection,
     admission: Arc<Admission>,
     shutdown: Shutdown,
 }
 
-impl Keeper {
-    /// A ledger that must not be used as it is ends the service.
-    async fn keep(self, config: Config) -> Result<(), ProvisionError> {
+impl AdmissionKeeper {
+    /// Runs until the stop. A ledger that must not be used as it is ends the service.
+    async fn run(self, config: Config) -> Result<(), ProvisionError> {
         let stop = self.shutdown.token();
         match stop.run_until_cancelled(self.provision(&config)).await {
             None => return Ok(()),
-            Some(Ok(())) => {}
+            Some(Ok(())) => info!("streams provisioned"),
             Some(Err(error)) => {
-                error!(
-                    error = &error as &dyn std::error::Error,
-                    "the ledger must not be used as it is"
-                );
+                let cause: &dyn std::error::Error = &error;
+                error!(error = cause, "the ledger must not be used as it is");
+                // Without streams the service is of no use, and waiting does not help: only an
+                // operator can.
                 self.shutdown.trigger();
                 return Err(error);
             }
@@ -120,17 +124,15 @@ impl Keeper {
 
     async fn provision(&self, config: &Config) -> Result<(), ProvisionError> {
         let settings = config.stream_settings();
-        loop {
-            let Err(error) = self.connection.provision(&settings).await else {
-                info!("the streams are there");
-                return Ok(());
-            };
-            if is_lasting(&error) {
-                return Err(error);
-            }
-            warn!(error = &error as &dyn std::error::Error, "cannot provision yet");
-            tokio::time::sleep(PROVISION_PAUSE).await;
-        }
+        // NATS may start later than this service, so there is no last try.
+        let pauses = ConstantBuilder::default().with_delay(PROVISION_PAUSE).without_max_times();
+        (|| self.connection.provision(&settings))
+            .retry(pauses)
+            .when(|error| !is_lasting(error))
+            .notify(|error, _pause| {
+                warn!(error = error as &dyn std::error::Error, "cannot provision yet");
+            })
+            .await
     }
 }
 
