@@ -82,13 +82,9 @@ fn is_new_enough(submission: &Submission, position: u64, floor: u64) -> bool {
 }
 
 fn report(error: &ViewError) {
-    let source = error.source().map(ToString::to_string);
+    let cause: &(dyn StdError + 'static) = error;
     match error {
-        ViewError::Away { .. } => {
-            warn!(error = %error, error.source = source, "the results view is away, folding");
-        }
-        ViewError::Impossible(_) => {
-            error!(error = %error, error.source = source, "the results view is wrong, folding");
-        }
+        ViewError::Away { .. } => warn!(error = cause, "the results view is away, folding"),
+        ViewError::Impossible(_) => error!(error = cause, "the results view is wrong, folding"),
     }
 }
