@@ -1,5 +1,5 @@
-//! Whether new submissions are let in. Outcomes of those that are in need room, so the gate closes before the stream, or the
-//! bucket of outputs, is full.
+//! Whether new submissions are admitted. The outcomes of those that were admitted need room, so
+//! admission closes before the stream, or the bucket of outputs, is full.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,13 +14,14 @@ use tracing::{info, warn};
 use crate::error::ApiError;
 use crate::metrics;
 
-/// `[admission]`: when the gate closes, and how often it looks.
+/// `[admission]`: when admission closes, and how often the stores are measured.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdmissionConfig {
-    /// From this share of the bytes of the stream, or of the bucket of outputs, on nothing new is let in, in percent.
+    /// The share of used bytes, in percent, of the stream or of the bucket of outputs, from which
+    /// on new submissions are refused.
     pub used_percent_max: u8,
-    /// How often the share is looked at, in milliseconds.
+    /// How often the share is measured, in milliseconds.
     pub refresh_ms: u32,
 }
 
@@ -29,12 +30,12 @@ pub struct AdmissionConfig {
 pub struct StorageGauge {
     /// The stream of events.
     pub ledger: Ledger,
-    /// The buckets, of which that of outputs counts.
+    /// The buckets. Only that of outputs counts: the others hold what comes in before an event.
     pub objects: Arc<dyn ObjectStore>,
 }
 
 impl StorageGauge {
-    /// Returns the greater of both shares that are used, in percent.
+    /// Returns the greater share of used bytes, in percent.
     async fn used_percent(&self) -> Result<u64, Fault> {
         let events = self.ledger.usage().await?;
         metrics::stream_usage(&events);
@@ -43,7 +44,7 @@ impl StorageGauge {
     }
 }
 
-/// The gate; starts shut.
+/// Whether new submissions are admitted. It starts closed.
 #[derive(Debug, Default)]
 pub struct Admission(AtomicU8);
 
@@ -52,8 +53,10 @@ const OPEN: u8 = 1;
 const CLOSED: u8 = 2;
 
 impl Admission {
-    /// Lets a new submission in, or says why not.
+    /// Admits a new submission, or says why not.
     pub fn admit(&self) -> Result<(), ApiError> {
+        // A relaxed load is enough: a submission that passes while admission closes fits into the
+        // room that is left.
         match self.0.load(Ordering::Relaxed) {
             OPEN => Ok(()),
             CLOSED => Err(ApiError::Closed),
@@ -61,24 +64,26 @@ impl Admission {
         }
     }
 
-    /// Tells whether the streams have been seen.
+    /// Tells whether the streams have been measured once.
     pub fn has_started(&self) -> bool {
         self.0.load(Ordering::Relaxed) != STARTING
     }
 
-    /// Sets the gate by how full the stream, or the bucket of outputs, is.
+    /// Opens or closes admission by the share of used bytes.
     pub fn refresh(&self, used_percent: u64, used_percent_max: u8) {
         let now = if used_percent >= u64::from(used_percent_max) { CLOSED } else { OPEN };
         let before = self.0.swap(now, Ordering::Relaxed);
         if now == CLOSED && before != CLOSED {
-            warn!(ledger.used_percent = used_percent, "admission closed: there is hardly room");
+            warn!(
+                ledger.used_percent = used_percent,
+                "admission closed: the ledger is nearly full"
+            );
         } else if now == OPEN && before == CLOSED {
             info!(ledger.used_percent = used_percent, "admission open again");
         }
     }
 
-    /// Looks at both until the stop. While NATS does not answer the gate stays as it is: what it would let in cannot be stored
-    /// anyway.
+    /// Measures the stores until the stop.
     pub async fn keep(&self, gauge: &StorageGauge, config: AdmissionConfig, shutdown: &Shutdown) {
         let pause = Duration::from_millis(u64::from(config.refresh_ms));
         let stop = shutdown.token();
@@ -86,9 +91,11 @@ impl Admission {
             let look = async {
                 match gauge.used_percent().await {
                     Ok(used_percent) => self.refresh(used_percent, config.used_percent_max),
+                    // Admission stays as it is: while NATS does not answer, no submission can be
+                    // stored anyway.
                     Err(error) => {
                         let error = error.as_ref() as &dyn std::error::Error;
-                        warn!(error, "cannot see how much room there is");
+                        warn!(error, "cannot measure how full the ledger is");
                     }
                 }
                 tokio::time::sleep(pause).await;
@@ -105,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gate_is_shut_until_the_stream_was_seen() {
+    fn admission_is_closed_until_the_stream_was_measured() {
         let admission = Admission::default();
         assert!(matches!(admission.admit(), Err(ApiError::Starting)));
         assert!(!admission.has_started());
@@ -115,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gate_closes_at_its_share_and_opens_below_it() {
+    fn admission_closes_at_its_share_and_opens_below_it() {
         let admission = Admission::default();
         admission.refresh(79, 80);
         admission.admit().unwrap();

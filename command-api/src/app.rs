@@ -26,24 +26,16 @@ pub struct App(Arc<Parts>);
 
 /// What [`App`] is made of.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Parts {
-    /// Where events go.
     pub ledger: Ledger,
-    /// Where what is too large for an event goes.
     pub objects: Arc<dyn ObjectStore>,
-    /// How executors hear of cancellations.
     pub announcer: Arc<dyn CancellationAnnouncer>,
-    /// Whether new submissions are let in.
     pub admission: Arc<Admission>,
-    /// Who may call.
     pub verifier: Arc<Verifier>,
-    /// The languages there are.
     pub catalog: Catalog,
-    /// The bounds of limits.
     pub policy: LimitPolicy,
-    /// Where ids of new submissions come from.
     pub ids: Arc<dyn IdSource>,
-    /// This life of the service.
     pub instance: BootId,
 }
 
@@ -52,7 +44,7 @@ pub struct Parts {
 pub struct Requester {
     /// The caller.
     pub user: UserId,
-    /// The trace context of the request.
+    /// The W3C trace context of the request.
     pub traceparent: Option<String>,
 }
 
@@ -61,7 +53,7 @@ pub struct Requester {
 pub struct Acknowledgement {
     /// The submission.
     pub id: SubmissionId,
-    /// The sequence that a reader may insist on.
+    /// The sequence of the last event that this tells of; readers take it as `min_seq`.
     pub sequence: u64,
     /// The state.
     pub state: State,
@@ -79,7 +71,8 @@ impl App {
         &self.0.verifier
     }
 
-    /// Takes a submission in. Under a key that stands for the same request already, tells of that one.
+    /// Takes a submission in. If the key stands for the same request already, acknowledges that
+    /// submission again.
     #[instrument(skip_all, fields(submission.id = tracing::field::Empty))]
     pub async fn accept(
         &self,
@@ -93,11 +86,11 @@ impl App {
             None => SubmissionId::new(self.0.ids.new_id()),
         };
         tracing::Span::current().record("submission.id", tracing::field::display(id));
-        // Before the gate, since a retry of what is in already needs no room.
+        // Before admission, since a retry of a submission that is stored already needs no room.
         if key.is_some()
             && let Some(existing) = self.0.ledger.load(id).await?
         {
-            return repeated(&existing, valid.request_hash());
+            return acknowledge_again(&existing, valid.request_hash());
         }
         self.0.admission.admit()?;
         self.append(id, requester, valid).await
@@ -109,6 +102,8 @@ impl App {
         requester: &Requester,
         valid: ValidSubmission,
     ) -> Result<Acknowledgement, ApiError> {
+        // If another request under the same key is faster, the objects are the same, since they are
+        // named by their content.
         let accepted =
             storing::store(self.0.objects.as_ref(), requester.user.clone(), valid).await?;
         let (lane, request_hash) = (accepted.lane, accepted.request_hash);
@@ -118,11 +113,11 @@ impl App {
                 let known = &aggregate.submission;
                 Ok(Acknowledgement::of(known, known.accepted_sequence))
             }
-            Accepting::Existing(existing) => repeated(&existing, request_hash),
+            Accepting::Existing(existing) => acknowledge_again(&existing, request_hash),
         }
     }
 
-    /// Asks for a submission's end. Asking again changes nothing, and tells the executors once more.
+    /// Asks for a submission's end.
     #[instrument(skip_all, fields(submission.id = %id))]
     pub async fn cancel(
         &self,
@@ -134,11 +129,15 @@ impl App {
         let found = self.0.ledger.load(id).await?;
         let mut aggregate = found
             .filter(|found| may_cancel(&found.submission.principal))
+            // The same answer for another user's submission as for none, so that ids cannot be
+            // probed.
             .ok_or(ApiError::NotFound)?;
         let request = CancellationRequested { by: actor(&requester.user), reason };
         let requested = Event::CancellationRequested(request);
         match self.0.ledger.execute(&mut aggregate, requested, &self.writer(requester)).await {
             Ok(_recorded) => metrics::cancellation_requested(),
+            // It was asked for before. The executors are told again, since the first signal may
+            // have been lost.
             Err(ExecuteError::Rejected(Rejection::CancellationPending)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -147,8 +146,10 @@ impl App {
         Ok(Acknowledgement::of(known, known.sequence))
     }
 
-    /// A signal that is lost costs time and no more: the executor's next append finds the cancellation.
+    /// Tells the executors of a cancellation.
     async fn announce(&self, aggregate: &Aggregate) {
+        // A signal that is lost costs time and nothing else: the executor's next append finds the
+        // cancellation.
         if let Err(error) = self.0.announcer.announce_cancellation(&aggregate.subject).await {
             warn!(error = &*error as &dyn std::error::Error, "cannot announce a cancellation");
         }
@@ -168,8 +169,11 @@ fn actor(user: &UserId) -> String {
     format!("user:{user}")
 }
 
-/// Tells of the submission that a key stands for, if it is the same request.
-fn repeated(existing: &Aggregate, request_hash: Digest) -> Result<Acknowledgement, ApiError> {
+/// Acknowledges the submission that a key stands for, if it is the same request.
+fn acknowledge_again(
+    existing: &Aggregate,
+    request_hash: Digest,
+) -> Result<Acknowledgement, ApiError> {
     let known = &existing.submission;
     if known.request_hash != request_hash {
         return Err(ApiError::KeyReused);

@@ -15,22 +15,15 @@ pub const DEFAULTS: &str = include_str!("../defaults.toml");
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Config {
-    /// Where to listen, and how large a body may be.
     pub http: HttpConfig,
-    /// The event bus.
     pub nats: NatsConfig,
-    /// Who may call.
     pub auth: AuthConfig,
-    /// What is logged.
     pub log: LogConfig,
-    /// How streams are made.
     pub streams: StreamsConfig,
-    /// How events are written.
     pub ledger: LedgerConfig,
-    /// When new submissions are let in.
     pub admission: AdmissionConfig,
-    /// What submissions may ask for.
     pub limits: LimitPolicy,
 }
 

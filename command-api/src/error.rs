@@ -1,4 +1,4 @@
-//! Everything that can go wrong with a request, and what a client is told of it: one exhaustive match.
+//! Everything that can go wrong with a request, and what the client is told: one exhaustive match.
 
 use std::time::Duration;
 
@@ -65,17 +65,19 @@ fn problem(error: &ApiError) -> Problem {
         | ApiError::Execute(ExecuteError::Full) => {
             Problem::unavailable("the ledger has no room for new submissions", RETRY_LATER)
         }
+        // A client that tries again with the same key cannot submit twice.
         ApiError::Objects(ObjectError::Unavailable(_))
         | ApiError::Read(ReadError::Unavailable(_))
         | ApiError::Execute(
             ExecuteError::Unavailable { .. } | ExecuteError::Read(ReadError::Unavailable(_)),
         ) => Problem::no_answer("the ledger does not answer; try the same request again"),
         ApiError::Execute(ExecuteError::Rejected(rejection)) => of_rejection(*rejection),
-        ApiError::Execute(ExecuteError::SubjectFull) => {
-            Problem::new(Slug::Conflict, "the submission has as many events as one may have")
-        }
+        ApiError::Execute(ExecuteError::SubjectFull) => Problem::new(
+            Slug::Conflict,
+            "the submission has the largest number of events that it may have",
+        ),
         ApiError::Execute(ExecuteError::TooLarge) => {
-            let detail = "the submission is larger than one event of the ledger may be";
+            let detail = "the submission is too large for one event of the ledger";
             Problem::new(Slug::TooLarge, detail)
         }
         ApiError::Objects(ObjectError::Absent(_) | ObjectError::Corrupt(_))

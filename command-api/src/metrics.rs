@@ -1,4 +1,5 @@
-//! The names of this service's own metrics, described at start. The frame around the router has its own.
+//! The names of this service's own metrics, described at start. The frame around the router has its
+//! own.
 
 use events::Lane;
 use ledger::Usage;

@@ -1,6 +1,6 @@
-//! What the services share and that is not a rule of the ledger: start and end, configuration, telemetry, callers, problems,
-//! JSON bodies and the HTTP frame around every router. Knows the names of users and submissions, but no event, no store and
-//! no Docker.
+//! What the services share and that is not a rule of the ledger: start and end, configuration,
+//! telemetry, callers, problems, JSON bodies and the HTTP frame around every router. Knows the
+//! names of users and submissions, but no event, no store and no Docker.
 
 pub mod auth;
 pub mod clock;

@@ -27,7 +27,8 @@ impl<S: Send + Sync> FromRequestParts<S> for SubmissionPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(text) = Path::<String>::from_request_parts(parts, state).await?;
-        // A UUID has several spellings. Only the one that we give out names a submission, since caches go by the path.
+        // A UUID has several spellings. Only the one that we give out names a submission, since
+        // caches go by the path.
         let id = text.parse::<SubmissionId>().ok().filter(|id| id.to_string() == text);
         id.map(Self).ok_or_else(Problem::no_such_submission)
     }

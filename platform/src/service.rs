@@ -1,4 +1,4 @@
-//! A service from its command line to its end: what is the same for every service, whatever it does.
+//! A service from its command line to its end: what is the same for every service.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -40,7 +40,7 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
-    /// Returns what makes the error of a part of the service into the service's.
+    /// Returns a function that makes the error of one part into the error of the service.
     pub fn part<E: Into<Box<dyn Error + Send + Sync>>>(
         what: &'static str,
     ) -> impl FnOnce(E) -> Self {
@@ -60,8 +60,8 @@ pub struct ServiceCommand {
 }
 
 impl ServiceCommand {
-    /// Reads the command line and the configuration, and runs the service until it ends. An error is told on standard
-    /// error, with its causes.
+    /// Reads the command line and the configuration, and runs the service until it ends. An error
+    /// goes to standard error, with its causes.
     pub fn main<C, F>(self, run: impl FnOnce(C) -> F) -> ExitCode
     where
         C: DeserializeOwned,
@@ -71,7 +71,7 @@ impl ServiceCommand {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 let line = format!("{}: {}", self.name, error_chain(error.as_ref()));
-                // When standard error is closed there is no one left to tell.
+                // Standard error may be closed. The exit code still tells that the service failed.
                 let _unheard = writeln!(std::io::stderr().lock(), "{line}");
                 ExitCode::FAILURE
             }
@@ -91,12 +91,12 @@ impl ServiceCommand {
     }
 }
 
-/// A service that has started: it logs, measures, and hears the signals that stop it.
+/// What a started service has: logs, metrics, and the signals that stop it.
 #[derive(Debug)]
 pub struct ServiceRuntime {
     /// The end of the service, and its tasks.
     pub shutdown: Shutdown,
-    /// What has been measured.
+    /// The metrics recorded so far.
     pub metrics: Metrics,
 }
 
@@ -111,7 +111,8 @@ impl ServiceRuntime {
         Ok(Self { shutdown, metrics })
     }
 
-    /// Answers requests until the stop, and then waits for every task, at most for `finish_time_max`.
+    /// Answers requests until the stop, and then waits for every task, at most for
+    /// `finish_time_max`.
     pub async fn serve(
         &self,
         listen: SocketAddr,

@@ -1,4 +1,5 @@
-//! The end of a service: one token that says stop, one tracker that knows every task still running. The only place that spawns tasks.
+//! The end of a service: one token that says stop, and one tracker that knows every task that still
+//! runs. The only place that spawns tasks.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -19,7 +20,7 @@ pub enum ShutdownError {
     /// Tasks were still running at the deadline; they end with the process.
     #[error("{tasks} tasks still ran {} ms after the stop", deadline.as_millis())]
     Unfinished {
-        /// How many.
+        /// How many there were.
         tasks: usize,
         /// How long they were given.
         deadline: Duration,
@@ -63,7 +64,8 @@ impl Shutdown {
         Ok(())
     }
 
-    /// Runs a task that [`finish`](Self::finish) waits for. The task has to watch [`cancelled`](Self::cancelled) if it would not end by itself.
+    /// Runs a task that [`finish`](Self::finish) waits for. A task that would not end by itself has
+    /// to watch [`cancelled`](Self::cancelled).
     pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -72,14 +74,15 @@ impl Shutdown {
         self.tasks.spawn(task.instrument(Span::current()))
     }
 
-    /// Runs a task without which the service is of no use: when it returns or panics before the stop, the service stops and
-    /// [`finish`](Self::finish) names it.
+    /// Runs a task without which the service is of no use: when it returns or panics before the
+    /// stop, the service stops and [`finish`](Self::finish) names it.
     pub fn spawn_vital<F>(&self, name: &'static str, task: F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let shutdown = self.clone();
         self.spawn(async move {
+            // A panic would otherwise end the task only, and the service would go on without it.
             let panicked = AssertUnwindSafe(task).catch_unwind().await.is_err();
             if panicked || !shutdown.is_triggered() {
                 error!(task.name = name, task.panicked = panicked, "a vital task ended by itself");
@@ -89,17 +92,17 @@ impl Shutdown {
         })
     }
 
-    /// Says stop to everyone.
+    /// Tells every task to stop.
     pub fn trigger(&self) {
         self.token.cancel();
     }
 
-    /// Returns whether the stop has been said.
+    /// Returns whether the tasks were told to stop.
     pub fn is_triggered(&self) -> bool {
         self.token.is_cancelled()
     }
 
-    /// Waits until the stop is said.
+    /// Waits until the tasks are told to stop.
     pub async fn cancelled(&self) {
         self.token.cancelled().await;
     }
@@ -109,9 +112,10 @@ impl Shutdown {
         self.token.clone()
     }
 
-    /// Says stop and waits for every task, at most until the deadline.
+    /// Tells every task to stop and waits for them, at most until the deadline.
     pub async fn finish(&self, deadline: Duration) -> Result<(), ShutdownError> {
         self.trigger();
+        // As long as the tracker is open it waits for tasks that may still come.
         self.tasks.close();
         if tokio::time::timeout(deadline, self.tasks.wait()).await.is_err() {
             return Err(ShutdownError::Unfinished { tasks: self.tasks.len(), deadline });

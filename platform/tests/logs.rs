@@ -1,4 +1,5 @@
-//! What a process writes once its logs are set up, read from a child of this test since logs belong to a whole process.
+//! What a process writes once its logs are set up, read from a child of this test since logs belong
+//! to a whole process.
 
 use std::process::Command;
 

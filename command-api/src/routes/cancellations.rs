@@ -26,6 +26,7 @@ impl<S: Send + Sync> FromRequest<S> for Cancellation {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // A POST without a body has no content type, which the JSON extractor would refuse.
         if request.body().is_end_stream() {
             return Ok(Self::default());
         }

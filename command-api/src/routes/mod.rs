@@ -17,7 +17,8 @@ use serde::Serialize;
 
 use crate::app::{Acknowledgement, App, Requester};
 
-/// Returns every path with its handlers. The router is made from this list, and a test goes through it.
+/// Returns every path with its handlers. The router is made from this list, and a test goes through
+/// it.
 pub fn table() -> [(&'static str, MethodRouter<App>); 2] {
     [
         ("/v1/submissions", post(submissions::create_submission)),

@@ -31,6 +31,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     let malformed = |detail: String| Problem::new(Slug::Malformed, detail);
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
+    // Two keys would name two submissions.
     if values.next().is_some() {
         return Err(malformed("there is more than one Idempotency-Key header".to_owned()));
     }

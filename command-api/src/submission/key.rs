@@ -2,7 +2,8 @@
 
 use super::bounds::IDEMPOTENCY_KEY_BYTES_MAX;
 
-/// A key that a client gave a request, so that it can be sent again: 1 to 255 printable ASCII characters.
+/// A key that a client gave a request, so that it can be sent again: 1 to 255 printable ASCII
+/// characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 

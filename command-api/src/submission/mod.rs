@@ -1,4 +1,5 @@
-//! A submission on its way in: from the body's form (`draft`) over the rules to the accepted event and what it refers to.
+//! A submission on its way in: from the form of the body (`draft`) through the rules to the
+//! accepted event and its objects.
 
 pub mod bounds;
 mod draft;

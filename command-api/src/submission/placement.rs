@@ -2,12 +2,13 @@
 
 use events::content::INLINE_BYTES_MAX;
 
-/// Decides for parts of these lengths which stay inline: the largest leave first, until the rest fits
-/// [`INLINE_BYTES_MAX`]. So a submission has as few objects as can be.
+/// Decides for parts of these lengths which stay inline, so that together they fit
+/// [`INLINE_BYTES_MAX`].
 pub(super) fn inline(lengths: &[usize]) -> Vec<bool> {
     let mut inline = vec![true; lengths.len()];
     let mut total: usize = lengths.iter().sum();
     let mut largest_first: Vec<usize> = (0..lengths.len()).collect();
+    // The largest parts leave first, so that a submission has as few objects as can be.
     largest_first.sort_by_key(|part| std::cmp::Reverse(lengths.get(*part).copied()));
     for part in largest_first {
         if total <= INLINE_BYTES_MAX {

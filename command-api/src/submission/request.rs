@@ -1,4 +1,5 @@
-//! A submission that breaks no rule, and the hash that tells a retry from another request under the same key.
+//! A submission that breaks no rule, and the hash that tells a retry from another request under the
+//! same key.
 
 use events::event::{Case, Checker, LanguageRef, SourceFile};
 use events::limits::LimitRequest;
@@ -7,28 +8,21 @@ use serde::Serialize;
 
 /// A valid submission, with its content decoded and all of it inline.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct ValidSubmission {
-    /// The language and its version.
     pub language: LanguageRef,
-    /// The pool of executors that have the language.
     pub pool: PoolName,
-    /// The files; the first is the entry.
+    /// The first file is the entry.
     pub files: Vec<SourceFile>,
-    /// Standard input of a run without cases.
     pub stdin: Content,
-    /// Arguments of the program.
     pub args: Vec<String>,
-    /// Further options of the compiler.
     pub compiler_options: Vec<String>,
-    /// The limits that were asked for.
+    /// The limits as they were asked for, without defaults.
     pub limits_asked: LimitRequest,
-    /// The limits, resolved.
     pub limits: Limits,
-    /// The cases; none in lane `run`.
+    /// There are none in lane `run`.
     pub cases: Vec<Case>,
-    /// How outputs are compared.
     pub checker: Checker,
-    /// Whether cases after the first wrong one are left out.
     pub stop_on_first_failure: bool,
 }
 
@@ -38,9 +32,11 @@ impl ValidSubmission {
         if self.cases.is_empty() { Lane::Run } else { Lane::Submit }
     }
 
-    /// Hashes what was asked for, whatever the order of members, the white space, the encoding of content and the alias of
-    /// the language. What was not asked for is left out, so that a retry is one even after an operator changed a default.
+    /// Hashes what was asked for, whatever the order of members, the white space, the encoding of
+    /// content and the alias of the language.
     pub fn request_hash(&self) -> Digest {
+        // Defaults are not hashed, so that a retry is known as one even after an operator has
+        // changed a default.
         let canonical = Canonical::from(self);
         let json = serde_json::to_vec(&canonical)
             .expect("a canonical request has no map with other keys than texts");
@@ -48,7 +44,9 @@ impl ValidSubmission {
     }
 }
 
-/// The form that is hashed. Its members and their order MUST NOT change while idempotency keys of old requests matter.
+/// The form that is hashed.
+// Its members and their order MUST NOT change: a retry of an older request would be refused as
+// another request.
 #[derive(Serialize)]
 struct Canonical<'a> {
     form: u8,

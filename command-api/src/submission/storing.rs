@@ -1,5 +1,5 @@
-//! From a valid submission to the accepted event: what is too large for an event goes to an object store first, so that no
-//! event ever refers to an object that is not there.
+//! From a valid submission to the accepted event: what is too large for an event goes to an object
+//! store first, so that no event ever refers to an object that is not there.
 
 use events::event::{Accepted, Case, Origin, Suite};
 use events::{Content, Digest, ObjectBucket, UserId};
@@ -14,6 +14,7 @@ pub async fn store(
     principal: UserId,
     mut valid: ValidSubmission,
 ) -> Result<Accepted, ObjectError> {
+    // Hashed before anything moves to a store, so that the hash is of the content itself.
     let (lane, request_hash) = (valid.lane(), valid.request_hash());
     let suite = (!valid.cases.is_empty())
         .then(|| serde_json::to_vec(&valid.cases).expect("cases are made of texts and numbers"));

@@ -1,4 +1,5 @@
-//! The caller of a request, taken from its bearer token. A request without one is answered 401 with a challenge (RFC 6750).
+//! The caller of a request, taken from its bearer token. A request without one is answered 401 with
+//! a challenge (RFC 6750).
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::problem::{Problem, Slug};
 
 const REALM: &str = "Bearer realm=\"runledger\"";
 
-/// The authenticated caller of a request. As an extractor it needs an `Arc<Verifier>` in the router's state.
+/// The authenticated caller of a request. As an extractor it needs an `Arc<Verifier>` in the
+/// router's state.
 #[derive(Debug, Clone)]
 pub struct Caller(pub Principal);
 
@@ -52,15 +54,17 @@ where
         let principal = Arc::<Verifier>::from_ref(state)
             .verify(token)
             .map_err(|error| invalid_token(&error.to_string()))?;
+        // From here on every line of the request names the user.
         tracing::Span::current().record("user.id", principal.user.as_str());
         Ok(Self(principal))
     }
 }
 
-/// Returns the token of the one Authorization header; another scheme is as good as none.
+/// Returns the token of the one Authorization header. A header of another scheme counts as none.
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Err(no_token()) };
+    // With two headers a proxy may have checked one, and we would take the other.
     if values.next().is_some() {
         return Err(invalid_token("there is more than one Authorization header"));
     }
@@ -75,8 +79,8 @@ fn no_token() -> Problem {
     Problem::new(Slug::Unauthenticated, detail).with_challenge(REALM.to_owned())
 }
 
-/// `why` has neither quotes nor backslashes, so it can stand inside a quoted string.
 fn invalid_token(why: &str) -> Problem {
+    // No text of ours has quotes or backslashes, so it can stand inside a quoted string.
     let challenge = format!("{REALM}, error=\"invalid_token\", error_description=\"{why}\"");
     Problem::new(Slug::Unauthenticated, why.to_owned()).with_challenge(challenge)
 }

@@ -1,4 +1,5 @@
-//! Who calls, and what the caller may do. Tokens are JWTs signed with HS256 and a shared secret; no other algorithm is ever tried.
+//! Who calls, and what the caller may do. Tokens are JWTs signed with HS256 and a shared secret; no
+//! other algorithm is ever tried.
 
 mod caller;
 mod principal;

@@ -35,8 +35,10 @@ impl Scope {
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// Reads a token's space-separated list; names that mean nothing here are other services' business.
+    /// Reads a token's space-separated list.
     pub fn parse(list: &str) -> Self {
+        // An issuer may give scopes for other services, too, so a name that is unknown here is left
+        // out.
         let known = list.split(' ').filter_map(|name| name.parse::<Scope>().ok());
         Self(known.fold(0, |bits, scope| bits | scope.bit()))
     }

@@ -1,4 +1,5 @@
-//! Minting and checking tokens. The algorithm is fixed, whatever a token's header says, and the time is the clock's.
+//! Minting and checking tokens. The algorithm is fixed, whatever a token's header says, and the
+//! time is the clock's.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::{Principal, Scopes};
 use crate::clock::SystemClock;
 use crate::config::{AuthConfig, TokenSecret};
 
-/// The longest token that is looked at.
+/// The longest token that is read.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 /// What a token says.
@@ -27,13 +28,13 @@ pub struct Claims {
     pub exp: u64,
     /// When it was made, in seconds since 1970.
     pub iat: u64,
-    /// Before when it is not good, in seconds since 1970.
+    /// From when on it is valid, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
     /// Who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
-    /// Whom it is for.
+    /// Which service it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aud: Option<String>,
 }
@@ -49,43 +50,34 @@ pub fn mint(secret: &TokenSecret, claims: &Claims) -> Result<String, MintError> 
     Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key)?)
 }
 
-/// Why a token is not believed. The texts go to the client.
+/// Why a token is refused. The messages go to the client.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant has its message")]
 pub enum AuthError {
-    /// Not three parts of base64 and JSON, or too long.
     #[error("the token is not a well-formed JWT")]
     Malformed,
-    /// Signed in another way than HS256, or not at all.
     #[error("the token is not signed with HS256")]
     Algorithm,
-    /// Its header asks for something that is not understood here.
     #[error("the token's header has critical extensions")]
     Critical,
-    /// Not signed with our secret.
     #[error("the token's signature does not match")]
     Signature,
-    /// Its time is over.
     #[error("the token has expired")]
     Expired,
-    /// Its time has not come.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// Something has to be in it and is not.
     #[error("the token has no {0} claim")]
     MissingClaim(String),
-    /// Something in it is of the wrong type.
     #[error("the token's claims are not of the right types")]
     Claims,
-    /// Made by someone else.
     #[error("the token is from another issuer")]
     Issuer,
-    /// Made for someone else.
     #[error("the token is for another audience")]
     Audience,
-    /// Its subject cannot be a user id.
+    /// The subject cannot be a user id.
     #[error(transparent)]
     User(#[from] NameError),
-    /// Our own keys are at fault.
+    /// The library or its keys are at fault, and not the token.
     #[error("the token cannot be checked")]
     Provider,
 }
@@ -128,11 +120,14 @@ impl Verifier {
 
     /// Returns whom the token speaks for.
     pub fn verify(&self, token: &str) -> Result<Principal, AuthError> {
+        // Before any decoding, so that a huge header costs nothing.
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AuthError::Malformed);
         }
         let data: TokenData<Received> = jsonwebtoken::decode(token, &self.key, &self.validation)
             .map_err(|e| refusal(e.into_kind()))?;
+        // RFC 7515 §4.1.11: a token whose critical extensions are not understood has to be refused,
+        // and we understand none.
         if data.header.crit.is_some() {
             return Err(AuthError::Critical);
         }
@@ -149,6 +144,8 @@ impl Verifier {
             return Err(AuthError::Expired);
         }
         let latest = now.saturating_add(self.leeway_seconds);
+        // A token that was made in the future comes from a clock that is wrong, or from an
+        // attacker.
         if claims.nbf.max(claims.iat).is_some_and(|starts| starts > latest) {
             return Err(AuthError::NotYetValid);
         }
@@ -156,9 +153,10 @@ impl Verifier {
     }
 }
 
-/// Returns what the library is to check. Times are ours, so that they go by the clock.
+/// Returns what the library is to check.
 fn validation(config: &AuthConfig) -> Validation {
     let mut validation = Validation::new(Algorithm::HS256);
+    // Times are checked here and not by the library, which would go by the machine's clock.
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.required_spec_claims.clear();
@@ -188,7 +186,8 @@ fn refusal(kind: ErrorKind) -> AuthError {
         | ErrorKind::Json(_)
         | ErrorKind::Base64(_)
         | ErrorKind::Utf8(_) => AuthError::Malformed,
-        // The library's enum is open; whatever else it says is about keys, and the token stays unbelieved.
+        // The library's enum is open. What else it has is about keys, and the token is refused all
+        // the same.
         _ => AuthError::Provider,
     }
 }

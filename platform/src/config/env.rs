@@ -1,4 +1,5 @@
-//! The environment as a configuration layer. Keeps out the sections of other services on the same machine.
+//! The environment as a configuration layer. Keeps out the sections of other services on the same
+//! machine.
 
 use std::convert::Infallible;
 
@@ -31,18 +32,18 @@ impl EnvLayer {
         let variables = vars.into_iter().filter_map(|(name, text)| {
             let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase();
             let path: Vec<String> = key.split("__").map(str::to_owned).collect();
+            // Variables of other services' sections stand in the same environment.
             let known = path.len() > 1 && sections.contains_key(path.first()?);
             known.then_some(Variable { path, text, as_toml: false })
         });
         Self { variables: variables.collect() }
     }
 
-    /// Reads the variable that an error is about as a TOML value from now on, if its key does not take text.
-    /// Returns whether another try makes sense.
-    ///
-    /// The type of a key decides how its variable is read, and only the error tells the type: were every variable read as TOML
-    /// from the start, a secret of digits would lose its leading zeros.
+    /// Reads the variable that an error is about as a TOML value from now on, if its key does not
+    /// take text. Returns whether another try makes sense.
     pub(super) fn reread(&mut self, error: &Error) -> bool {
+        // Only the error tells the type of a key. If every variable were read as TOML from the
+        // start, a secret of digits would lose its leading zeros.
         let of_text = matches!(&error.kind, Kind::InvalidType(Actual::Str(_), _));
         let about = |variable: &&mut Variable| !variable.as_toml && variable.path == error.path;
         match self.variables.iter_mut().find(about) {

@@ -1,5 +1,5 @@
-//! What is wrong with a configuration, in words that name the key, where its value came from, and what was expected.
-//! Never shows the value of a key that may hold a secret.
+//! What is wrong with a configuration, in words that name the key, where its value came from, and
+//! what was expected. Never shows the value of a key that may hold a secret.
 
 use std::path::{Path, PathBuf};
 
@@ -57,18 +57,19 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Tells that a file is not TOML.
+    /// Returns the error for a file that is not TOML.
     pub(super) fn syntax(path: &Path, error: &figment::Error) -> Self {
         Self::Syntax { path: path.to_owned(), detail: error.kind.to_string().trim_end().to_owned() }
     }
 
-    /// Tells what figment found, by key and origin.
+    /// Names key and origin of what figment found.
     pub(super) fn from_figment(error: &figment::Error) -> Self {
         let mut path = error.path.clone();
         if let Kind::MissingField(field) = &error.kind {
             path.push(field.clone().into_owned());
             return Self::Missing { key: path.join("."), variable: variable(&path) };
         }
+        // figment names the key in the path in some cases, and in the kind only in others.
         if let Kind::UnknownField(field, _) = &error.kind
             && path.last() != Some(field)
         {
@@ -116,6 +117,7 @@ fn detail(kind: &Kind, path: &[String]) -> String {
 
 /// Shows a value, unless its key may hold a secret.
 fn shown(found: &Actual, path: &[String]) -> String {
+    // A URL may hold a password.
     const SECRET: [&str; 4] = ["secret", "password", "token", "url"];
     let secret = path.last().is_some_and(|key| SECRET.iter().any(|word| key.contains(word)));
     if secret { "a value of another type (not shown)".to_owned() } else { found.to_string() }

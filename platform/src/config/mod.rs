@@ -1,5 +1,6 @@
-//! Configuration in layers: the service's embedded defaults, then an optional file, then `RUNLEDGER__SECTION__KEY`.
-//! The only place that reads the environment. What a section means is its type's business.
+//! Configuration in layers: the service's embedded defaults, then an optional file, then
+//! `RUNLEDGER__SECTION__KEY`. The only place that reads the environment. What a section means is
+//! its type's business.
 
 mod env;
 mod error;
@@ -38,12 +39,12 @@ pub struct ServiceArgs {
 }
 
 impl ServiceArgs {
-    /// Loads a service's configuration from its defaults, the file named by `--config` and the environment. `None` when
-    /// `--check-config` asks no more than whether it is valid: it is, and that has been said.
+    /// Loads a service's configuration from its defaults, the file named by `--config` and the
+    /// environment. Returns `None` if `--check-config` asks only whether it is valid.
     pub fn load<T: DeserializeOwned>(&self, defaults: &str) -> Result<Option<T>, ConfigError> {
         let config = load(defaults, self.config.as_deref())?;
         if self.check_config {
-            // When standard output is closed there is nobody to tell.
+            // Standard output may be closed. The exit code says the same.
             let _unheard = writeln!(std::io::stdout().lock(), "the configuration is valid");
             return Ok(None);
         }
@@ -51,11 +52,12 @@ impl ServiceArgs {
     }
 }
 
-/// Loads a configuration from embedded defaults (TOML text), an optional file, and the process's environment.
+/// Loads a configuration from embedded defaults (TOML text), an optional file, and the process's
+/// environment.
 ///
-/// Only variables of sections that the defaults have are read, since several services share one environment: a section without
-/// defaults of its own is named by an empty table. An environment value is text where its key takes text, so
-/// that a secret of digits stays what it is, and a TOML value otherwise.
+/// Only variables of sections that the defaults have are read; a section without defaults of its
+/// own is named by an empty table. An environment value is text where its key takes text, and a
+/// TOML value otherwise.
 pub fn load<T: DeserializeOwned>(defaults: &str, file: Option<&Path>) -> Result<T, ConfigError> {
     let vars = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -71,6 +73,8 @@ pub fn load_from<T: DeserializeOwned>(
     let mut figment = Figment::from(Toml::string(defaults));
     let known: Dict =
         figment.extract().map_err(|source| ConfigError::Defaults { source: Box::new(source) })?;
+    // Services share one environment, so variables of other services' sections must not be errors
+    // here.
     let mut env = EnvLayer::new(vars, &known);
     if let Some(path) = file {
         let text = std::fs::read_to_string(path)
@@ -81,7 +85,7 @@ pub fn load_from<T: DeserializeOwned>(
     loop {
         match figment.clone().merge(env.clone()).extract() {
             Ok(config) => return Ok(config),
-            // Ends, since each variable is read anew once at most.
+            // The loop ends, since each variable is read anew once at most.
             Err(error) if env.reread(&error) => {}
             Err(error) => return Err(ConfigError::from_figment(&error)),
         }

@@ -1,4 +1,5 @@
-//! The sections that several services share. A service's configuration is a struct of these and of sections of its own.
+//! The sections that several services share. A service's configuration is a struct of these and of
+//! sections of its own.
 
 use std::net::SocketAddr;
 
@@ -38,8 +39,9 @@ fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAd
 pub struct NatsConfig {
     /// The servers, such as `nats://127.0.0.1:4222`; several are separated by commas.
     pub url: String,
-    /// The monitoring addresses of all servers, such as `http://127.0.0.1:8222`, separated by commas: only they tell whether
-    /// a server syncs before it acknowledges. Needed by whoever provisions streams.
+    /// The monitoring addresses of all servers, such as `http://127.0.0.1:8222`, separated by
+    /// commas: only they tell whether a server syncs before it acknowledges. Needed to make the
+    /// streams.
     #[serde(default)]
     pub monitor_url: String,
 }
@@ -70,19 +72,21 @@ pub struct MongoConfig {
     pub database: String,
 }
 
-/// `[auth]`: what makes a token good.
+/// `[auth]`: which tokens are accepted.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthConfig {
     /// The shared secret of HS256.
     pub hs256_secret: TokenSecret,
-    /// The issuer that a token must name, if any is asked for.
+    /// The issuer that a token must name, if one is configured.
     #[serde(default)]
     pub issuer: Option<String>,
-    /// The audience that a token must name, if any is asked for. Without it, a token that names an audience is not for us.
+    /// The audience that a token must name, if one is configured. Otherwise a token must not name
+    /// one.
     #[serde(default)]
     pub audience: Option<String>,
-    /// How far the clocks of issuer and service may differ, in seconds: a token lasts so much longer. None unless configured.
+    /// How far the clocks of issuer and service may differ, in seconds. A token lasts so much
+    /// longer.
     #[serde(default)]
     pub leeway_seconds: u32,
 }

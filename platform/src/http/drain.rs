@@ -1,5 +1,6 @@
-//! Reading what a handler left of a request's body. Without it a server that answers early closes the connection on unread
-//! bytes, the kernel resets it, and the client never sees the answer (413, 401, …).
+//! Reading what a handler left of a request's body. Without it a server that answers early closes
+//! the connection on unread bytes, the kernel resets it, and the client never sees the answer (413,
+//! 401, …).
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,7 +44,7 @@ impl Stream for LentBody {
     }
 }
 
-/// What is to be done about a request's body once the answer is known.
+/// The rest of a request's body, to be read once the answer is known.
 #[derive(Debug)]
 pub(super) struct Drain {
     rest: LentBody,
@@ -70,7 +71,7 @@ impl Drain {
         if self.waits && !started {
             return;
         }
-        // Running out of time or getting an error is an answer too: the client is no longer sending in earnest.
+        // After a timeout or an error the client no longer sends, so there is nothing left to read.
         drop(tokio::time::timeout(DRAIN_READ_TIME_MAX, self.read()).await);
     }
 

@@ -1,4 +1,5 @@
-//! The routes that operators and probes ask: `/health/live`, `/health/ready`, one per check, and `/metrics`.
+//! The routes that operators and probes ask: `/health/live`, `/health/ready`, one per check, and
+//! `/metrics`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::telemetry::Metrics;
 /// How long one check may take.
 pub const CHECK_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// One thing that a service cannot work without: `Ok`, or why it is not well.
+/// One thing that a service cannot work without: `Ok`, or why it does not work.
 type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// The checks of a service, by name.
@@ -36,7 +37,8 @@ impl HealthChecks {
         Self::default()
     }
 
-    /// Adds a check, asked under `/health/<name>` and with all others under `/health/ready`. Its error goes to the client.
+    /// Adds a check, asked under `/health/<name>` and with all others under `/health/ready`. Its
+    /// error goes to the client.
     #[must_use]
     pub fn with<F, T>(mut self, name: &'static str, check: F) -> Self
     where
@@ -47,8 +49,9 @@ impl HealthChecks {
         self
     }
 
-    /// Runs every check at the same time, each within [`CHECK_TIME_MAX`].
+    /// Runs every check, each within [`CHECK_TIME_MAX`].
     async fn run(&self) -> Response {
+        // At the same time, so that one silent server does not delay the news of the others.
         let results = join_all(self.0.iter().map(|(name, check)| run(name, check))).await;
         let well = results.iter().all(|(_, result)| result.is_ok());
         let checks: Map<String, Value> =
@@ -74,7 +77,8 @@ fn shown(result: Result<(), String>) -> Value {
     }
 }
 
-/// Returns the routes of a service's health and metrics, to be merged into its router before the middleware.
+/// Returns the routes of a service's health and metrics, to be merged into its router before the
+/// middleware.
 pub fn router<S: Clone + Send + Sync + 'static>(
     checks: &HealthChecks,
     metrics: Metrics,
@@ -90,7 +94,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(
     })
 }
 
-/// Returns the route `/health/<name>`, which asks some checks. It has no say in whether the service is ready.
+/// Returns the route `/health/<name>` for some checks, which do not count for `/health/ready`.
 pub fn page<S: Clone + Send + Sync + 'static>(name: &str, checks: HealthChecks) -> Router<S> {
     Router::new().route(&format!("/health/{name}"), get(move || async move { checks.run().await }))
 }

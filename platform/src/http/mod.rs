@@ -1,5 +1,6 @@
-//! The frame around every service's router: request ids, one log line and two metrics per request, problems made complete,
-//! panics caught, bodies drained; and the routes that operators ask. Knows no route of any service.
+//! The frame around every service's router: request ids, one log line and two metrics per request,
+//! problems made complete, panics caught, bodies drained; and the routes that operators ask. Knows
+//! no route of any service.
 
 mod drain;
 pub mod health;

@@ -44,7 +44,7 @@ async fn observe(
     if let Some(parent) = TraceParent::of(request.headers()) {
         request.extensions_mut().insert(parent);
     }
-    // At the level of errors, so that a line of any level has its request's id.
+    // The span has the level of errors, so that no filter takes the request's id away from a line.
     let span = error_span!("request", request.id = id.as_str(), user.id = Empty);
     answer(request, next, id).instrument(span).await
 }
@@ -54,8 +54,10 @@ async fn answer(mut request: Request, next: Next, id: RequestId) -> Response {
     let path = request.uri().path().to_owned();
     let drain = Drain::lend(&mut request);
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    // The panic hook has logged it.
+    // The panic hook has logged the panic already.
     let answer = answer.unwrap_or_else(|_| Problem::internal().into_response());
+    // The rest of the body is read before the answer is sent: a connection that is closed on unread
+    // bytes is reset.
     if let Some(drain) = drain {
         drain.finish().await;
     }

@@ -1,4 +1,5 @@
-//! What is told of a request at its end: one log line and two metrics, also when the client went away before the answer.
+//! The report of a request at its end: one log line and two metrics, also when the client went away
+//! before the answer.
 
 use std::time::Instant;
 
@@ -22,7 +23,8 @@ pub fn describe() {
     )]);
 }
 
-/// A request in flight; its end is told when it is dropped.
+/// A request in flight. It is reported when this is dropped, so that a request whose client has
+/// gone is reported, too.
 #[derive(Debug)]
 pub(super) struct Report {
     method: &'static str,
@@ -32,9 +34,10 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Starts the watch.
+    /// Notes the start of a request.
     pub(super) fn start(request: &Request) -> Self {
-        // The template and not the path: a path has ids, and so as many values as there are submissions.
+        // The template and not the path: a path has ids, and so as many values as there are
+        // submissions.
         let route =
             request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
         let method = label(request.method());
@@ -46,7 +49,7 @@ impl Report {
         }
     }
 
-    /// Tells the end.
+    /// Notes the answer's status, and reports the request.
     pub(super) fn answered(mut self, status: StatusCode) {
         self.status = status.as_u16();
     }
@@ -58,7 +61,7 @@ impl Drop for Report {
         let elapsed = self.started.elapsed();
         let elapsed_ms = elapsed.as_secs_f64() * 1_000.0;
         let status = self.status;
-        // Probes come every few seconds from everywhere and say nothing about clients.
+        // Probes come every few seconds, and would hide the requests of clients.
         if route.starts_with("/health/") || route == "/metrics" {
             debug!(
                 http.method = method,
@@ -82,8 +85,9 @@ impl Drop for Report {
     }
 }
 
-/// A label of few values, whatever a client calls its method.
+/// Returns the method as a label.
 fn label(method: &Method) -> &'static str {
+    // A client may invent methods, and each would be another time series.
     const KNOWN: [Method; 7] = [
         Method::GET,
         Method::HEAD,

@@ -6,7 +6,7 @@ use events::IdSource;
 /// The header in which a request's id comes and goes.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that is taken over from a client.
+/// The longest id that a client may choose.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// A request's id; every request has one as an extension.
@@ -14,9 +14,9 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// Takes over the id that the request came with if it is a sane one, else draws one.
+    /// Takes the id that the request came with if it is harmless, else draws one.
     pub(super) fn of(headers: &HeaderMap, ids: &dyn IdSource) -> Self {
-        let given = headers.get(REQUEST_ID_HEADER).filter(|value| sane(value.as_bytes()));
+        let given = headers.get(REQUEST_ID_HEADER).filter(|value| is_harmless(value.as_bytes()));
         Self(given.cloned().unwrap_or_else(|| {
             HeaderValue::from_str(&ids.new_id().to_string())
                 .expect("a UUID is made of hex digits and hyphens")
@@ -34,10 +34,10 @@ impl RequestId {
     }
 }
 
-/// Visible, and harmless in a log line, a header and a URL.
-fn sane(id: &[u8]) -> bool {
-    let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
-    (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(harmless)
+/// Tells whether an id can stand in a log line, a header and a URL.
+fn is_harmless(id: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+    (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(is_plain)
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sane_id_is_taken_over_and_any_other_is_replaced() {
+    fn a_harmless_id_is_taken_over_and_any_other_is_replaced() {
         let of = |value: &[u8]| {
             let headers = HeaderMap::from_iter([(
                 REQUEST_ID_HEADER,

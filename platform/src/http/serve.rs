@@ -26,7 +26,7 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: &Shutdown,
 ) -> std::io::Result<()> {
-    // Without it an answer in two writes waits for the client's delayed acknowledgement.
+    // Without TCP_NODELAY an answer in two writes waits for the client's delayed acknowledgement.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(error = &error as &dyn std::error::Error, "cannot set TCP_NODELAY");
@@ -36,6 +36,7 @@ pub async fn serve(
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop).into_future();
     let deadline = async {
         shutdown.cancelled().await;
+        // A client that keeps its connection open must not keep the service from ending.
         tokio::time::sleep(DRAIN_TIME_MAX).await;
     };
     tokio::select! {

@@ -9,6 +9,7 @@ pub struct TraceParent(String);
 impl TraceParent {
     /// Takes the header of a request; one that is not well formed counts as none.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
+        // Of two headers neither can be trusted.
         let mut values = headers.get_all("traceparent").iter();
         let text = values.next()?.to_str().ok()?;
         (values.next().is_none() && well_formed(text)).then(|| Self(text.to_owned()))
@@ -20,7 +21,8 @@ impl TraceParent {
     }
 }
 
-/// Version, trace id, parent id and flags in lower-case hex; later versions may have more after them.
+/// Version, trace id, parent id and flags in lower-case hex; later versions may have more after
+/// them.
 fn well_formed(text: &str) -> bool {
     const BYTES_MAX: usize = 256;
     let mut parts = text.split('-');

@@ -1,4 +1,5 @@
-//! Reading a request's body into memory, within bounds of size and time. What is left unread is the business of `http`, which drains it.
+//! Reads a request's body into memory, within bounds of size and time. What a refused request
+//! leaves unread is drained by [`crate::http`].
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::JsonPointer;
 use super::faults::malformed;
 use crate::problem::{Problem, Slug};
 
-/// The largest body that is read where no layer says otherwise.
+/// The largest body that is read on a route without a [`BodyLimit`].
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long a client may take to send its body.
@@ -30,29 +31,36 @@ impl BodyLimit {
     }
 }
 
-/// Reads a body that is announced as JSON: 415 if it is not, 413 over the limit, 408 if it does not come in time.
+/// Reads a body that is announced as JSON: 415 if it is not, 413 over the limit, 408 if it does not
+/// come in time.
 pub async fn read_body(request: Request) -> Result<Bytes, Problem> {
     if !announces_json(request.headers()) {
-        let detail = "the body has to be JSON, announced by content-type: application/json";
+        let detail = "the body must be JSON, with the header content-type: application/json";
         return Err(Problem::new(Slug::UnsupportedMediaType, detail));
     }
     let limit = request.extensions().get::<BodyLimit>().map_or(BODY_BYTES_MAX, |limit| limit.0);
+    // Refused before the first byte is read, so that a client that waits for "100 Continue" sends
+    // nothing.
     let announced = announced_bytes(request.headers());
     if announced.is_some_and(|bytes| bytes > limit) {
         return Err(too_large(limit));
     }
     let reading = collect(request.into_body(), limit, announced.unwrap_or_default());
+    // One limit for the whole body: with a limit for each part a client could send one byte at a
+    // time.
     let late = || Problem::new(Slug::RequestTimeout, "the request's body did not arrive in time");
     tokio::time::timeout(BODY_TIME_MAX, reading).await.unwrap_or_else(|_| Err(late()))
 }
 
 async fn collect(body: Body, limit: usize, announced: usize) -> Result<Bytes, Problem> {
     let mut stream = body.into_data_stream();
+    // The announced length is within the limit here, so a client cannot make us reserve more.
     let mut all = Vec::with_capacity(announced);
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_gone| {
             malformed(&JsonPointer::root(), "the body broke off before its end")
         })?;
+        // A body in chunks announces no length.
         if all.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
@@ -65,7 +73,8 @@ fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Slug::TooLarge, format!("the body is larger than {bytes_max} bytes"))
 }
 
-/// Returns whether the media type is `application/json` or `application/…+json`, whatever its parameters.
+/// Returns whether the media type is `application/json` or `application/…+json`, whatever its
+/// parameters.
 fn announces_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
         return false;

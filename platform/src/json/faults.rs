@@ -1,10 +1,11 @@
-//! What is wrong with a body: of one that is malformed the first fault, of one that breaks rules all faults at once.
+//! What is wrong with a body: of one that is malformed the first fault, of one that breaks rules
+//! all faults at once.
 
 use super::JsonPointer;
 use crate::problem::{FieldFault, Problem, Slug};
 
-/// Returns the 400 for a body that cannot be read. It names the first fault only, since what stands after a fault is not
-/// read any more.
+/// Returns the 400 for a body that cannot be read. It names the first fault only, since what stands
+/// after a fault is not read any more.
 pub(super) fn malformed(at: &JsonPointer, detail: impl Into<String>) -> Problem {
     let fault = FieldFault { pointer: at.to_string(), detail: detail.into() };
     Problem::new(Slug::Malformed, "the body is malformed; see `errors`").with_errors(vec![fault])
@@ -23,6 +24,7 @@ pub struct Faults {
 impl Faults {
     /// Adds a fault; past [`FAULTS_MAX`] it is only counted.
     pub fn push(&mut self, at: &JsonPointer, detail: impl Into<String>) {
+        // A body of 1 MiB can break a rule in 100,000 places, and the answer has to stay small.
         if self.list.len() < FAULTS_MAX {
             self.list.push(FieldFault { pointer: at.to_string(), detail: detail.into() });
         } else {

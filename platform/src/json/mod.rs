@@ -1,5 +1,6 @@
-//! JSON bodies: read within bounds and parsed strictly into a type, or refused with the place of the first fault.
-//! Knows the form of a body only; whether the values make sense is the domain's business (422).
+//! JSON bodies: read within bounds and parsed strictly into a type, or refused with the place of
+//! the first fault. Knows the form of a body only; whether the values make sense is the domain's
+//! business (422).
 
 mod body;
 mod faults;

@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// A struct read from an object. What serde derives reads a struct from an array of its members' values, too, which would
-/// make the order of members a part of the contract.
+/// A struct read from an object. What serde derives reads a struct from an array of its members'
+/// values, too, which would make the order of members a part of the contract.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Object<T>(pub T);
 

@@ -8,12 +8,14 @@ use crate::problem::Problem;
 
 /// Parses a body; the problem has the pointer of the first fault.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // serde's "EOF while parsing" would not tell that the body was forgotten.
     if body.trim_ascii().is_empty() {
         return Err(malformed(&JsonPointer::root(), "the body is empty"));
     }
     let mut text = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut text)
         .map_err(|error| refusal(&JsonPointer::from(error.path()), error.inner()))?;
+    // What stands after the object is refused, since another reader could take it for the body.
     text.end().map_err(|error| refusal(&JsonPointer::root(), &error))?;
     Ok(value)
 }
@@ -23,6 +25,7 @@ fn refusal(at: &JsonPointer, error: &serde_json::Error) -> Problem {
     if !error.is_data() {
         return malformed(at, format!("this is not valid JSON: {text}"));
     }
+    // The pointer says where, so serde's line and column are left out.
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = text.strip_suffix(&place).unwrap_or(&text);
     match repeated_member(message) {
@@ -31,12 +34,14 @@ fn refusal(at: &JsonPointer, error: &serde_json::Error) -> Problem {
     }
 }
 
-/// Returns the member that stands more than once in an object. serde tells the object as its place.
+/// Returns the member that stands more than once in an object.
 fn repeated_member(message: &str) -> Option<&str> {
+    // serde's path ends at the object, and only its message names the member.
     message.strip_prefix("duplicate field `")?.strip_suffix('`')
 }
 
-/// Says in the words of JSON what was expected and what was found. A message of another kind stays as it is.
+/// Says in the words of JSON what was expected and what was found. A message of another kind stays
+/// as it is.
 fn in_json_words(message: &str) -> String {
     let mismatch =
         message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));

@@ -17,6 +17,7 @@ impl JsonPointer {
     /// Returns the place of an object's member.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
+        // `~` goes first: the `~1` that stands for a slash must not be escaped again.
         Self(format!("{}/{}", self.0, key.replace('~', "~0").replace('/', "~1")))
     }
 

@@ -1,5 +1,5 @@
-//! RFC 9457 problems: what a client is told when a request does not succeed. Knows no rule of any service; each service maps
-//! its own errors to these in one exhaustive match.
+//! RFC 9457 problems: what a client is told when a request does not succeed. Knows no rule of any
+//! service; each service maps its own errors to these in one exhaustive match.
 
 mod slug;
 
@@ -33,11 +33,12 @@ pub struct FieldFault {
 
 /// An answer that says why a request did not succeed.
 ///
-/// As a response it carries itself as an extension, so that [`complete`] can add what only the outer layer knows.
+/// As a response it carries itself as an extension, so that [`complete`] can add what only the
+/// outer layer knows.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Occurrence>);
 
-/// Boxed, since most results that could be a problem are none.
+/// Boxed, since every handler's result has room for a problem and most are none.
 #[derive(Debug, Clone)]
 struct Occurrence {
     slug: Slug,
@@ -64,7 +65,8 @@ impl Problem {
         }))
     }
 
-    /// 404, in one sentence for what is absent and for what is another user's: an answer must not tell which.
+    /// 404, in one sentence for what is absent and for what is another user's: an answer must not
+    /// tell which.
     pub fn no_such_submission() -> Self {
         Self::new(Slug::NotFound, "there is no such submission, or it is not yours")
     }
@@ -120,8 +122,8 @@ impl Problem {
         &self.0.errors
     }
 
-    /// Logs the error that this problem was made of, where the client is told less than there is to know: our own mistakes
-    /// as errors, servers that do not answer or are full as warnings.
+    /// Logs the error that this problem was made of, where the client is told less than there is to
+    /// know: our own mistakes as errors, servers that do not answer or are full as warnings.
     #[must_use]
     pub fn logged(self, error: &(dyn StdError + 'static)) -> Self {
         match self.slug().status() {
@@ -181,7 +183,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Adds the request's path and id to a response that is a problem; leaves every other response as it is.
+/// Adds the request's path and id to a response that is a problem; leaves every other response as
+/// it is.
 pub fn complete(response: Response, instance: &str, request_id: &str) -> Response {
     let (mut parts, body) = response.into_parts();
     let Some(mut problem) = parts.extensions.remove::<Problem>() else {
@@ -189,6 +192,7 @@ pub fn complete(response: Response, instance: &str, request_id: &str) -> Respons
     };
     problem.0.instance = Some(instance.to_owned());
     problem.0.request_id = Some(request_id.to_owned());
+    // The body grows by the path and the id, so the length that was announced is wrong.
     parts.headers.remove(CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(problem.to_body()))
 }
@@ -200,7 +204,8 @@ pub async fn no_such_route() -> Problem {
 
 /// Answers a method that a route does not take.
 pub async fn no_such_method() -> Problem {
-    let detail = "this route does not take this method; the Allow header has those it takes";
+    let detail =
+        "this route does not take this method; the Allow header lists the methods that it takes";
     Problem::new(Slug::MethodNotAllowed, detail)
 }
 

@@ -1,4 +1,5 @@
-//! The kinds of problem that clients meet. Each has a page in `docs/problems/`, which a test compares.
+//! The kinds of problem that clients meet. Each has a page in `docs/problems/`, which a test
+//! compares.
 
 use axum::http::StatusCode;
 use strum::{IntoStaticStr, VariantArray};

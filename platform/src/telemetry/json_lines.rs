@@ -1,5 +1,6 @@
-//! Log lines as JSON, in the form of tracing-subscriber's own, but with the whole chain of an error's causes. The library's
-//! form has the first error only, which often says no more than that something did not work.
+//! Log lines as JSON, in the form of tracing-subscriber's own, but with the whole chain of an
+//! error's causes. The library's form has the first error only, which often says no more than that
+//! something did not work.
 
 use std::error::Error;
 use std::fmt::{self, Debug};
@@ -16,7 +17,8 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::error_chain;
 
-/// One JSON object a line: time, level, the event's fields, target, and every span from the outermost on.
+/// One JSON object a line: time, level, the event's fields, target, and every span from the
+/// outermost on.
 pub(super) struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -63,7 +65,8 @@ where
     Ok(bytes)
 }
 
-/// Returns a span's name and fields, which the formatter of fields has written as JSON when the span began.
+/// Returns a span's name and fields, which the formatter of fields has written as JSON when the
+/// span began.
 fn span_fields<S, N>(span: &SpanRef<'_, S>) -> Value
 where
     S: for<'a> LookupSpan<'a>,

@@ -14,10 +14,10 @@ use crate::config::{LogConfig, LogFormat};
 /// Telemetry could not be set up.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
-    /// Something in this process logs already.
+    /// Another part of this process has set up logs.
     #[error("logs are set up already")]
     Logs(#[from] TryInitError),
-    /// Something in this process records metrics already.
+    /// Another part of this process records metrics.
     #[error("metrics cannot be recorded")]
     Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
@@ -30,8 +30,10 @@ pub fn init_logs(config: &LogConfig) -> Result<(), TelemetryError> {
         LogFormat::Json => {
             lines.fmt_fields(JsonFields::new()).event_format(JsonLines).finish().try_init()?;
         }
+        // Colours would be noise in a file.
         LogFormat::Text => lines.with_ansi(false).finish().try_init()?,
     }
+    // The default hook prints lines that are not JSON, which a log collector cannot read.
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
 }

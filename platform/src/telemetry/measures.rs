@@ -1,4 +1,5 @@
-//! The recorder behind the `metrics` macros, rendered by a route of our own: no listener of its own.
+//! The recorder behind the `metrics` macros, rendered by a route of our own: no listener of its
+//! own.
 
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use crate::shutdown::Shutdown;
 const SECONDS_BUCKETS: [f64; 15] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// How often samples are moved into their buckets, so that memory stays bounded when nobody reads the metrics.
+/// How often samples are moved into their buckets, so that memory stays bounded when the metrics
+/// are not read.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// Reads what has been recorded.
+/// The metrics recorded so far.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
@@ -33,7 +35,8 @@ impl Metrics {
         Ok(Self { handle })
     }
 
-    /// Makes a recorder for one test, and its reader; the recorder is used through `metrics::with_local_recorder`.
+    /// Makes a recorder for one test, and its reader; the recorder is used through
+    /// `metrics::with_local_recorder`.
     pub fn local() -> Result<(impl metrics::Recorder, Self), TelemetryError> {
         let recorder = builder()?.build_recorder();
         let handle = recorder.handle();

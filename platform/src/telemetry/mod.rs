@@ -1,4 +1,5 @@
-//! Logs and metrics of a service: set up once at the start, then used through `tracing` and `metrics`.
+//! Logs and metrics of a service: set up once at the start, then used through `tracing` and
+//! `metrics`.
 
 mod causes;
 mod json_lines;

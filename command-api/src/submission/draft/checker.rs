@@ -11,7 +11,7 @@ use serde_json::Number;
 pub(crate) struct DraftChecker {
     pub(crate) name: String,
     pub(crate) tolerance: Option<Number>,
-    /// Whether it came as an object, which decides where a fault of the name lies.
+    /// Whether it came as an object, which decides which place a fault of the name has.
     pub(crate) in_object: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The body of `POST /v1/submissions` as to its form: members, types, nothing unknown. Whether the values make sense is
-//! [`rules`](super::rules)' business.
+//! The form of the body of `POST /v1/submissions`: its members and their types, and no other
+//! member. Whether the values make sense is the business of [`rules`](super::rules).
 
 mod checker;
 mod whole;
@@ -13,7 +13,8 @@ pub(crate) use self::checker::DraftChecker;
 pub(crate) use self::whole::WholeNumber;
 pub(crate) use self::words::Words;
 
-/// A submission whose members have the right types. Each member may be `null`, which is the same as leaving it out.
+/// A submission whose members have the right types. An optional member may be `null`, which is the same as
+/// leaving it out.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {

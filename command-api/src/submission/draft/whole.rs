@@ -1,10 +1,11 @@
-//! A whole number of any size, so that one that is too large is told as out of bounds and not as a wrong type.
+//! A whole number of any size, so that a number that is too large is out of bounds (422) and not of
+//! a wrong type (400).
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-/// A whole number; beyond the range of `i64` it stands at the end of the range.
+/// A whole number. One beyond the range of `i64` stands at the end of the range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WholeNumber(pub(crate) i64);
 
@@ -31,8 +32,8 @@ impl Visitor<'_> for WholeVisitor {
         Ok(WholeNumber(i64::try_from(value).unwrap_or(i64::MAX)))
     }
 
-    /// Integers of more than 64 bits come as floating point numbers.
     fn visit_f64<E: Error>(self, value: f64) -> Result<WholeNumber, E> {
+        // serde_json reads an integer of more than 64 bits as a floating point number.
         const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
         if value >= TWO_TO_63 {
             Ok(WholeNumber(i64::MAX))

@@ -31,8 +31,10 @@ fn check_arguments(
             let detail = format!("has {} bytes, more than {ARG_BYTES_MAX}", text.len());
             faults.push(&at.index(index), detail);
         }
+        // The kernel ends an argument at its first NUL, so the program would get less than was
+        // sent.
         if text.contains('\0') {
-            faults.push(&at.index(index), "has a NUL, which no argument can have");
+            faults.push(&at.index(index), "must not contain a NUL character");
         }
     }
     list

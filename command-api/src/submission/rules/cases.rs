@@ -10,7 +10,7 @@ use crate::submission::bounds::{
 };
 use crate::submission::draft::{DraftCase, DraftChecker, WholeNumber};
 
-/// Takes the cases; an empty list is a mistake and not a run.
+/// Takes the cases.
 pub(super) fn check_cases(
     cases: Option<Vec<Object<DraftCase>>>,
     encoding: Encoding,
@@ -18,6 +18,8 @@ pub(super) fn check_cases(
 ) -> Vec<Case> {
     let at = JsonPointer::root().key("cases");
     let Some(cases) = cases else { return Vec::new() };
+    // An empty list would be a run without a verdict, which a client that sends cases does not
+    // want.
     if cases.is_empty() {
         faults.push(&at, "is empty: leave it out to run without cases");
     }
@@ -34,7 +36,7 @@ fn check_case(case: DraftCase, at: &JsonPointer, encoding: Encoding, faults: &mu
     }
     // A NUL in a name is a mistake, and many tools cannot show it.
     if case.name.as_ref().is_some_and(|name| name.contains('\0')) {
-        faults.push(&at.key("name"), "has a NUL");
+        faults.push(&at.key("name"), "must not contain a NUL character");
     }
     Case {
         stdin: encoding.decode(case.stdin.unwrap_or_default(), &at.key("stdin"), faults),
@@ -66,7 +68,7 @@ pub(super) fn check_checker(draft: Option<DraftChecker>, faults: &mut Faults) ->
         "floats" => Checker::Floats { tolerance: check_tolerance(draft.tolerance, &at, faults) },
         _ => {
             let at = if draft.in_object { at.key("type") } else { at };
-            faults.push(&at, "is none of lines, exact, tokens, floats");
+            faults.push(&at, "must be one of lines, exact, tokens, floats");
             Checker::default()
         }
     }
@@ -78,5 +80,6 @@ fn check_tolerance(tolerance: Option<Number>, at: &JsonPointer, faults: &mut Fau
     if !tolerance.as_f64().is_some_and(in_bounds) {
         faults.push(&at.key("tolerance"), format!("must be from 0 to {TOLERANCE_MAX}"));
     }
+    // As text, since events are hashed and compared byte by byte.
     tolerance.to_string()
 }

@@ -13,13 +13,14 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// Reads the member; content under an unknown encoding is taken as text, since the fault is noted.
+    /// Reads the member.
     pub(super) fn of(name: Option<&str>, faults: &mut Faults) -> Self {
         match name {
             None | Some("text") => Self::Text,
             Some("base64") => Self::Base64,
             Some(_) => {
-                faults.push(&JsonPointer::root().key("encoding"), "is neither text nor base64");
+                faults.push(&JsonPointer::root().key("encoding"), "must be text or base64");
+                // As text, so that an unknown encoding is told as one fault and not as many.
                 Self::Text
             }
         }
@@ -37,11 +38,11 @@ impl Encoding {
     }
 }
 
-/// Says what is wrong without showing the content.
 fn described(error: &base64::DecodeError) -> String {
+    // The library's own text shows a byte of the content, which may be a person's program.
     match error {
         base64::DecodeError::InvalidByte(offset, _) => {
-            format!("there is a character at offset {offset} that does not belong there")
+            format!("the character at offset {offset} is not allowed")
         }
         base64::DecodeError::InvalidLastSymbol { .. } => {
             "it does not end on a whole byte".to_owned()

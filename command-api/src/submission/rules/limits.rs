@@ -26,8 +26,8 @@ pub(super) fn resolve_limits(
     })
 }
 
-/// Returns what was asked for. A number that is too large for any limit stays too large; one that is negative is left out,
-/// since [`resolve_limits`] tells it as a fault of its own.
+/// Returns what was asked for. A number that is too large for any limit stays too large; one that
+/// is negative is left out, since [`resolve_limits`] tells it as a fault of its own.
 pub(super) fn requested_limits(asked: DraftLimits) -> LimitRequest {
     asked.map(|_, asked| {
         let asked = asked.filter(|asked| asked.0 >= 0)?;

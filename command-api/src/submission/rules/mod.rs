@@ -33,10 +33,11 @@ pub struct Rules<'a> {
 impl Rules<'_> {
     /// Checks a draft against every rule.
     pub fn validate(&self, draft: Draft) -> Result<ValidSubmission, Faults> {
+        // The order of these calls is the order of the faults in the answer.
         let mut faults = Faults::default();
         let encoding = Encoding::of(draft.encoding.as_deref(), &mut faults);
         let language = self.find_language(&draft.language, &mut faults);
-        // The name of an unknown language's file does not matter: the submission is refused in any case.
+        // With an unknown language the name does not matter: the submission is refused in any case.
         let entry = language.map_or("main", |language| language.source_file.as_str());
         let files = check_program(draft.source, draft.files, entry, encoding, &mut faults);
         let stdin = check_stdin(draft.stdin, draft.cases.is_some(), encoding, &mut faults);
@@ -69,7 +70,7 @@ impl Rules<'_> {
         if language.is_none() {
             let known: Vec<&str> =
                 self.catalog.iter().map(|language| language.slug.as_str()).collect();
-            let detail = format!("is not a language here; there are {}", known.join(", "));
+            let detail = format!("is not a known language; the languages are {}", known.join(", "));
             faults.push(&JsonPointer::root().key("language"), detail);
         }
         language
@@ -91,7 +92,7 @@ fn check_stdin(
     let at = JsonPointer::root().key("stdin");
     let stdin = stdin.unwrap_or_default();
     if has_cases && !stdin.is_empty() {
-        faults.push(&at, "each case has a stdin of its own");
+        faults.push(&at, "must be left out where there are cases: each case has its own stdin");
     }
     encoding.decode(stdin, &at, faults)
 }

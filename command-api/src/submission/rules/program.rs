@@ -10,7 +10,8 @@ use super::encoding::Encoding;
 use crate::submission::bounds::FILES_MAX;
 use crate::submission::draft::DraftFile;
 
-/// Takes the program: either one source, in a file that is called `entry`, or files, of which the first is the entry.
+/// Takes the program: either one source, in a file that is called `entry`, or files, of which the
+/// first is the entry.
 pub(super) fn check_program(
     source: Option<String>,
     files: Option<Vec<Object<DraftFile>>>,
@@ -25,7 +26,7 @@ pub(super) fn check_program(
             Vec::new()
         }
         (Some(_), Some(_)) => {
-            faults.push(&root.key("files"), "source and files exclude each other");
+            faults.push(&root.key("files"), "must be left out where there is a source");
             Vec::new()
         }
         (Some(source), None) => check_source(source, entry, encoding, faults),
@@ -70,6 +71,7 @@ fn check_files(
         let name = file.name.parse::<FileName>();
         let name = name.map_err(|error| faults.push(&at.key("name"), error.to_string()));
         let content = encoding.decode(file.content, &at.key("content"), faults);
+        // The index is kept, since a file whose name is not valid is left out here.
         name.ok().map(|name| (index, SourceFile { name, content }))
     };
     let files: Vec<(usize, SourceFile)> =
@@ -78,8 +80,10 @@ fn check_files(
     files.into_iter().map(|(_, file)| file).collect()
 }
 
-/// No path may stand twice, and none may be the directory of another. Names are valid here, and so short.
+/// No path may stand twice, and none may be the directory of another.
 fn check_paths(files: &[(usize, SourceFile)], at: &JsonPointer, faults: &mut Faults) {
+    // Only valid names come here, so a path is short: one as deep as a body is long would take
+    // minutes.
     let mut seen = BTreeSet::new();
     let directories: BTreeSet<&str> =
         files.iter().flat_map(|(_, file)| parents(file.name.as_str())).collect();

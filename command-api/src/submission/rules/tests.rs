@@ -141,7 +141,8 @@ fn a_path_may_stand_once_and_not_be_a_directory_too() {
     assert_eq!(pointers(files(&["a", "a/b/c"])), ["/files/0/name"]);
     assert_eq!(pointers(files(&["x/a/b", "x/a"])), ["/files/1/name"]);
     check(files(&["a", "ab", "b/a", "b/c"])).unwrap();
-    // As deep as a body is long: what is no name is not compared with others, which would take for ever.
+    // As deep as a body is long: what is no name is not compared with others, which would take for
+    // ever.
     let deep = "a/".repeat(500_000);
     assert_eq!(pointers(files(&[&deep, "b"])), ["/files/0/name"]);
 }

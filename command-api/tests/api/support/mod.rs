@@ -1,4 +1,5 @@
-//! `TestApp`: the whole router over a store in memory, objects in memory and a clock that stands still.
+//! `TestApp`: the whole router over a store in memory, objects in memory and a clock that stands
+//! still.
 
 mod announcer;
 mod answer;

@@ -1,4 +1,4 @@
-//! Every way in which a token is not believed.
+//! Every way in which a token is refused.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
@@ -55,7 +55,7 @@ fn unsigned(header: &Value, signature: &[u8]) -> String {
 }
 
 #[test]
-fn a_minted_token_is_believed() {
+fn a_minted_token_is_accepted() {
     let claims = Claims {
         sub: "ada".to_owned(),
         scope: "submit admin".to_owned(),
