@@ -1,6 +1,7 @@
 //! The whole executor: its parts put together, started in order, and stopped so that nothing is
 //! lost and nothing is left behind.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use crate::attempt::{
     AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions, Peers,
 };
 use crate::cells::container_flags::Owner;
-use crate::cells::engine::Engine;
+use crate::cells::engine::DockerEngine;
 use crate::cells::maker::DockerMaker;
 use crate::cells::pool::Pool;
 use crate::cells::reaper::{AGE_MIN, Liveness, Reaper};
@@ -36,8 +37,11 @@ use crate::config::{Config, processors};
 use crate::queue_consumer::{QueueConsumer, heed_cancellations, measure_backlog};
 use crate::waits::until_back;
 
-/// How often orphans are looked for.
+/// How often orphans are looked for: one costs memory, and nothing else, until it is found.
 const REAP_EVERY: Duration = Duration::from_mins(1);
+// What follows bounds the time from SIGTERM to the end, which the operator is promised: 25 seconds
+// besides the grace.
+
 /// How long leaving the queue may take at the stop, while submissions go on.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long handing back what is not finished may take.
@@ -58,37 +62,40 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let runtime = ServiceRuntime::start(&config.log)?;
     crate::metrics::describe();
     ledger::describe_metrics();
-    let service = Service::connect(config, runtime.shutdown).await?;
+    let service = ExecutorService::connect(config, runtime.shutdown).await?;
     service.serve_health(runtime.metrics).await?;
-    service.work().await
+    service.run_until_stopped().await
 }
 
 /// An executor that is connected.
-struct Service {
+struct ExecutorService {
     config: Config,
     catalog: Arc<Catalog>,
     boot: BootId,
     connection: Connection,
-    engine: Engine,
+    engine: DockerEngine,
     cells: Arc<OnceLock<Pool>>,
     shutdown: Shutdown,
-    /// Ends what must go on until the last submission is settled, such as the answers to other
-    /// executors.
-    life: CancellationToken,
+    /// Ends what must go on until the last submission has ended here, such as the answers to other
+    /// executors: without them a submission that is being finished would be taken over.
+    after_jobs: CancellationToken,
 }
 
-impl Service {
+impl ExecutorService {
     async fn connect(config: Config, shutdown: Shutdown) -> Result<Self, ServiceError> {
         let boot = BootId::new(RandomIds.new_id());
         let name = format!("executor-{}", config.executor.name);
         let connection = Connection::open(&config.nats.url, &name).await;
         let connection = connection.map_err(ServiceError::part("the ledger cannot be opened"))?;
-        let engine = Engine::new(&config.docker.host);
+        let engine = DockerEngine::new(&config.docker.host);
         let (catalog, cells) = (Arc::new(Catalog::builtin()), Arc::default());
-        let life = CancellationToken::new();
-        let service = Self { config, catalog, boot, connection, engine, cells, shutdown, life };
+        let after_jobs = CancellationToken::new();
+        let service =
+            Self { config, catalog, boot, connection, engine, cells, shutdown, after_jobs };
         for pool in &service.config.executor.pools {
-            if service.images(pool).is_empty() {
+            // Most likely a misspelt name: the executor would wait for ever on a queue that no
+            // submission ever enters.
+            if service.images(std::slice::from_ref(pool)).is_empty() {
                 let empty = EmptyPool(pool.clone());
                 return Err(ServiceError::part("`executor.pools` cannot be used")(empty));
             }
@@ -96,13 +103,13 @@ impl Service {
         Ok(service)
     }
 
-    /// The images that a pool's languages need.
-    fn images(&self, pool: &PoolName) -> Vec<String> {
-        let languages = self.catalog.iter().filter(|language| language.pool == pool.as_str());
-        let mut images: Vec<String> = languages.map(|language| language.image.clone()).collect();
-        images.sort();
-        images.dedup();
-        images
+    /// Returns the images that the languages of these pools need.
+    fn images(&self, pools: &[PoolName]) -> Vec<String> {
+        let languages = self.catalog.iter();
+        let ours = languages.filter(|it| pools.iter().any(|pool| pool.as_str() == it.pool));
+        // A set, since several languages share an image.
+        let images: BTreeSet<String> = ours.map(|language| language.image.clone()).collect();
+        images.into_iter().collect()
     }
 
     async fn serve_health(&self, metrics: Metrics) -> Result<(), ServiceError> {
@@ -128,23 +135,25 @@ impl Service {
         Ok(())
     }
 
-    /// Starts everything, works until the stop, and ends everything.
-    async fn work(self) -> Result<(), ServiceError> {
+    /// Starts everything, lets it work until the stop, and ends everything.
+    async fn run_until_stopped(self) -> Result<(), ServiceError> {
         let stop = self.shutdown.token();
         let (jobs, hand_back) = (TaskTracker::new(), CancellationToken::new());
-        let started = stop.run_until_cancelled(self.start(&jobs, &hand_back)).await;
+        // The stop may come while the start still waits for NATS or the engine.
+        let started = stop.run_until_cancelled(self.start_parts(&jobs, &hand_back)).await;
         stop.cancelled().await;
-        // Each sees the stop at once, and hands back what the queue had sent it. No job begins
-        // after that.
+        // Each consumer sees the stop at once, and hands back what the queue had sent it. No job
+        // begins after that.
         let consumers = started.unwrap_or_default();
         if timeout(LEAVE_TIME_MAX, join_all(consumers)).await.is_err() {
             warn!("the queue was not left in time");
         }
-        self.finish(&jobs, &hand_back).await
+        self.finish_or_hand_back(&jobs, &hand_back).await
     }
 
     /// Waits for the engine, and returns its kernel.
     async fn wait_for_engine(&self) -> String {
+        // An executor may start before its engine does, as after a restart of the machine.
         let kernel = (async || {
             self.engine.negotiate().await?;
             self.engine.kernel().await
@@ -156,9 +165,9 @@ impl Service {
         kernel.await.expect("there is no last try")
     }
 
-    /// Starts what there is to start, in this order: whoever takes submissions must be answering
-    /// for them already.
-    async fn start(
+    /// Starts every part, in this order: an executor that takes submissions must answer for them
+    /// already, or another one would take them over.
+    async fn start_parts(
         &self,
         jobs: &TaskTracker,
         hand_back: &CancellationToken,
@@ -168,7 +177,7 @@ impl Service {
         let held = &deliveries.held;
         let answering = answer_peers(self.connection.presence(), self.boot, held.clone()).await;
         self.spawn("presence", answering);
-        self.spawn("reaper", self.reap());
+        self.spawn("reaper", self.remove_orphans_regularly());
         let cells = self.cells.get_or_init(|| self.fill_pool());
         let consumers = self.queues().into_iter().map(|(lane, pool)| {
             let (queue, presence) = (self.connection.queue(), self.connection.presence());
@@ -178,7 +187,7 @@ impl Service {
             let consumer = QueueConsumer {
                 queue,
                 lane,
-                images: self.images(&pool),
+                images: self.images(std::slice::from_ref(&pool)),
                 pool,
                 cells: cells.clone(),
                 deliveries: deliveries.clone(),
@@ -192,12 +201,12 @@ impl Service {
         consumers
     }
 
-    /// Runs a task that the service cannot do without, until every submission is settled.
+    /// Runs a task that the service cannot do without, until the last submission has ended here.
     fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let life = self.life.clone();
+        let after_jobs = self.after_jobs.clone();
         self.shutdown.spawn_vital(name, async move {
-            // One that ends before is reported by name.
-            life.run_until_cancelled_owned(task).await.unwrap_or(());
+            // A vital task that ends earlier is reported by its name, and ends the service.
+            after_jobs.run_until_cancelled_owned(task).await.unwrap_or(());
         });
     }
 
@@ -209,12 +218,8 @@ impl Service {
 
     fn fill_pool(&self) -> Pool {
         let config = &self.config;
-        let mut names: Vec<String> =
-            config.executor.pools.iter().flat_map(|pool| self.images(pool)).collect();
-        names.sort();
-        names.dedup();
-        let images =
-            names.into_iter().map(|name| Image { tag: config.cells.tag(&name), name }).collect();
+        let names = self.images(&config.executor.pools).into_iter();
+        let images = names.map(|name| Image { tag: config.cells.tag(&name), name }).collect();
         let owner = Owner {
             host: config.host_label(),
             executor: config.executor.name.clone(),
@@ -250,9 +255,9 @@ impl Service {
         Reaper { engine: self.engine.clone(), host: self.config.host_label(), me: self.boot }
     }
 
-    /// Removes what dead executors left: at once, again when the youngest can be told, and then now
-    /// and then.
-    fn reap(&self) -> impl Future<Output = ()> + Send + 'static {
+    /// Removes what dead executors left: at once, then when the youngest containers may be judged,
+    /// and then regularly.
+    fn remove_orphans_regularly(&self) -> impl Future<Output = ()> + Send + 'static {
         let (liveness, reaper) = (self.connection.presence(), self.reaper());
         async move {
             let mut pause = AGE_MIN;
@@ -271,13 +276,15 @@ impl Service {
     async fn clean_up(&self) {
         let Some(cells) = self.cells.get() else { return };
         cells.close().await;
+        // After the pool, which still removes what it knows of.
         if let Err(error) = self.reaper().remove_own().await {
             warn!(error = &error as &dyn std::error::Error, "containers may be left");
         }
     }
 
-    /// Finishes what is held, hands back what does not finish, and leaves nothing on the engine.
-    async fn finish(
+    /// Lets submissions end, hands back those that do not end in time, and leaves nothing on the
+    /// engine.
+    async fn finish_or_hand_back(
         self,
         jobs: &TaskTracker,
         hand_back: &CancellationToken,
@@ -296,34 +303,38 @@ impl Service {
         if timeout_at(clean_by, self.clean_up()).await.is_err() {
             warn!("some containers were not removed: another executor will");
         }
-        self.life.cancel();
+        self.after_jobs.cancel();
+        // The connection last: tasks that end may still have something to say.
         let finished = self.shutdown.finish(END_TIME_MAX).await;
         self.connection.close().await;
         Ok(finished?)
     }
 }
 
-async fn docker_is_well(engine: &Engine, cells: &OnceLock<Pool>) -> Result<(), String> {
+async fn docker_is_well(engine: &DockerEngine, cells: &OnceLock<Pool>) -> Result<(), String> {
     engine.ping().await.map_err(|error| error_chain(&error))?;
     let pool = cells.get().ok_or_else(|| "no cells are made yet".to_owned())?;
     pool.failure().map_or(Ok(()), Err)
 }
 
-/// A boot id that no executor answers for is over.
+/// An executor is gone if none answers for its boot id.
 #[async_trait]
 impl Liveness for Presence {
     async fn is_dead(&self, boot: BootId) -> bool {
-        // No submission has the nil id: any answer at all shows that the life goes on.
+        // No submission has the nil id, so what the answer says is nothing. That there is one shows
+        // that the executor lives.
         let nothing = SubmissionId::new(uuid::Uuid::nil());
         match self.ask_holder(boot, nothing).await {
             Held::Gone => true,
+            // An executor that is silent may be cut off from NATS for a while, with programs in its
+            // cells.
             Held::Yes | Held::No | Held::Silent => false,
         }
     }
 }
 
-/// Returns what answers other executors for as long as it runs; they are heard from when this
-/// returns.
+/// Subscribes to the questions of other executors. Returns what answers them for as long as it
+/// runs.
 async fn answer_peers(
     presence: Presence,
     boot: BootId,

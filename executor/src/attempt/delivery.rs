@@ -7,7 +7,7 @@ use tracing::{instrument, warn};
 
 use super::context::ExecutorContext;
 use super::held_submissions::HeldSubmissions;
-use super::submission_work::{Answer, SubmissionWork};
+use super::submission_work::{QueueAnswer, SubmissionWork};
 use super::watching::keep_alive;
 use crate::cells::source::CellSource;
 
@@ -60,10 +60,10 @@ impl DeliveryHandler {
 
 /// Answers the queue. The ledger MUST hold the submission's end before an acknowledgement: what is
 /// acknowledged is never delivered again.
-async fn acknowledge_or_retry(receipt: &Receipt, answer: Answer) {
+async fn acknowledge_or_retry(receipt: &Receipt, answer: QueueAnswer) {
     let answered = match answer {
-        Answer::Acknowledge => receipt.ack().await,
-        Answer::RetryAfter(delay) => receipt.nak(delay).await,
+        QueueAnswer::Acknowledge => receipt.ack().await,
+        QueueAnswer::RetryAfter(delay) => receipt.nak(delay).await,
     };
     if let Err(error) = answered {
         // The queue delivers again, and the next executor finds the end in the ledger.

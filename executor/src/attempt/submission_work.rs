@@ -39,7 +39,7 @@ const PROGRESS_MAX: usize = 64;
 
 /// What the queue is told of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum QueueAnswer {
     /// The submission has ended.
     Acknowledge,
     /// Another executor has it, or no executor can go on with it now: deliver it again after a
@@ -59,7 +59,7 @@ pub(super) struct SubmissionWork<'a> {
 
 impl SubmissionWork<'_> {
     /// Takes step after step until there is nothing left to do here.
-    pub(super) async fn bring_to_end(&mut self, is_first_delivery: bool) -> Answer {
+    pub(super) async fn bring_to_end(&mut self, is_first_delivery: bool) -> QueueAnswer {
         let (context, id) = (self.context, self.aggregate.id());
         // The delivered event tells nothing of what came after it. At the first delivery most
         // likely nothing did, and a read before the first append would cost every submission a
@@ -72,7 +72,7 @@ impl SubmissionWork<'_> {
             let submission = &self.aggregate.submission;
             let step = next_step(submission, context.identity.boot, context.settings.attempts_max);
             let taken = match step {
-                NextStep::Acknowledge => return Answer::Acknowledge,
+                NextStep::Acknowledge => return QueueAnswer::Acknowledge,
                 // Before any attempt: a cancelled submission must not use a cell.
                 NextStep::Cancel => self.cancel().await,
                 NextStep::GiveUp(attempts) => {
@@ -86,7 +86,7 @@ impl SubmissionWork<'_> {
                     match reason_if_lost(context.peers.as_ref(), boot, id).await {
                         Some(reason) => self.attempt(attempt).declare_lost(reason).await,
                         // By then the other executor has ended it, or has missed its heartbeats.
-                        None => return Answer::RetryAfter(context.settings.ack_wait),
+                        None => return QueueAnswer::RetryAfter(context.settings.ack_wait),
                     }
                 }
                 NextStep::Start(number) => {
@@ -107,12 +107,12 @@ impl SubmissionWork<'_> {
                 Err(fault) => {
                     let error: &dyn std::error::Error = &fault;
                     error!(error, "the submission cannot be brought to its end");
-                    return Answer::RetryAfter(FAULT_DELAY);
+                    return QueueAnswer::RetryAfter(FAULT_DELAY);
                 }
             }
         }
         error!("the submission does not come to an end");
-        Answer::RetryAfter(FAULT_DELAY)
+        QueueAnswer::RetryAfter(FAULT_DELAY)
     }
 
     /// Makes an attempt from its first event to the outcome, which is not in the ledger yet.
@@ -173,7 +173,7 @@ impl SubmissionWork<'_> {
 
     /// Gives the submission back: its attempt, if one runs here, is lost, and the queue may deliver
     /// it at once.
-    pub(super) async fn hand_back(&mut self) -> Answer {
+    pub(super) async fn hand_back(&mut self) -> QueueAnswer {
         let handing_back = async {
             // The work was cut off at any point, so its last append may be stored or not.
             self.reload().await.ok()?;
@@ -186,10 +186,10 @@ impl SubmissionWork<'_> {
         // takes over.
         let handed_back = timeout(HAND_BACK_TIME_MAX, handing_back).await;
         info!(lost = matches!(handed_back, Ok(Some(()))), "the submission is handed back");
-        Answer::RetryAfter(Duration::ZERO)
+        QueueAnswer::RetryAfter(Duration::ZERO)
     }
 
-    async fn reload(&mut self) -> Result<(), Answer> {
+    async fn reload(&mut self) -> Result<(), QueueAnswer> {
         match self.context.ledger.load_at(&self.aggregate.subject).await {
             Ok(Some(found)) => {
                 self.aggregate = found;
@@ -197,12 +197,12 @@ impl SubmissionWork<'_> {
             }
             Ok(None) => {
                 error!("a delivered submission is not in the ledger");
-                Err(Answer::RetryAfter(FAULT_DELAY))
+                Err(QueueAnswer::RetryAfter(FAULT_DELAY))
             }
             Err(unreadable) => {
                 let error: &dyn std::error::Error = &unreadable;
                 error!(error, "the submission cannot be read");
-                Err(Answer::RetryAfter(UNREAD_DELAY))
+                Err(QueueAnswer::RetryAfter(UNREAD_DELAY))
             }
         }
     }

@@ -85,12 +85,12 @@ fn status(error: &DockerError) -> Option<u16> {
 
 /// A connection to the engine, made when it is first needed.
 #[derive(Clone, Debug)]
-pub struct Engine {
+pub struct DockerEngine {
     host: String,
     docker: Arc<OnceLock<Docker>>,
 }
 
-impl Engine {
+impl DockerEngine {
     /// Makes a client. The engine need not be there yet.
     pub fn new(host: impl Into<String>) -> Self {
         Self { host: host.into(), docker: Arc::default() }

@@ -10,7 +10,7 @@ use events::Digest;
 
 use super::cell::{AttachedCell, CellError};
 use super::container_flags::{self, Allowance, CellSettings, Owner};
-use super::engine::{ContainerId, Engine, EngineError};
+use super::engine::{ContainerId, DockerEngine, EngineError};
 use super::slot::Slot;
 
 /// How long a started cell may take to its first message.
@@ -63,7 +63,7 @@ pub trait Maker: fmt::Debug + Send + Sync {
 /// Makes cells on a Docker engine.
 #[derive(Debug)]
 pub struct DockerMaker {
-    engine: Engine,
+    engine: DockerEngine,
     allowance: Allowance,
     owner: Owner,
     profile: Digest,
@@ -72,7 +72,7 @@ pub struct DockerMaker {
 
 impl DockerMaker {
     /// Makes a maker; asks nothing of the engine yet.
-    pub fn new(engine: Engine, allowance: Allowance, owner: Owner) -> Self {
+    pub fn new(engine: DockerEngine, allowance: Allowance, owner: Owner) -> Self {
         let profile = container_flags::profile_hash(&allowance);
         Self { engine, allowance, owner, profile, serial: AtomicU64::new(0) }
     }

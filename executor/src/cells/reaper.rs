@@ -10,7 +10,7 @@ use events::BootId;
 use metrics::counter;
 use tracing::{info, warn};
 
-use super::engine::{Engine, EngineError, ListedContainer};
+use super::engine::{DockerEngine, EngineError, ListedContainer};
 use crate::metrics::CELLS_REAPED;
 
 /// Younger containers are spared: their executor may not answer questions yet.
@@ -30,7 +30,7 @@ pub trait Liveness: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Reaper {
-    pub engine: Engine,
+    pub engine: DockerEngine,
     /// The installation's mark. Two installations on one engine never remove each other's
     /// containers.
     pub host: String,
@@ -114,7 +114,7 @@ mod tests {
     use crate::cells::engine::ContainerId;
 
     fn reaper() -> Reaper {
-        let engine = Engine::new("unix:///nowhere");
+        let engine = DockerEngine::new("unix:///nowhere");
         Reaper { engine, host: "here".to_owned(), me: BootId::new(uuid::Uuid::from_u128(1)) }
     }
 

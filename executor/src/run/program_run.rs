@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::checkers::Comparison;
 use super::contents::{ContentError, Material, fetch, fetch_material};
 use super::plan::{Plan, files_bytes, memory_bytes};
-use super::tally::Tally;
+use super::tally::CaseTally;
 use super::verdict;
 use crate::cells::cell::CellError;
 use crate::cells::source::LeasedCell;
@@ -182,7 +182,7 @@ impl<'a> ProgramRun<'a> {
         progress: &mpsc::Sender<RunProgress>,
     ) -> Result<RunOutcome, RunError> {
         let total = u32::try_from(cases.len()).unwrap_or(u32::MAX);
-        let mut tally = Tally::new(total, points_max(cases));
+        let mut tally = CaseTally::new(total, points_max(cases));
         let mut shown = None;
         for (number, case) in (0..total).zip(cases) {
             let stage = self.plan.stage(fetch(self.objects, &case.stdin).await?);
@@ -228,7 +228,7 @@ impl<'a> ProgramRun<'a> {
     fn not_compiled(&self, report: StageReport) -> RunOutcome {
         let cases = self.material.cases.as_deref().map(|cases| {
             let total = u32::try_from(cases.len()).unwrap_or(u32::MAX);
-            Tally::new(total, points_max(cases)).summary()
+            CaseTally::new(total, points_max(cases)).summary()
         });
         let (stdout, stderr) = (StageOutput::default(), StageOutput::default());
         let outcome = self.outcome(report, Verdict::CompileError);

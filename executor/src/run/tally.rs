@@ -7,7 +7,7 @@ use super::verdict::add_usage;
 
 /// The results of a suite as far as it has run.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct CaseTally {
     total: u32,
     points_max: u64,
     results: Vec<CaseResult>,
@@ -15,7 +15,7 @@ pub struct Tally {
     decided: Option<Verdict>,
 }
 
-impl Tally {
+impl CaseTally {
     /// Begins to count a suite of `total` cases that are worth `points_max` in all.
     pub fn new(total: u32, points_max: u64) -> Self {
         Self { total, points_max, results: Vec::new(), usage: Usage::default(), decided: None }
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_first_failure_decides_and_its_outputs_are_shown() {
-        let mut tally = Tally::new(4, 40);
+        let mut tally = CaseTally::new(4, 40);
         let shown: Vec<bool> = [
             result(0, Verdict::Accepted, 10),
             result(1, Verdict::TimeLimit, 0),
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn without_a_failure_all_is_accepted_and_the_last_case_shows() {
-        let mut tally = Tally::new(2, 2);
+        let mut tally = CaseTally::new(2, 2);
         assert!(tally.count(result(0, Verdict::Accepted, 1)));
         assert!(tally.count(result(1, Verdict::Accepted, 1)));
         assert_eq!((tally.verdict(), tally.has_failed()), (Verdict::Accepted, false));
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn anyone_can_recompute_the_hash_from_the_results() {
         let results = [result(0, Verdict::Accepted, 1), result(1, Verdict::WrongAnswer, 0)];
-        let mut tally = Tally::new(2, 2);
+        let mut tally = CaseTally::new(2, 2);
         for result in results.clone() {
             tally.count(result);
         }

@@ -14,7 +14,7 @@ use events::{
     BootId, Content, Digest, Event, IdSource, Lane, LimitPolicy, State, StopCause, Submission,
     SubmissionId, Verdict,
 };
-use executor::cells::engine::Engine;
+use executor::cells::engine::DockerEngine;
 use ledger::testing::small_streams;
 use ledger::{Accepting, Connection, Ledger};
 use platform::clock::SystemClock;
@@ -32,7 +32,7 @@ struct World {
     nats: NatsServer,
     connection: Connection,
     ledger: Ledger,
-    engine: Engine,
+    engine: DockerEngine,
     host: String,
     writer: Writer,
 }
@@ -43,7 +43,7 @@ impl World {
         let connection = Connection::open(&nats.url(), "test").await.unwrap();
         connection.provision(&small_streams(1, vec![nats.monitor_url()])).await.unwrap();
         let ledger = connection.ledger(Arc::new(SystemClock));
-        let engine = Engine::new(docker_host());
+        let engine = DockerEngine::new(docker_host());
         engine.negotiate().await.expect("a Docker engine, by DOCKER_HOST");
         let writer = Writer {
             source: "/test".to_owned(),

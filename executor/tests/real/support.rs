@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use events::{BootId, IdSource, Limits};
 use executor::cells::container_flags::{Allowance, Owner};
-use executor::cells::engine::Engine;
+use executor::cells::engine::DockerEngine;
 use executor::cells::maker::DockerMaker;
 use executor::cells::pool::Pool;
 use executor::cells::warm_cells::{Image, PoolSize};
@@ -30,13 +30,13 @@ pub(crate) fn docker_host() -> String {
 
 /// One installation with one executor's life.
 pub(crate) struct Installation {
-    pub(crate) engine: Engine,
+    pub(crate) engine: DockerEngine,
     pub(crate) owner: Owner,
 }
 
 impl Installation {
     pub(crate) async fn new() -> Self {
-        let engine = Engine::new(docker_host());
+        let engine = DockerEngine::new(docker_host());
         engine.negotiate().await.expect("a Docker engine, by DOCKER_HOST");
         let (host, boot) =
             (format!("test-{}", RandomIds.new_id()), BootId::new(RandomIds.new_id()));
