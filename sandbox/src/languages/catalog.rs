@@ -57,14 +57,14 @@ pub enum CatalogError {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct CatalogTable {
     compile_limits: StageLimits,
-    language: Vec<Entry>,
+    language: Vec<CatalogEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct CatalogEntry {
     slug: String,
     name: String,
     version: String,
@@ -97,7 +97,7 @@ impl Catalog {
 
     /// Parses and checks a table.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
-        let table: Table = toml::from_str(text)?;
+        let table: CatalogTable = toml::from_str(text)?;
         let mut catalog = Self { languages: Vec::new(), by_name: BTreeMap::new() };
         for entry in table.language {
             catalog.add(entry.into_language(table.compile_limits)?)?;
@@ -151,7 +151,7 @@ impl<'a> IntoIterator for &'a Catalog {
     }
 }
 
-impl Entry {
+impl CatalogEntry {
     fn into_language(self, compile_limits: StageLimits) -> Result<Language, CatalogError> {
         check_slug(&self.slug)?;
         check_command(&self.slug, &self.run, template::IN_RUN)?;

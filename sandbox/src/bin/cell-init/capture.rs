@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl};
 use sandbox::protocol::StageOutput;
 
-use crate::fault::{During, Fault};
+use crate::fault::{CellFault, During};
 
 /// Read at once. As much as a pipe holds, so that a program that floods is not slowed by many small reads.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -24,7 +24,7 @@ pub(crate) struct Capture {
 
 impl Capture {
     /// Captures up to `limit` bytes of what is written into a pipe.
-    pub(crate) fn new(pipe: OwnedFd, limit: usize) -> Result<Self, Fault> {
+    pub(crate) fn new(pipe: OwnedFd, limit: usize) -> Result<Self, CellFault> {
         fcntl_setfl(&pipe, OFlags::NONBLOCK).during("cannot prepare a pipe")?;
         // The pipe is root's, yet `/dev/stdout` and `/dev/stderr` must open for the program too.
         fchmod(&pipe, Mode::from_raw_mode(0o666)).during("cannot open a pipe to the program")?;
@@ -47,7 +47,7 @@ impl Capture {
     }
 
     /// Reads what is there, for a turn at most.
-    pub(crate) fn read_some(&mut self, chunk: &mut [u8]) -> Result<(), Fault> {
+    pub(crate) fn read_some(&mut self, chunk: &mut [u8]) -> Result<(), CellFault> {
         for _ in 0..CHUNKS_PER_TURN {
             if self.is_over() || !self.read_chunk(chunk)? {
                 break;
@@ -57,7 +57,7 @@ impl Capture {
     }
 
     /// Reads to the end, when no writer is left.
-    pub(crate) fn drain(&mut self, chunk: &mut [u8]) -> Result<(), Fault> {
+    pub(crate) fn drain(&mut self, chunk: &mut [u8]) -> Result<(), CellFault> {
         while self.read_chunk(chunk)? {}
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Capture {
     }
 
     /// Whether there may be more.
-    fn read_chunk(&mut self, chunk: &mut [u8]) -> Result<bool, Fault> {
+    fn read_chunk(&mut self, chunk: &mut [u8]) -> Result<bool, CellFault> {
         let Some(pipe) = &mut self.pipe else { return Ok(false) };
         match pipe.read(chunk) {
             Ok(0) => {

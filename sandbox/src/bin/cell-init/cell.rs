@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::fs::{StatVfs, stat, statvfs};
 use sandbox::protocol::{Prepare, Prepared, Stage, StageReport};
 
-use crate::fault::{During, Fault};
+use crate::fault::{CellFault, During};
 use crate::meter::Meter;
 use crate::spawn::{BOX, Spawner, TMP};
 use crate::stage;
@@ -21,7 +21,7 @@ const SETTLE_WAIT: Duration = Duration::from_millis(5);
 
 /// A cell.
 #[derive(Debug)]
-pub(crate) struct Cell {
+pub(crate) struct CellState {
     spawner: Spawner,
     meter: Meter,
     uid_base: u32,
@@ -42,16 +42,16 @@ pub(crate) struct Cell {
 struct Fill([(u64, u64); 2]);
 
 impl Fill {
-    fn measure() -> Result<Self, Fault> {
+    fn measure() -> Result<Self, CellFault> {
         let free = |stat: StatVfs| (stat.f_bfree, stat.f_ffree);
         Ok(Self([statvfs(BOX).during(BOX).map(free)?, statvfs(TMP).during(TMP).map(free)?]))
     }
 }
 
-impl Cell {
-    pub(crate) fn new(uid_base: u32) -> Result<Self, Fault> {
-        expect_open(BOX)?;
-        expect_open(TMP)?;
+impl CellState {
+    pub(crate) fn new(uid_base: u32) -> Result<Self, CellFault> {
+        expect_open_to_all(BOX)?;
+        expect_open_to_all(TMP)?;
         let pristine = Fill::measure()?;
         Ok(Self {
             spawner: Spawner::new()?,
@@ -66,12 +66,12 @@ impl Cell {
     }
 
     /// Starts over with new files. They belong to a uid that no run has, so that no run can change them.
-    pub(crate) fn prepare(&mut self, prepare: Prepare) -> Result<Prepared, Fault> {
-        self.forget()?;
+    pub(crate) fn prepare(&mut self, prepare: Prepare) -> Result<Prepared, CellFault> {
+        self.wipe_prepared_files()?;
         let owner = self.next_uid();
         self.owner = Some(owner);
         if !prepare.files.is_empty() {
-            self.spawner.step(&["write", BOX], &write::input(&prepare.files)?, owner)?;
+            self.spawner.run_step(&["write", BOX], &write::input(&prepare.files)?, owner)?;
         }
         drop(prepare.files);
         let compile = prepare.compile.map(|stage| self.compile(stage, owner)).transpose()?;
@@ -80,33 +80,33 @@ impl Cell {
     }
 
     /// Runs a program under a fresh uid. [`Self::clean_up`] follows once the report is on its way.
-    pub(crate) fn run(&mut self, stage: Stage) -> Result<StageReport, Fault> {
+    pub(crate) fn run(&mut self, stage: Stage) -> Result<StageReport, CellFault> {
         let uid = self.next_uid();
         self.ran = Some(uid);
-        stage::run(&self.spawner, &self.meter, stage, uid)
+        stage::run_stage(&self.spawner, &self.meter, stage, uid)
     }
 
     /// Removes what the last run left, and proves it.
-    pub(crate) fn clean_up(&mut self) -> Result<(), Fault> {
+    pub(crate) fn clean_up(&mut self) -> Result<(), CellFault> {
         let Some(uid) = self.ran.take() else { return Ok(()) };
         self.wipe(&[BOX, TMP], uid)?;
         expect_fill(self.prepared)
     }
 
-    fn compile(&self, stage: Stage, owner: u32) -> Result<StageReport, Fault> {
-        let report = stage::run(&self.spawner, &self.meter, stage, owner)?;
+    fn compile(&self, stage: Stage, owner: u32) -> Result<StageReport, CellFault> {
+        let report = stage::run_stage(&self.spawner, &self.meter, stage, owner)?;
         self.wipe(&[TMP], owner)?;
         Ok(report)
     }
 
-    fn forget(&mut self) -> Result<(), Fault> {
+    fn wipe_prepared_files(&mut self) -> Result<(), CellFault> {
         let Some(owner) = self.owner.take() else { return Ok(()) };
         self.wipe(&[BOX, TMP], owner)?;
         expect_fill(self.pristine)
     }
 
-    fn wipe(&self, directories: &[&str], uid: u32) -> Result<(), Fault> {
-        self.spawner.step(&[&["wipe"], directories].concat(), &[], uid)
+    fn wipe(&self, directories: &[&str], uid: u32) -> Result<(), CellFault> {
+        self.spawner.run_step(&[&["wipe"], directories].concat(), &[], uid)
     }
 
     /// A uid comes round again only when nothing is left of its last stage, and never while it owns the prepared files.
@@ -122,19 +122,19 @@ impl Cell {
 }
 
 /// Programs of any uid must be able to make files, and none to touch another's.
-fn expect_open(directory: &str) -> Result<(), Fault> {
+fn expect_open_to_all(directory: &str) -> Result<(), CellFault> {
     match stat(directory).during(directory)?.st_mode & 0o7777 {
         0o1777 => Ok(()),
-        mode => Err(Fault::new(format!("{directory} has mode {mode:o}, not 1777"))),
+        mode => Err(CellFault::new(format!("{directory} has mode {mode:o}, not 1777"))),
     }
 }
 
-fn expect_fill(expected: Fill) -> Result<(), Fault> {
+fn expect_fill(expected: Fill) -> Result<(), CellFault> {
     for _ in 0..SETTLE_TRIES {
         if Fill::measure()? == expected {
             return Ok(());
         }
         sleep(SETTLE_WAIT);
     }
-    Err(Fault::new("something is left of an earlier stage"))
+    Err(CellFault::new("something is left of an earlier stage"))
 }

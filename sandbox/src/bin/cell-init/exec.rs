@@ -12,7 +12,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Resource, Rlimit, setrlimit, setsid, umask};
 use sandbox::protocol::{Stage, StageLimits};
 
-use crate::fault::{During, Fault};
+use crate::fault::{CellFault, During};
 use crate::sys;
 
 /// Descriptors that a program may have open. What `ulimit` gives on an ordinary system.
@@ -43,11 +43,11 @@ pub(crate) fn arguments(setup: RawFd, stage: &Stage) -> Vec<OsString> {
 
 /// Becomes the program. A failure of the limits is the cell's; a program that is not there is the user's, since it may be
 /// the compiler's output.
-pub(crate) fn exec(arguments: &[&str]) -> Result<(), Fault> {
+pub(crate) fn exec(arguments: &[&str]) -> Result<(), CellFault> {
     let Some(([setup, numbers @ ..], [program, rest @ ..])) =
         arguments.split_at_checked(SETUP_ARGUMENTS)
     else {
-        return Err(Fault::new("exec: too few arguments"));
+        return Err(CellFault::new("exec: too few arguments"));
     };
     let setup = setup.parse().during("exec: descriptor")?;
     let mut setup = File::from(sys::inherited(setup));
@@ -65,10 +65,10 @@ fn exit(code: i32) -> ! {
     std::process::exit(code)
 }
 
-fn confine(setup: &File, numbers: &[&str]) -> Result<(), Fault> {
+fn confine(setup: &File, numbers: &[&str]) -> Result<(), CellFault> {
     fcntl_setfd(setup, FdFlags::CLOEXEC).during("cannot keep a pipe from the program")?;
     let number =
-        |index: usize| -> Result<u64, Fault> { numbers[index].parse().during("exec: limit") };
+        |index: usize| -> Result<u64, CellFault> { numbers[index].parse().during("exec: limit") };
     let (cpu_s, stack_kib, file_size_kib, processes) =
         (number(0)?, number(1)?, number(2)?, number(3)?);
     setsid().during("cannot start a session")?;
@@ -84,7 +84,7 @@ fn confine(setup: &File, numbers: &[&str]) -> Result<(), Fault> {
     limit(Resource::Nofile, DESCRIPTORS)
 }
 
-fn limit(resource: Resource, value: u64) -> Result<(), Fault> {
+fn limit(resource: Resource, value: u64) -> Result<(), CellFault> {
     let both = Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(resource, both).during("cannot set a limit")
 }

@@ -2,10 +2,10 @@
 
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::fault::{During, Fault};
+use crate::fault::{CellFault, During};
 
 /// Waits for SIGTERM or SIGINT. Process 1 does not die of a signal that it does not take up itself.
-pub(crate) fn hold() -> Result<(), Fault> {
+pub(crate) fn hold() -> Result<(), CellFault> {
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
     signals.thread_block().during("cannot block signals")?;
     signals.wait().during("cannot wait for a signal")?;

@@ -18,7 +18,7 @@ mod write;
 use std::io::Write;
 use std::process::ExitCode;
 
-use fault::Fault;
+use fault::CellFault;
 
 const USAGE: &str = "cell-init serve --uid-base N | cell-init hold";
 
@@ -36,14 +36,14 @@ fn main() -> ExitCode {
 }
 
 /// The first two are for executors; the others are steps that `serve` has done by a child under another uid.
-fn dispatch(arguments: &[&str]) -> Result<ExitCode, Fault> {
+fn dispatch(arguments: &[&str]) -> Result<ExitCode, CellFault> {
     match arguments {
         ["serve", "--uid-base", base] => serve::serve(parse_uid_base(base)?),
         ["hold"] => hold::hold(),
         ["exec", setup @ ..] => exec::exec(setup),
         ["write", directory] => write::write_files(directory),
         ["wipe", directories @ ..] => wipe::wipe(directories),
-        _ => Err(Fault::new(format!("usage: {USAGE}"))),
+        _ => Err(CellFault::new(format!("usage: {USAGE}"))),
     }
     .map(|()| ExitCode::SUCCESS)
 }
@@ -51,11 +51,12 @@ fn dispatch(arguments: &[&str]) -> Result<ExitCode, Fault> {
 /// Uids below are people's and services' on an ordinary host, where a uid in a cell is the same uid.
 const UID_BASE_MIN: u32 = 10_000;
 
-fn parse_uid_base(text: &str) -> Result<u32, Fault> {
-    let base = text.parse().map_err(|error| Fault::new(format!("--uid-base {text:?}: {error}")))?;
+fn parse_uid_base(text: &str) -> Result<u32, CellFault> {
+    let base =
+        text.parse().map_err(|error| CellFault::new(format!("--uid-base {text:?}: {error}")))?;
     if (UID_BASE_MIN..u32::MAX - cell::UIDS).contains(&base) {
         Ok(base)
     } else {
-        Err(Fault::new(format!("--uid-base must be at least {UID_BASE_MIN}")))
+        Err(CellFault::new(format!("--uid-base must be at least {UID_BASE_MIN}")))
     }
 }

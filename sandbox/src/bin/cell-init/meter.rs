@@ -14,9 +14,9 @@ const FILE_BYTES_MAX: usize = 8 * 1024;
 /// The open files. They stay open: reading one again costs a system call.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    cpu: Option<Source>,
-    memory: Option<Source>,
-    oom: Option<Source>,
+    cpu: Option<CgroupFile>,
+    memory: Option<CgroupFile>,
+    oom: Option<CgroupFile>,
 }
 
 /// Readings at one moment.
@@ -31,43 +31,47 @@ pub(crate) struct Reading {
 }
 
 #[derive(Debug)]
-struct Source {
+struct CgroupFile {
     file: File,
-    form: Form,
+    format: CgroupFormat,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Form {
+enum CgroupFormat {
     /// A number of nanoseconds.
     Nanoseconds,
     /// The sum of these fields.
     Fields(&'static [&'static str]),
 }
 
-const CPU: &[(&str, Form)] = &[
-    ("/sys/fs/cgroup/cpu.stat", Form::Fields(&["usage_usec"])),
-    ("/sys/fs/cgroup/cpuacct/cpuacct.usage", Form::Nanoseconds),
-    ("/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage", Form::Nanoseconds),
+const CPU: &[(&str, CgroupFormat)] = &[
+    ("/sys/fs/cgroup/cpu.stat", CgroupFormat::Fields(&["usage_usec"])),
+    ("/sys/fs/cgroup/cpuacct/cpuacct.usage", CgroupFormat::Nanoseconds),
+    ("/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage", CgroupFormat::Nanoseconds),
 ];
-const MEMORY: &[(&str, Form)] = &[
-    ("/sys/fs/cgroup/memory.stat", Form::Fields(&["anon", "shmem"])),
-    ("/sys/fs/cgroup/memory/memory.stat", Form::Fields(&["rss", "shmem"])),
+const MEMORY: &[(&str, CgroupFormat)] = &[
+    ("/sys/fs/cgroup/memory.stat", CgroupFormat::Fields(&["anon", "shmem"])),
+    ("/sys/fs/cgroup/memory/memory.stat", CgroupFormat::Fields(&["rss", "shmem"])),
 ];
-const OOM: &[(&str, Form)] = &[
-    ("/sys/fs/cgroup/memory.events", Form::Fields(&["oom_kill"])),
-    ("/sys/fs/cgroup/memory/memory.oom_control", Form::Fields(&["oom_kill"])),
+const OOM: &[(&str, CgroupFormat)] = &[
+    ("/sys/fs/cgroup/memory.events", CgroupFormat::Fields(&["oom_kill"])),
+    ("/sys/fs/cgroup/memory/memory.oom_control", CgroupFormat::Fields(&["oom_kill"])),
 ];
 
 impl Meter {
     pub(crate) fn open() -> Self {
-        Self { cpu: Source::first(CPU), memory: Source::first(MEMORY), oom: Source::first(OOM) }
+        Self {
+            cpu: CgroupFile::first(CPU),
+            memory: CgroupFile::first(MEMORY),
+            oom: CgroupFile::first(OOM),
+        }
     }
 
     pub(crate) fn read(&self) -> Reading {
         Reading {
             cpu: self.cpu(),
-            memory_bytes: self.memory.as_ref().and_then(Source::read),
-            oom_kills: self.oom.as_ref().and_then(Source::read),
+            memory_bytes: self.memory.as_ref().and_then(CgroupFile::read),
+            oom_kills: self.oom.as_ref().and_then(CgroupFile::read),
         }
     }
 
@@ -77,18 +81,18 @@ impl Meter {
         let own = getrusage(UsageWho::RUSAGE_SELF).ok()?;
         let own = own.user_time().num_microseconds() + own.system_time().num_microseconds();
         let source = self.cpu.as_ref()?;
-        let whole = match source.form {
-            Form::Nanoseconds => Duration::from_nanos(source.read()?),
-            Form::Fields(_) => Duration::from_micros(source.read()?),
+        let whole = match source.format {
+            CgroupFormat::Nanoseconds => Duration::from_nanos(source.read()?),
+            CgroupFormat::Fields(_) => Duration::from_micros(source.read()?),
         };
         Some(whole.saturating_sub(Duration::from_micros(u64::try_from(own).ok()?)))
     }
 }
 
-impl Source {
-    fn first(candidates: &[(&str, Form)]) -> Option<Self> {
-        let open = |(path, form): &(&str, Form)| {
-            let source = Self { file: File::open(path).ok()?, form: *form };
+impl CgroupFile {
+    fn first(candidates: &[(&str, CgroupFormat)]) -> Option<Self> {
+        let open = |(path, format): &(&str, CgroupFormat)| {
+            let source = Self { file: File::open(path).ok()?, format: *format };
             source.read().map(|_| source)
         };
         candidates.iter().find_map(open)
@@ -98,9 +102,9 @@ impl Source {
         let mut buffer = [0; FILE_BYTES_MAX];
         let length = self.file.read_at(&mut buffer, 0).ok()?;
         let text = std::str::from_utf8(&buffer[..length]).ok()?;
-        match self.form {
-            Form::Nanoseconds => text.trim().parse().ok(),
-            Form::Fields(names) => names.iter().map(|name| field(text, name)).sum(),
+        match self.format {
+            CgroupFormat::Nanoseconds => text.trim().parse().ok(),
+            CgroupFormat::Fields(names) => names.iter().map(|name| field(text, name)).sum(),
         }
     }
 }

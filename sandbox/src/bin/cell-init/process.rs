@@ -8,8 +8,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sandbox::protocol::StageExit;
 
-use crate::fault::{During, Fault};
-use crate::sys::{Ended, Waited, wait_any};
+use crate::fault::{CellFault, During};
+use crate::sys::{EndedChild, WaitOutcome, wait_any};
 
 /// What is known of the processes of one stage.
 #[derive(Debug)]
@@ -30,29 +30,29 @@ impl Reaped {
     }
 
     /// Reaps what has ended. Orphans would otherwise fill the process limit as zombies.
-    pub(crate) fn collect(&mut self) -> Result<(), Fault> {
-        while let Waited::Child(ended) = wait_any(false).during("cannot wait")? {
-            self.add(ended);
+    pub(crate) fn reap_ended(&mut self) -> Result<(), CellFault> {
+        while let WaitOutcome::Child(ended) = wait_any(false).during("cannot wait")? {
+            self.count(ended);
         }
         Ok(())
     }
 
     /// Kills every process but this one, and returns when none is left.
-    pub(crate) fn end_all(&mut self) -> Result<(), Fault> {
+    pub(crate) fn kill_and_reap_all(&mut self) -> Result<(), CellFault> {
         loop {
             kill_all()?;
             match wait_any(true).during("cannot wait")? {
-                Waited::Child(ended) => self.add(ended),
-                Waited::NoChildren => return Ok(()),
-                Waited::StillRunning => {
+                WaitOutcome::Child(ended) => self.count(ended),
+                WaitOutcome::NoChildren => return Ok(()),
+                WaitOutcome::StillRunning => {
                     unreachable!("a blocking wait never finds children running")
                 }
             }
-            self.collect()?;
+            self.reap_ended()?;
         }
     }
 
-    fn add(&mut self, ended: Ended) {
+    fn count(&mut self, ended: EndedChild) {
         if ended.pid == self.main {
             self.exit = Some(exit(ended.status));
         }
@@ -62,7 +62,7 @@ impl Reaped {
 }
 
 /// The kernel signals all processes in one step that no fork can overtake; init itself is exempt.
-fn kill_all() -> Result<(), Fault> {
+fn kill_all() -> Result<(), CellFault> {
     match kill(Pid::from_raw(-1), Signal::SIGKILL) {
         Ok(()) | Err(Errno::ESRCH) => Ok(()),
         Err(error) => Err(error).during("cannot kill"),

@@ -4,15 +4,15 @@ use std::io::{Read, Write, stdin, stdout};
 
 use sandbox::protocol::{Decoder, PROTOCOL_VERSION, Ready, Request, Response, encode};
 
-use crate::cell::Cell;
-use crate::fault::{During, Fault};
+use crate::cell::CellState;
+use crate::fault::{CellFault, During};
 use crate::sys;
 
 /// What is read of a request at once.
 const READ_BYTES: usize = 64 * 1024;
 
 /// Serves requests. A fault is told to the executor and ends the cell: nobody can say what state it is in.
-pub(crate) fn serve(uid_base: u32) -> Result<(), Fault> {
+pub(crate) fn serve(uid_base: u32) -> Result<(), CellFault> {
     sys::return_large_blocks();
     let served = serve_requests(uid_base);
     if let Err(fault) = &served {
@@ -21,8 +21,8 @@ pub(crate) fn serve(uid_base: u32) -> Result<(), Fault> {
     served
 }
 
-fn serve_requests(uid_base: u32) -> Result<(), Fault> {
-    let mut cell = Cell::new(uid_base)?;
+fn serve_requests(uid_base: u32) -> Result<(), CellFault> {
+    let mut cell = CellState::new(uid_base)?;
     let mut requests = Requests { decoder: Decoder::new(), chunk: vec![0; READ_BYTES] };
     respond(&Response::Ready(Ready { protocol_version: PROTOCOL_VERSION }))?;
     while let Some(request) = requests.next()? {
@@ -33,14 +33,14 @@ fn serve_requests(uid_base: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-fn answer(cell: &mut Cell, request: Request) -> Result<Response, Fault> {
+fn answer(cell: &mut CellState, request: Request) -> Result<Response, CellFault> {
     match request {
         Request::Prepare(prepare) => cell.prepare(prepare).map(Response::Prepared),
         Request::Run(stage) => cell.run(stage).map(Response::Ran),
     }
 }
 
-fn respond(response: &Response) -> Result<(), Fault> {
+fn respond(response: &Response) -> Result<(), CellFault> {
     let frame = encode(response).during("cannot encode a response")?;
     let mut output = stdout().lock();
     output.write_all(&frame).and_then(|()| output.flush()).during("cannot write a response")
@@ -53,7 +53,7 @@ struct Requests {
 
 impl Requests {
     /// The next request, or nothing at the end of the stream.
-    fn next(&mut self) -> Result<Option<Request>, Fault> {
+    fn next(&mut self) -> Result<Option<Request>, CellFault> {
         loop {
             if let Some(request) = self.decoder.next_message().during("request")? {
                 return Ok(Some(request));
@@ -63,7 +63,7 @@ impl Requests {
                 return Ok(None);
             }
             if count == 0 {
-                return Err(Fault::new("the requests end in the middle of one"));
+                return Err(CellFault::new("the requests end in the middle of one"));
             }
             self.decoder.push(&self.chunk[..count]);
         }

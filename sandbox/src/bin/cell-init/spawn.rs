@@ -11,7 +11,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use sandbox::protocol::Stage;
 
 use crate::exec;
-use crate::fault::{During, Fault};
+use crate::fault::{CellFault, During};
 
 /// The folder that programs start in, and one of the two that they can write to.
 pub(crate) const BOX: &str = "/box";
@@ -28,7 +28,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 
 /// A started program.
 #[derive(Debug)]
-pub(crate) struct Started {
+pub(crate) struct StartedProgram {
     pub(crate) child: Child,
     /// Says why the program could not be started; empty when it could.
     pub(crate) setup: PipeReader,
@@ -40,7 +40,7 @@ pub(crate) enum StartError {
     /// Its command line is one that no system takes. That is the user's affair.
     Arguments(String),
     /// Anything else.
-    Fault(Fault),
+    Fault(CellFault),
 }
 
 impl StartError {
@@ -49,13 +49,13 @@ impl StartError {
             io::ErrorKind::ArgumentListTooLong | io::ErrorKind::InvalidInput => {
                 Self::Arguments(error.to_string())
             }
-            _ => Self::Fault(Fault::new(format!("cannot start a process: {error}"))),
+            _ => Self::Fault(CellFault::new(format!("cannot start a process: {error}"))),
         }
     }
 }
 
-impl From<Fault> for StartError {
-    fn from(fault: Fault) -> Self {
+impl From<CellFault> for StartError {
+    fn from(fault: CellFault) -> Self {
         Self::Fault(fault)
     }
 }
@@ -67,18 +67,18 @@ pub(crate) struct Spawner {
 }
 
 impl Spawner {
-    pub(crate) fn new() -> Result<Self, Fault> {
+    pub(crate) fn new() -> Result<Self, CellFault> {
         let program = std::env::current_exe().during("cannot find the cell's own program")?;
         Ok(Self { program })
     }
 
     /// Starts a stage's program with pipes for its output.
-    pub(crate) fn start(
+    pub(crate) fn start_program(
         &self,
         stage: &Stage,
         stdin: OwnedFd,
         uid: u32,
-    ) -> Result<Started, StartError> {
+    ) -> Result<StartedProgram, StartError> {
         let (setup, setup_writer) = pipe().during("cannot make a pipe")?;
         // The one descriptor besides the three standard ones that crosses; `exec` closes it to the program.
         fcntl_setfd(&setup_writer, FdFlags::empty()).during("cannot pass a pipe on")?;
@@ -91,11 +91,16 @@ impl Spawner {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| StartError::of(&error))?;
-        Ok(Started { child, setup })
+        Ok(StartedProgram { child, setup })
     }
 
     /// Runs a step to its end. It is our own program, so it is trusted to end.
-    pub(crate) fn step(&self, arguments: &[&str], input: &[u8], uid: u32) -> Result<(), Fault> {
+    pub(crate) fn run_step(
+        &self,
+        arguments: &[&str],
+        input: &[u8],
+        uid: u32,
+    ) -> Result<(), CellFault> {
         let (&name, arguments) = arguments.split_first().expect("a step has a name");
         let mut child = self
             .command(name, uid)
@@ -111,7 +116,7 @@ impl Spawner {
             return written.during("a step did not take its input");
         }
         let message = String::from_utf8_lossy(&output.stderr);
-        Err(Fault::new(format!("step {name} failed ({}): {}", output.status, message.trim())))
+        Err(CellFault::new(format!("step {name} failed ({}): {}", output.status, message.trim())))
     }
 
     /// `Command` drops all groups and capabilities with the uid.
@@ -124,7 +129,7 @@ impl Spawner {
 
 /// Standard input as a sealed file in memory: nothing needs feeding, the program can seek in it and open it as
 /// `/dev/stdin`, and cannot change it.
-pub(crate) fn stdin_file(content: &[u8]) -> Result<OwnedFd, Fault> {
+pub(crate) fn stdin_file(content: &[u8]) -> Result<OwnedFd, CellFault> {
     const WHAT: &str = "cannot set up standard input";
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = std::fs::File::from(memfd_create("stdin", flags).during(WHAT)?);
@@ -136,8 +141,8 @@ pub(crate) fn stdin_file(content: &[u8]) -> Result<OwnedFd, Fault> {
 }
 
 /// What the `exec` step had to say, after every process has ended.
-pub(crate) fn setup_failure(mut setup: &PipeReader) -> Result<(), Fault> {
+pub(crate) fn setup_failure(mut setup: &PipeReader) -> Result<(), CellFault> {
     let mut message = String::new();
     setup.read_to_string(&mut message).during("cannot read of the program's start")?;
-    if message.is_empty() { Ok(()) } else { Err(Fault::new(message)) }
+    if message.is_empty() { Ok(()) } else { Err(CellFault::new(message)) }
 }

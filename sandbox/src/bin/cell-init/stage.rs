@@ -13,30 +13,30 @@ use sandbox::protocol::{
 
 use crate::capture::{Capture, chunk};
 use crate::exec;
-use crate::fault::{During, Fault};
+use crate::fault::{CellFault, During};
 use crate::meter::{Meter, Reading};
 use crate::process::Reaped;
-use crate::spawn::{Spawner, StartError, Started, setup_failure, stdin_file};
+use crate::spawn::{Spawner, StartError, StartedProgram, setup_failure, stdin_file};
 
 /// How often processor time and memory are looked at. The end of the program and its output are seen at once.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Runs a stage to its end. No process is left when it returns.
-pub(crate) fn run(
+pub(crate) fn run_stage(
     spawner: &Spawner,
     meter: &Meter,
     mut stage: Stage,
     uid: u32,
-) -> Result<StageReport, Fault> {
+) -> Result<StageReport, CellFault> {
     if stage.argv.is_empty() {
-        return Err(Fault::new("a stage without a program"));
+        return Err(CellFault::new("a stage without a program"));
     }
     let stdin = stdin_file(&stage.stdin)?;
     // A child's peak memory starts at ours, so the copy goes first.
     stage.stdin = Vec::new();
     let before = meter.read();
     let started_at = Instant::now();
-    let started = match spawner.start(&stage, stdin, uid) {
+    let started = match spawner.start_program(&stage, stdin, uid) {
         Ok(started) => started,
         Err(StartError::Arguments(why)) => return Ok(not_executable(&stage.argv[0], &why)),
         Err(StartError::Fault(fault)) => return Err(fault),
@@ -45,7 +45,7 @@ pub(crate) fn run(
     let stopped = watch.until_end();
     let main_ended = started_at.elapsed();
     // Whatever happened, nothing may run on.
-    watch.processes.end_all()?;
+    watch.processes.kill_and_reap_all()?;
     // What had to be stopped has run until it was gone: the kernel's work on its end is in its processor time, too.
     let stopped = stopped?;
     let wall = if stopped.is_some() { started_at.elapsed() } else { main_ended };
@@ -71,12 +71,12 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn new(
-        mut started: Started,
+        mut started: StartedProgram,
         limits: StageLimits,
         meter: &'a Meter,
         before: Reading,
         started_at: Instant,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, CellFault> {
         let processes = Reaped::new(started.child.id());
         let stdout = started.child.stdout.take().expect("standard output is a pipe");
         let stderr = started.child.stderr.take().expect("standard error is a pipe");
@@ -98,9 +98,9 @@ impl<'a> Watch<'a> {
     }
 
     /// Watches until the main process ends or a limit is broken.
-    fn until_end(&mut self) -> Result<Option<ExceededLimit>, Fault> {
+    fn until_end(&mut self) -> Result<Option<ExceededLimit>, CellFault> {
         loop {
-            let main_ended = self.wait()?;
+            let main_ended = self.wait_for_change()?;
             self.stdout.read_some(&mut self.chunk)?;
             self.stderr.read_some(&mut self.chunk)?;
             if self.stdout.is_over() || self.stderr.is_over() {
@@ -110,11 +110,11 @@ impl<'a> Watch<'a> {
                 return Ok(None);
             }
             if self.sampled_at.elapsed() >= TICK || self.wall_left().is_zero() {
-                self.processes.collect()?;
+                self.processes.reap_ended()?;
                 if self.processes.exit.is_some() {
                     return Ok(None);
                 }
-                if let Some(stop) = self.sample() {
+                if let Some(stop) = self.find_exceeded_limit() {
                     return Ok(Some(stop));
                 }
             }
@@ -122,7 +122,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Waits for output, the end, or the next tick, and says whether the main process has ended.
-    fn wait(&self) -> Result<bool, Fault> {
+    fn wait_for_change(&self) -> Result<bool, CellFault> {
         let timeout = TICK.saturating_sub(self.sampled_at.elapsed()).min(self.wall_left());
         let timeout = Timespec::try_from(timeout).expect("a tick is short");
         let outputs = [self.stdout.fd(), self.stderr.fd()];
@@ -138,10 +138,10 @@ impl<'a> Watch<'a> {
     }
 
     /// Looks at the clock and the control group.
-    fn sample(&mut self) -> Option<ExceededLimit> {
+    fn find_exceeded_limit(&mut self) -> Option<ExceededLimit> {
         self.sampled_at = Instant::now();
         let now = self.meter.read();
-        self.note_memory(&now);
+        self.raise_memory_peak(&now);
         if oom_killed(&self.before, &now) || self.is_over_memory() {
             Some(ExceededLimit::Memory)
         } else if self.cpu(&now) > millis(self.limits.cpu_time_ms) {
@@ -158,7 +158,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Output that init holds is in the same control group, and is not the program's.
-    fn note_memory(&mut self, now: &Reading) {
+    fn raise_memory_peak(&mut self, now: &Reading) {
         let (Some(before), Some(now)) = (self.before.memory_bytes, now.memory_bytes) else {
             return;
         };
@@ -185,16 +185,16 @@ impl<'a> Watch<'a> {
         mut self,
         stopped: Option<ExceededLimit>,
         wall: Duration,
-    ) -> Result<StageReport, Fault> {
+    ) -> Result<StageReport, CellFault> {
         setup_failure(&self.setup)?;
         if stopped != Some(ExceededLimit::Output) {
             self.stdout.drain(&mut self.chunk)?;
             self.stderr.drain(&mut self.chunk)?;
         }
         let after = self.meter.read();
-        self.note_memory(&after);
+        self.raise_memory_peak(&after);
         let cpu = self.cpu(&after);
-        let stopped = stopped.or_else(|| self.broken_unseen(&after, cpu));
+        let stopped = stopped.or_else(|| self.exceeded_at_the_end(&after, cpu));
         Ok(StageReport {
             exit: self.processes.exit.unwrap_or(StageExit::Signal(KILLED)),
             stopped,
@@ -209,7 +209,7 @@ impl<'a> Watch<'a> {
     }
 
     /// A limit that was broken between the last look and the end.
-    fn broken_unseen(&self, after: &Reading, cpu: Duration) -> Option<ExceededLimit> {
+    fn exceeded_at_the_end(&self, after: &Reading, cpu: Duration) -> Option<ExceededLimit> {
         if oom_killed(&self.before, after) || self.is_over_memory() {
             Some(ExceededLimit::Memory)
         } else if cpu > millis(self.limits.cpu_time_ms) {

@@ -8,7 +8,7 @@ use nix::libc;
 
 /// A child that ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ended {
+pub(crate) struct EndedChild {
     /// Its process id.
     pub(crate) pid: i32,
     /// Its wait status.
@@ -21,8 +21,8 @@ pub(crate) struct Ended {
 
 /// What [`wait_any`] found.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Waited {
-    Child(Ended),
+pub(crate) enum WaitOutcome {
+    Child(EndedChild),
     StillRunning,
     NoChildren,
 }
@@ -32,7 +32,7 @@ pub(crate) enum Waited {
     unsafe_code,
     reason = "neither nix nor rustix has wait4, the only call that gives one child's usage"
 )]
-pub(crate) fn wait_any(block: bool) -> io::Result<Waited> {
+pub(crate) fn wait_any(block: bool) -> io::Result<WaitOutcome> {
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     let options = if block { 0 } else { libc::WNOHANG };
@@ -40,24 +40,24 @@ pub(crate) fn wait_any(block: bool) -> io::Result<Waited> {
     let pid = unsafe { libc::wait4(-1, &raw mut status, options, usage.as_mut_ptr()) };
     match pid {
         -1 => match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::ECHILD) => Ok(Waited::NoChildren),
+            error if error.raw_os_error() == Some(libc::ECHILD) => Ok(WaitOutcome::NoChildren),
             error => Err(error),
         },
-        0 => Ok(Waited::StillRunning),
+        0 => Ok(WaitOutcome::StillRunning),
         pid => {
             // SAFETY: all of its bits were zero, which is a valid rusage, and wait4 has filled it in.
             let usage = unsafe { usage.assume_init() };
-            Ok(Waited::Child(ended(pid, status, &usage)))
+            Ok(WaitOutcome::Child(ended(pid, status, &usage)))
         }
     }
 }
 
-fn ended(pid: i32, status: i32, usage: &libc::rusage) -> Ended {
+fn ended(pid: i32, status: i32, usage: &libc::rusage) -> EndedChild {
     let time = |time: libc::timeval| {
         let micros = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_usec);
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     };
-    Ended {
+    EndedChild {
         pid,
         status,
         cpu: time(usage.ru_utime) + time(usage.ru_stime),

@@ -9,7 +9,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::fault::{During, Fault};
+use crate::fault::{CellFault, During};
 
 /// How deep another uid's folders are searched: deeper than any submission's path. A compile stage that nests deeper
 /// loses its cell.
@@ -19,7 +19,7 @@ const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Removes what this uid owns.
-pub(crate) fn wipe(directories: &[&str]) -> Result<(), Fault> {
+pub(crate) fn wipe(directories: &[&str]) -> Result<(), CellFault> {
     let uid = rustix::process::getuid().as_raw();
     for path in directories {
         let root = openat(CWD, *path, DIRECTORY, Mode::empty()).during(path)?;
@@ -29,7 +29,7 @@ pub(crate) fn wipe(directories: &[&str]) -> Result<(), Fault> {
 }
 
 /// An entry of a folder.
-struct Entry {
+struct FolderEntry {
     name: Vec<u8>,
     is_directory: bool,
     is_own: bool,
@@ -43,15 +43,15 @@ struct Wiper {
 }
 
 impl Wiper {
-    fn search_root(&mut self) -> Result<(), Fault> {
+    fn search_root(&mut self) -> Result<(), CellFault> {
         let root = self.root.try_clone().during("cannot open")?;
         self.search(&root, 0)
     }
 
     /// Removes own entries of a folder that is another's, and looks into its folders.
-    fn search(&mut self, directory: &OwnedFd, depth: usize) -> Result<(), Fault> {
+    fn search(&mut self, directory: &OwnedFd, depth: usize) -> Result<(), CellFault> {
         if depth > FOREIGN_DEPTH_MAX {
-            return Err(Fault::new("folders are nested too deep"));
+            return Err(CellFault::new("folders are nested too deep"));
         }
         for entry in self.entries(directory)? {
             match (entry.is_own, entry.is_directory) {
@@ -71,7 +71,7 @@ impl Wiper {
 
     /// Removes an own folder with all that is in it. Inner folders are first moved to the root, so that no depth of
     /// nesting can exhaust descriptors or the stack.
-    fn remove_directory(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<(), Fault> {
+    fn remove_directory(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<(), CellFault> {
         let mut waiting = vec![self.move_to_root(parent, name)?];
         while let Some(name) = waiting.pop() {
             let directory =
@@ -88,7 +88,7 @@ impl Wiper {
         Ok(())
     }
 
-    fn move_to_root(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn move_to_root(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, CellFault> {
         // Its owner may have locked itself out; moving a folder needs the right to write in it.
         chmodat(parent, name, Mode::RWXU, AtFlags::empty()).during("cannot open up a folder")?;
         loop {
@@ -103,7 +103,7 @@ impl Wiper {
     }
 
     /// All entries, read before any is changed.
-    fn entries(&self, directory: &OwnedFd) -> Result<Vec<Entry>, Fault> {
+    fn entries(&self, directory: &OwnedFd) -> Result<Vec<FolderEntry>, CellFault> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(directory).during("cannot list")? {
             let name = entry.during("cannot list")?.file_name().to_bytes().to_vec();
@@ -112,12 +112,12 @@ impl Wiper {
             }
             let stat = statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW).during("cannot look")?;
             let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-            entries.push(Entry { name, is_directory, is_own: stat.st_uid == self.uid });
+            entries.push(FolderEntry { name, is_directory, is_own: stat.st_uid == self.uid });
         }
         Ok(entries)
     }
 }
 
-fn remove(directory: &OwnedFd, name: &[u8], flags: AtFlags) -> Result<(), Fault> {
+fn remove(directory: &OwnedFd, name: &[u8], flags: AtFlags) -> Result<(), CellFault> {
     unlinkat(directory, name, flags).during("cannot remove")
 }

@@ -8,15 +8,15 @@ use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 use sandbox::protocol::CellFile;
 
-use crate::fault::{During, Fault};
+use crate::fault::{CellFault, During};
 
 /// What [`write_files`] reads.
-pub(crate) fn input(files: &[CellFile]) -> Result<Vec<u8>, Fault> {
+pub(crate) fn input(files: &[CellFile]) -> Result<Vec<u8>, CellFault> {
     postcard::to_stdvec(files).during("cannot pass the files on")
 }
 
 /// Writes every file under a directory. Nothing that stands there is followed or overwritten.
-pub(crate) fn write_files(directory: &str) -> Result<(), Fault> {
+pub(crate) fn write_files(directory: &str) -> Result<(), CellFault> {
     let mut input = Vec::new();
     stdin().lock().read_to_end(&mut input).during("cannot read the files")?;
     let files: Vec<CellFile> = postcard::from_bytes(&input).during("malformed files")?;
@@ -35,7 +35,7 @@ const NEW_FILE: OFlags = OFlags::WRONLY
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
 
-fn write_file(root: &OwnedFd, file: &CellFile) -> Result<(), Fault> {
+fn write_file(root: &OwnedFd, file: &CellFile) -> Result<(), CellFault> {
     let (directories, name) = components(&file.path)?;
     let mut directory = root.try_clone().during("cannot open the folder")?;
     for component in directories {
@@ -52,13 +52,13 @@ fn write_file(root: &OwnedFd, file: &CellFile) -> Result<(), Fault> {
 }
 
 /// The folders and the name of a plain relative path.
-fn components(path: &str) -> Result<(Vec<&str>, &str), Fault> {
+fn components(path: &str) -> Result<(Vec<&str>, &str), CellFault> {
     let mut components: Vec<&str> = path.split('/').collect();
     let plain =
         |component: &&str| !matches!(*component, "" | "." | "..") && !component.contains('\0');
     match components.pop() {
         Some(name) if plain(&name) && components.iter().all(plain) => Ok((components, name)),
-        _ => Err(Fault::new("not a plain relative path")),
+        _ => Err(CellFault::new("not a plain relative path")),
     }
 }
 
