@@ -1,5 +1,6 @@
-//! What the executor and the cells agree on: the framed protocol, the table of languages and the seccomp profile.
-//! The program inside a cell, `cell-init`, is built from `src/bin/cell-init`. No Docker, no network, no async here.
+//! What the executor and the cells agree on: the framed protocol, the table of languages and the
+//! seccomp profile. The program inside a cell, `cell-init`, is built from `src/bin/cell-init`. This
+//! crate uses no Docker, no network and no async.
 
 #[cfg(feature = "catalog")]
 pub mod languages;

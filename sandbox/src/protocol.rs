@@ -1,6 +1,7 @@
-//! The protocol between an executor and `cell-init`, over the cell's standard input and output. Strictly one [`Response`]
-//! to each [`Request`], after one unasked [`Response::Ready`]; one [`Request::Prepare`], then any number of
-//! [`Request::Run`]. Pure: bytes in, messages out, for blocking and async callers alike.
+//! The protocol between an executor and `cell-init`, over the cell's standard input and output. The
+//! cell first sends [`Response::Ready`] unasked, then exactly one [`Response`] to each [`Request`]:
+//! one [`Request::Prepare`], then any number of [`Request::Run`]. Pure: bytes in, messages out, for
+//! blocking and async callers alike.
 
 mod bounded;
 mod frame;
@@ -12,13 +13,15 @@ pub use message::{
     StageLimits, StageOutput, StageReport, StageUsage,
 };
 
-/// Version of the protocol. It stands in every frame's first byte, so that no two versions ever misread each other.
+/// Version of the protocol. Every frame's first byte has it, so that no two versions ever misread
+/// each other: executor and image of different releases fail at the first byte that they exchange.
 pub const PROTOCOL_VERSION: u8 = 2;
 
 /// The longest payload of one frame, in bytes, in either direction.
 pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// What is captured of one output stream at most, in bytes, whatever a stage asks for. Two of them fit into a frame.
+/// What is kept of one output stream at most, in bytes, whatever limit a stage has.
+// A report has two streams, and has to fit into one frame.
 pub const OUTPUT_BYTES_MAX: usize = 15 * 1024 * 1024;
 
 /// Files in one [`Prepare`] at most.

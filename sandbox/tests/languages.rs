@@ -1,4 +1,5 @@
-//! The table of languages: the built-in one is sound, and a wrong one is refused for what is wrong with it.
+//! The table of languages: the built-in one is sound, and a wrong one is refused for what is wrong
+//! with it.
 
 use sandbox::languages::{Catalog, CatalogError, Language};
 

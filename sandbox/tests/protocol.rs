@@ -1,5 +1,5 @@
-//! The protocol's codec: every message survives every way of being cut up, and no bytes, however hostile, do more than make
-//! an error.
+//! The protocol's codec: every message survives every way of being cut up, and no bytes, however
+//! hostile, do more than make an error.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -228,7 +228,8 @@ fn more_elements_than_allowed_are_refused() {
     assert_eq!(decode::<Request>(&most, &[4096]), Ok(vec![prepare(FILES_MAX)]));
     let more = encode(&prepare(FILES_MAX + 1)).expect("small");
     assert!(matches!(decode::<Request>(&more, &[4096]), Err(ProtocolError::Payload(_))));
-    // The variant `Run`, and a stage whose command line claims one element too many, and holds them.
+    // The variant `Run`, and a stage whose command line claims one element too many, and holds
+    // them.
     assert_eq!(ARGUMENTS_MAX, 4096);
     let varint = [0x81, 0x20];
     let payload = [vec![1], varint.to_vec(), vec![0; ARGUMENTS_MAX + 100]].concat();

@@ -1,4 +1,5 @@
-//! The seccomp profile's form: what Docker takes, and the rules that the real cells' tests cannot see one by one.
+//! The seccomp profile's form: what Docker takes, and the rules that the real cells' tests cannot
+//! see one by one.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! All languages: parsing `languages.toml`, checking it, and finding a language by any of its names.
+//! All languages: parses and checks `languages.toml`, and finds a language by any of its names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub struct Catalog {
 /// Why a table of languages is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// No TOML, or not of our form.
+    /// The text is not TOML, or not the TOML of this table.
     #[error("malformed table of languages")]
     Malformed(#[from] toml::de::Error),
     /// Two languages with one name.
@@ -33,7 +33,7 @@ pub enum CatalogError {
     },
     /// A slug that cannot stand in a subject, an image's name or a URL.
     #[error(
-        "{slug:?} is no slug: a letter, then up to 31 letters, digits and dashes, all lower case"
+        "{slug:?} is not a slug: a letter, then up to 31 letters, digits and dashes, all lower case"
     )]
     Slug {
         /// The slug.
@@ -84,7 +84,7 @@ struct CatalogEntry {
     piston: Option<PistonName>,
 }
 
-/// The pool and image of the languages that everyone has.
+/// The pool and the image of a language that names none.
 fn core() -> String {
     "core".to_owned()
 }
@@ -126,7 +126,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// A Judge0 id or a Piston name means one language at most.
+    /// A Judge0 id or a Piston name must mean one language at most.
     fn check_foreign_names(&self) -> Result<(), CatalogError> {
         let mut seen = BTreeSet::new();
         for language in &self.languages {

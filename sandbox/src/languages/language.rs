@@ -20,7 +20,7 @@ pub struct Language {
     pub image: String,
     /// The entry file's name for a client that sends only a source.
     pub source_file: String,
-    /// Extensions of the files that its compiler takes.
+    /// Extensions of the files that its compiler or interpreter takes.
     pub extensions: Vec<String>,
     /// The compiler's limits.
     pub compile_limits: StageLimits,
@@ -43,13 +43,13 @@ pub struct PistonName {
 }
 
 impl Language {
-    /// Whether programs are compiled before they run.
+    /// Tells whether programs are compiled before they run.
     pub fn is_compiled(&self) -> bool {
         self.compile.is_some()
     }
 
-    /// The compiler's command line for a submission's files, of which the first is the entry, and the user's options;
-    /// nothing for a language without a compiler.
+    /// Returns the compiler's command line for a submission's files, of which the first is the
+    /// entry, and the user's options; nothing for a language without a compiler.
     pub fn compile_argv<F, O>(&self, files: &[F], options: &[O]) -> Option<Vec<String>>
     where
         F: AsRef<str>,
@@ -61,15 +61,16 @@ impl Language {
         Some(template::render(compile, entry, &sources, &collect(options)))
     }
 
-    /// The program's command line for an entry file and the user's arguments.
+    /// Returns the program's command line for an entry file and the user's arguments.
     pub fn run_argv<A: AsRef<str>>(&self, entry: &str, arguments: &[A]) -> Vec<String> {
         let mut argv = template::render(&self.run, entry, &[], &[]);
         argv.extend(collect(arguments));
         argv
     }
 
-    /// The entry, whatever its extension, and every other file that has one of the language's.
     fn sources<F: AsRef<str>>(&self, entry: &str, files: &[F]) -> Vec<String> {
+        // A header or a data file must not stand on the compiler's command line. The entry always
+        // stands there: the user chose it, whatever its extension.
         let others =
             files.iter().skip(1).map(AsRef::as_ref).filter(|file| self.has_extension(file));
         std::iter::once(entry).chain(others).map(template::as_operand).collect()

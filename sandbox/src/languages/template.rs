@@ -7,7 +7,8 @@ const SOURCES: &str = "{sources}";
 /// An element that becomes the user's compiler options.
 const OPTIONS: &str = "{options}";
 
-/// Fills a template in. Nothing is split at spaces and nothing is expanded twice, so that a file's name stays one element.
+/// Fills a template in. Nothing is split at spaces and nothing is expanded twice, so that a file's
+/// name stays one element.
 pub(super) fn render(
     template: &[String],
     entry: &str,
@@ -26,12 +27,14 @@ pub(super) fn render(
     argv
 }
 
-/// A file's name that no program takes for an option.
+/// Spells a file's name so that no program takes it for an option.
 pub(super) fn as_operand(file: &str) -> String {
+    // `gcc -x.c` would be an option; `gcc ./-x.c` names the same file.
     if file.starts_with('-') { format!("./{file}") } else { file.to_owned() }
 }
 
-/// What [`render`] would leave standing of an element as if it were a placeholder, or find where it does not belong.
+/// Finds a placeholder in an element that [`render`] does not know, or that does not belong there:
+/// it would reach the program as it stands.
 pub(super) fn misplaced(element: &str, whole: &[&str]) -> Option<String> {
     if whole.contains(&element) {
         return None;
@@ -40,7 +43,7 @@ pub(super) fn misplaced(element: &str, whole: &[&str]) -> Option<String> {
     rest.find('{').and_then(|start| rest.get(start..)).map(str::to_owned)
 }
 
-/// What may be a whole element of a compiler's template, besides the entry's name anywhere.
+/// What may be a whole element of a compiler's template. `{entry}` may stand anywhere.
 pub(super) const IN_COMPILE: &[&str] = &[SOURCES, OPTIONS];
-/// The same for a program's template.
+/// What may be a whole element of a program's template.
 pub(super) const IN_RUN: &[&str] = &[];

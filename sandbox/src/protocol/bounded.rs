@@ -1,5 +1,5 @@
-//! Sequences whose length is checked before memory is taken for them. One byte on the wire can become an element of
-//! dozens of bytes in memory, so the frame's bound alone is not enough.
+//! Sequences whose number of elements is bounded while they are read. One byte in a frame can
+//! become an element of dozens of bytes in memory, so the bound of the frame alone is not enough.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,6 +16,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for AtMost<T, MAX>
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<T>, A::Error> {
+        // No capacity is reserved: the length that the sender claims may be a lie.
         let mut elements = Vec::new();
         while let Some(element) = sequence.next_element()? {
             if elements.len() == MAX {

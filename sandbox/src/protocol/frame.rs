@@ -1,5 +1,6 @@
-//! Frames: one byte of version, one of kind, four of length (big endian), then the payload in postcard's form.
-//! Either side may be hostile to the other, so nothing is allocated on the word of a length.
+//! Frames: one byte of version, one of kind, four of length (big endian), then the payload in
+//! postcard's form. Either side may be hostile to the other, so no memory is taken because a length
+//! says so.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,45 +13,41 @@ use super::{PAYLOAD_BYTES_MAX, PROTOCOL_VERSION};
 /// Version, kind and length.
 const HEADER_BYTES: usize = 6;
 
-/// The first byte's high half tells our frames from a stray text or a core dump; the low half is the version.
+/// The high half of a frame's first byte: it tells our frames from a stray text or a core dump. The
+/// low half is the version.
 const MAGIC: u8 = 0xA0;
 const LEAD: u8 = MAGIC | PROTOCOL_VERSION;
 const _: () = assert!(PROTOCOL_VERSION < 16 && PAYLOAD_BYTES_MAX < u32::MAX as usize);
 
 /// Why a stream of bytes is not our protocol. None of these can be recovered from.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub enum ProtocolError {
-    /// Another version, or no frame at all.
+    /// The frame has another version, or there is no frame at all.
     #[error(
-        "a frame starts with {found:#04x}, not {expected:#04x}: it has another version of the protocol, or is not a frame"
+        "a frame starts with {found:#04x}, not {expected:#04x}: another version of the protocol, or not a frame"
     )]
     Lead {
-        /// The byte that stands there.
+        /// The byte that was read.
         found: u8,
-        /// What this version writes.
+        /// The byte that this version writes.
         expected: u8,
     },
     /// A kind of message that this side does not take.
     #[error("a message of kind {kind}, which this side does not take")]
-    Kind {
-        /// The kind.
-        kind: u8,
-    },
+    Kind { kind: u8 },
     /// A length over [`PAYLOAD_BYTES_MAX`].
     #[error("a payload of {length} bytes is over the limit of {PAYLOAD_BYTES_MAX}")]
     TooLong {
         /// The length that the frame claims.
         length: usize,
     },
-    /// A payload that is no message of its kind.
+    /// A payload that is not a message of its kind.
     #[error("malformed payload")]
     Payload(#[from] postcard::Error),
     /// Bytes after a payload's message.
     #[error("{bytes} bytes after the message in its payload")]
-    Trailing {
-        /// How many.
-        bytes: usize,
-    },
+    Trailing { bytes: usize },
 }
 
 /// A message that can cross in a frame.
@@ -60,7 +57,7 @@ pub trait FramedMessage: Serialize + DeserializeOwned {
     const KIND: u8;
 }
 
-/// The frame of a message. Refuses one that no decoder would take.
+/// Returns the frame of a message. Refuses a message that no decoder would take.
 pub fn encode<M: FramedMessage>(message: &M) -> Result<Vec<u8>, ProtocolError> {
     let payload =
         postcard::to_stdvec(message).expect("our messages have only forms that postcard knows");
@@ -76,7 +73,8 @@ pub fn encode<M: FramedMessage>(message: &M) -> Result<Vec<u8>, ProtocolError> {
     Ok(frame)
 }
 
-/// Takes bytes as they come and gives messages as they become whole. After an error it stays in error.
+/// Takes bytes as they come, and gives messages as they become whole. After an error it gives the
+/// same error for ever: where a frame was wrong, the start of the next one is not known.
 pub struct Decoder<M> {
     buffer: Vec<u8>,
     taken: usize,
@@ -85,13 +83,13 @@ pub struct Decoder<M> {
 }
 
 impl<M: FramedMessage> Decoder<M> {
-    /// A decoder at the start of a stream.
+    /// Makes a decoder for the start of a stream.
     pub fn new() -> Self {
         Self { buffer: Vec::new(), taken: 0, failed: None, message: PhantomData }
     }
 
-    /// Adds bytes that were read. Call [`Self::next_message`] until it has none before reading more, or what waits here
-    /// grows without bound.
+    /// Adds bytes that were read. Call [`Self::next_message`] until it returns `None` before you
+    /// read more: otherwise the bytes that wait here grow without bound.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.failed.is_none() {
             self.buffer.extend_from_slice(bytes);
@@ -109,7 +107,7 @@ impl<M: FramedMessage> Decoder<M> {
         })
     }
 
-    /// Whether the stream may end here: no frame has begun.
+    /// Tells whether the stream may end here: no frame has begun.
     pub fn is_between_messages(&self) -> bool {
         self.buffer.len() == self.taken && self.failed.is_none()
     }
@@ -126,12 +124,13 @@ impl<M: FramedMessage> Decoder<M> {
         Ok(Some(message))
     }
 
-    /// Gives the memory of a large message back, and never moves the same byte more than twice.
     fn compact(&mut self) {
         if self.taken == self.buffer.len() {
+            // A new buffer, not a cleared one: the memory of a large message goes back at once.
             self.buffer = Vec::new();
             self.taken = 0;
         } else if self.taken > self.buffer.len() / 2 {
+            // Only when most of the buffer was taken, so that no byte moves more than twice.
             self.buffer.drain(..self.taken);
             self.taken = 0;
         }
@@ -154,9 +153,11 @@ impl<M> fmt::Debug for Decoder<M> {
     }
 }
 
-/// The length in a header, or nothing while the header is not whole. A wrong first byte is seen at once.
+/// Returns the length in a header, or nothing while the header is not whole.
 fn payload_length(waiting: &[u8]) -> Result<Option<usize>, ProtocolError> {
     let Some(&found) = waiting.first() else { return Ok(None) };
+    // Before the rest of the header is there: another version may have a shorter one, and then the
+    // rest would never come.
     if found != LEAD {
         return Err(ProtocolError::Lead { found, expected: LEAD });
     }

@@ -1,4 +1,4 @@
-//! The messages and what they are made of. Their meaning only; how they become bytes is in `frame`.
+//! The messages and their parts. How they become bytes is in `frame`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,22 +8,23 @@ use super::{ARGUMENTS_MAX, FILES_MAX, bounded};
 /// What an executor asks of a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// Forget whatever was prepared before, write these files, and compile if there is something to compile.
+    /// Remove the files that were prepared before, write these, and compile them if there is a
+    /// compiler.
     Prepare(Prepare),
-    /// Run a program on what is prepared. Leaves nothing behind for the next run.
+    /// Run a program on the prepared files. The cell leaves nothing behind for the next run.
     Run(Stage),
 }
 
 /// What a cell answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
-    /// The cell waits for its first request. Sent once, unasked.
+    /// The cell waits for its first request. It sends this once, unasked.
     Ready(Ready),
     /// The answer to [`Request::Prepare`].
     Prepared(Prepared),
     /// The answer to [`Request::Run`].
     Ran(StageReport),
-    /// The cell could not do what was asked. It is no statement on the user's program, and the cell ends after it.
+    /// The cell could not do what was asked, and ends. This says nothing about the user's program.
     Fault {
         /// Why, for the operator's log.
         message: String,
@@ -32,34 +33,34 @@ pub enum Response {
 
 /// Files, and how to compile them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Prepare {
-    /// The submission's files.
     #[serde(deserialize_with = "bounded::sequence::<_, _, FILES_MAX>")]
     pub files: Vec<CellFile>,
-    /// The compiler's run, for languages that have one.
+    /// The compiler's run; absent for a language without a compiler.
     pub compile: Option<Stage>,
 }
 
 /// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct CellFile {
     /// A plain relative path: no empty, `.` or `..` component, no NUL.
     pub path: String,
-    /// Its bytes.
     #[serde(with = "serde_bytes")]
     pub content: Vec<u8>,
 }
 
-/// One program's run, of a compiler or of what the user wrote.
+/// One run of a program: of a compiler, or of what the user wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Stage {
-    /// The command line. The program is looked up in the cell's `PATH` unless it has a slash.
+    /// The command line. The cell looks the program up in its `PATH` unless the name has a slash.
     #[serde(deserialize_with = "bounded::sequence::<_, _, ARGUMENTS_MAX>")]
     pub argv: Vec<String>,
     /// What the program reads on standard input.
     #[serde(with = "serde_bytes")]
     pub stdin: Vec<u8>,
-    /// Where it is stopped.
     pub limits: StageLimits,
 }
 
@@ -71,11 +72,13 @@ pub struct StageLimits {
     pub cpu_time_ms: u32,
     /// Time from start to end, in milliseconds.
     pub wall_time_ms: u32,
-    /// Memory of all processes and of the files they write, in KiB. The container's own limit stands above it.
+    /// Memory of all processes and of the files they write, in KiB. The container has a limit of
+    /// its own above this one.
     pub memory_kib: u32,
     /// Stack of each process, in KiB.
     pub stack_kib: u32,
-    /// What is kept of standard output, and as much again of standard error, in bytes; more stops the program.
+    /// What is kept of standard output, and as much again of standard error, in bytes; a program
+    /// that writes more is stopped.
     pub output_bytes: u32,
     /// The largest file that the program may write, in KiB.
     pub file_size_kib: u32,
@@ -85,26 +88,24 @@ pub struct StageLimits {
 
 /// What a stage did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct StageReport {
     /// How the main process ended.
     pub exit: StageExit,
     /// The limit that ended the stage, if one did.
     pub stopped: Option<ExceededLimit>,
-    /// What the stage took.
     pub usage: StageUsage,
-    /// Standard output.
     pub stdout: StageOutput,
-    /// Standard error.
     pub stderr: StageOutput,
 }
 
 /// How the main process of a stage ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StageExit {
-    /// By itself, with this code. As in a shell, 127 is also a program that was not found and 126 one that could not be
-    /// executed; standard error then says so.
+    /// By itself, with this code. As in a shell, 127 is also the code for a program that was not
+    /// found, and 126 for one that could not be executed; standard error then says so.
     Code(i32),
-    /// By a signal of this number.
+    /// By the signal of this number.
     Signal(i32),
 }
 
@@ -128,8 +129,8 @@ pub struct StageUsage {
     pub cpu_us: u64,
     /// Time from start to the main process's end, in microseconds.
     pub wall_us: u64,
-    /// Peak memory, in KiB: the largest process's resident set, or all processes' anonymous memory and files together
-    /// where that is more.
+    /// Peak memory, in KiB: the resident set of the largest process, or the anonymous memory and
+    /// the files of all processes together, whichever is more.
     pub memory_peak_kib: u64,
 }
 
@@ -141,11 +142,11 @@ pub struct StageOutput {
     pub bytes: Vec<u8>,
     /// How many bytes were read before the stage ended or was stopped for them.
     pub total_bytes: u64,
-    /// Whether [`Self::bytes`] is not all.
+    /// Whether the stage wrote more than [`Self::bytes`].
     pub truncated: bool,
 }
 
-/// A cell's first word.
+/// The cell's first message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
     /// The version that the cell speaks.

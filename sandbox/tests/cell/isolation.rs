@@ -81,7 +81,8 @@ fn there_is_no_network_and_no_docker_socket() {
     assert_eq!(cell.bash("find / -xdev -name '*.sock' -not -path '/proc/*' 2> /dev/null; ls /var/run/docker.sock 2> /dev/null; true"), "");
 }
 
-/// System calls by number, which this machine's kind fixes; each must be refused with EPERM, or with ENOSYS.
+/// System calls by number, which this machine's kind fixes; each must be refused with EPERM, or
+/// with ENOSYS.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn dangerous_system_calls_are_refused() {

@@ -1,4 +1,5 @@
-//! Every limit stops what breaks it, says so truthfully, and leaves the cell ready for the next run.
+//! Every limit stops what breaks it, says so truthfully, and leaves the cell ready for the next
+//! run.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ fn a_loop_is_stopped_by_its_processor_time() {
 #[test]
 fn processor_time_is_that_of_all_processes_together() {
     let limits = StageLimits { cpu_time_ms: 300, ..LIMITS };
-    // Each process ends well before a limit of its own would stop it, and nobody waits for it.
+    // Each process ends well before a limit of its own would stop it, and no process waits for it.
     let program = "import os, signal, time\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nwhile True:\n  if os.fork() == 0:\n    \
                    end = time.process_time() + .05\n    while time.process_time() < end: pass\n    os._exit(0)\n  time.sleep(.02)";
     let report = run_then_recover(&["python3", "-c", program], limits);
@@ -197,7 +198,7 @@ fn files_are_limited_in_size_and_number() {
     let mut cell = Cell::start();
     let limits = StageLimits { file_size_kib: 4, ..LIMITS };
     let report = cell.run(&["head", "-c", "5000", "/dev/zero"], "", limits);
-    assert_eq!(report.exit, StageExit::Code(0), "output is no file");
+    assert_eq!(report.exit, StageExit::Code(0), "output is not a file");
     let report = cell.run(
         &["python3", "-c", "f = open('f', 'wb'); f.write(bytes(5000)); f.close()"],
         "",
@@ -215,7 +216,8 @@ fn every_limit_of_a_process_is_set() {
     let shown = cell.bash(
         "for l in c f n s t u; do ulimit -H$l; ulimit -S$l; done; cat /proc/self/oom_score_adj",
     );
-    // No core dumps, blocks of 1 KiB, descriptors, KiB, a second more than the stage has, processes; first to be killed.
+    // No core dumps, blocks of 1 KiB, descriptors, KiB, a second more than the stage has,
+    // processes; first to be killed.
     let expected = [0, 0, 16_384, 16_384, 1_024, 1_024, 64_000, 64_000, 11, 11, 60, 60, 1_000];
     let shown: Vec<u32> = shown.lines().map(|line| line.parse().expect("a number")).collect();
     assert_eq!(shown, expected);

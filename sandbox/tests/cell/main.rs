@@ -1,5 +1,5 @@
-//! Drives the real `cell-init` in real containers, with the restrictions that executors put on cells. Needs a Docker engine
-//! and the image; where one is missing every test fails and says so.
+//! Drives the real `cell-init` in real containers, with the restrictions that executors put on
+//! cells. Needs a Docker engine and the image; where one is missing every test fails and says so.
 
 mod cleanup;
 mod isolation;

@@ -253,7 +253,8 @@ pub(crate) fn hold_and_stop() -> Duration {
     asked_at.elapsed()
 }
 
-/// The kernel counts a uid's processes over the whole machine, so tests that run at once share none.
+/// The kernel counts a uid's processes over the whole machine, so tests that run at once share
+/// none.
 fn uid_base() -> u32 {
     static CELLS: AtomicU32 = AtomicU32::new(0);
     let cell = CELLS.fetch_add(1, Ordering::Relaxed) % 64;

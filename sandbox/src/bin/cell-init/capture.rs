@@ -1,4 +1,4 @@
-//! One output stream of a program: reads all, keeps the beginning.
+//! One output stream of a program: reads all of it, and keeps the beginning.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,10 +8,12 @@ use sandbox::protocol::StageOutput;
 
 use crate::fault::{CellFault, During};
 
-/// Read at once. As much as a pipe holds, so that a program that floods is not slowed by many small reads.
+/// How much one system call reads: as much as a pipe holds, so that a program that writes much is
+/// not slowed by many small reads.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Chunks in one turn, so that one stream cannot keep the other, and the clock, waiting.
+/// Chunks in one turn. Without a bound one busy stream would keep the other stream and the clock
+/// waiting.
 const CHUNKS_PER_TURN: usize = 4;
 
 /// A stream that is being captured.
@@ -26,27 +28,28 @@ impl Capture {
     /// Captures up to `limit` bytes of what is written into a pipe.
     pub(crate) fn new(pipe: OwnedFd, limit: usize) -> Result<Self, CellFault> {
         fcntl_setfl(&pipe, OFlags::NONBLOCK).during("cannot prepare a pipe")?;
-        // The pipe is root's, yet `/dev/stdout` and `/dev/stderr` must open for the program too.
+        // The pipe belongs to root, and programs must be able to open `/dev/stdout` and
+        // `/dev/stderr`.
         fchmod(&pipe, Mode::from_raw_mode(0o666)).during("cannot open a pipe to the program")?;
         Ok(Self { pipe: Some(pipe.into()), limit, captured: StageOutput::default() })
     }
 
-    /// What to poll, unless the stream has ended.
+    /// Returns the descriptor to poll, unless the stream has ended.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether there was more than is kept.
+    /// Tells whether the program wrote more than is kept.
     pub(crate) fn is_over(&self) -> bool {
         self.captured.truncated
     }
 
-    /// Bytes in memory.
+    /// Returns how many bytes are in memory.
     pub(crate) fn kept_bytes(&self) -> usize {
         self.captured.bytes.len()
     }
 
-    /// Reads what is there, for a turn at most.
+    /// Reads what is there, for one turn at most.
     pub(crate) fn read_some(&mut self, chunk: &mut [u8]) -> Result<(), CellFault> {
         for _ in 0..CHUNKS_PER_TURN {
             if self.is_over() || !self.read_chunk(chunk)? {
@@ -56,7 +59,7 @@ impl Capture {
         Ok(())
     }
 
-    /// Reads to the end, when no writer is left.
+    /// Reads to the end. The caller has ended every writer, so the pipe has an end.
     pub(crate) fn drain(&mut self, chunk: &mut [u8]) -> Result<(), CellFault> {
         while self.read_chunk(chunk)? {}
         Ok(())
@@ -66,7 +69,7 @@ impl Capture {
         self.captured
     }
 
-    /// Whether there may be more.
+    /// Reads one chunk, and tells whether there may be more.
     fn read_chunk(&mut self, chunk: &mut [u8]) -> Result<bool, CellFault> {
         let Some(pipe) = &mut self.pipe else { return Ok(false) };
         match pipe.read(chunk) {
@@ -87,12 +90,13 @@ impl Capture {
     fn keep(&mut self, bytes: &[u8]) {
         let room = self.limit - self.captured.bytes.len();
         self.captured.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        // What is not kept is still counted: the user is told how much the program wrote.
         self.captured.total_bytes += bytes.len() as u64;
         self.captured.truncated |= bytes.len() > room;
     }
 }
 
-/// Memory to read into, shared by the streams.
+/// Makes the memory to read into, which both streams share.
 pub(crate) fn chunk() -> Vec<u8> {
     vec![0; CHUNK_BYTES]
 }

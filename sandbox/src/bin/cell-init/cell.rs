@@ -1,4 +1,5 @@
-//! The state of one cell: what is prepared, which uids are used, and the proof that nothing is left of a stage.
+//! The state of one cell: what is prepared, which uids are used, and the proof that nothing is left
+//! of a stage.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use crate::spawn::{BOX, Spawner, TMP};
 use crate::stage;
 use crate::write;
 
-/// Uids that a cell uses, from its base on.
+/// How many uids a cell uses, from its base on.
 pub(crate) const UIDS: u32 = 256;
 
-/// The kernel may free what a killed process held a moment after its end.
+// The kernel may free what a killed process held a moment after the process has ended.
 const SETTLE_TRIES: u32 = 20;
 const SETTLE_WAIT: Duration = Duration::from_millis(5);
 
-/// A cell.
+/// What one cell knows from request to request.
 #[derive(Debug)]
 pub(crate) struct CellState {
     spawner: Spawner,
@@ -29,15 +30,16 @@ pub(crate) struct CellState {
     stages: u32,
     /// The uid that owns the prepared files.
     owner: Option<u32>,
-    /// The uid of a run that is not cleaned up after yet.
+    /// The uid of a run whose files are still to be wiped.
     ran: Option<u32>,
-    /// The writable folders when they were empty.
+    /// How full the writable folders were when they were empty.
     pristine: Fill,
-    /// The writable folders when the present files were prepared.
+    /// How full the writable folders were when the present files were prepared.
     prepared: Fill,
 }
 
-/// How full the writable folders are: free blocks and inodes of each.
+/// How full the writable folders are: free blocks and inodes of each. Whatever a program leaves
+/// behind takes at least one inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Fill([(u64, u64); 2]);
 
@@ -65,7 +67,8 @@ impl CellState {
         })
     }
 
-    /// Starts over with new files. They belong to a uid that no run has, so that no run can change them.
+    /// Starts over with new files. They belong to a uid that no run gets, so that no run can change
+    /// them.
     pub(crate) fn prepare(&mut self, prepare: Prepare) -> Result<Prepared, CellFault> {
         self.wipe_prepared_files()?;
         let owner = self.next_uid();
@@ -73,20 +76,22 @@ impl CellState {
         if !prepare.files.is_empty() {
             self.spawner.run_step(&["write", BOX], &write::input(&prepare.files)?, owner)?;
         }
+        // A child's peak memory starts at its parent's, so the files go before the compiler starts.
         drop(prepare.files);
         let compile = prepare.compile.map(|stage| self.compile(stage, owner)).transpose()?;
         self.prepared = Fill::measure()?;
         Ok(Prepared { compile })
     }
 
-    /// Runs a program under a fresh uid. [`Self::clean_up`] follows once the report is on its way.
+    /// Runs a program under a fresh uid. The caller calls [`Self::clean_up`] once the report is
+    /// sent.
     pub(crate) fn run(&mut self, stage: Stage) -> Result<StageReport, CellFault> {
         let uid = self.next_uid();
         self.ran = Some(uid);
         stage::run_stage(&self.spawner, &self.meter, stage, uid)
     }
 
-    /// Removes what the last run left, and proves it.
+    /// Removes what the last run left, and proves that nothing is left.
     pub(crate) fn clean_up(&mut self) -> Result<(), CellFault> {
         let Some(uid) = self.ran.take() else { return Ok(()) };
         self.wipe(&[BOX, TMP], uid)?;
@@ -95,6 +100,8 @@ impl CellState {
 
     fn compile(&self, stage: Stage, owner: u32) -> Result<StageReport, CellFault> {
         let report = stage::run_stage(&self.spawner, &self.meter, stage, owner)?;
+        // What the compiler made in the box stays for the runs; its temporary files would take
+        // room from them.
         self.wipe(&[TMP], owner)?;
         Ok(report)
     }
@@ -109,11 +116,13 @@ impl CellState {
         self.spawner.run_step(&[&["wipe"], directories].concat(), &[], uid)
     }
 
-    /// A uid comes round again only when nothing is left of its last stage, and never while it owns the prepared files.
+    /// Returns the uid of the next stage. A uid comes round again only when nothing is left of its
+    /// last stage.
     fn next_uid(&mut self) -> u32 {
         loop {
             let uid = self.uid_base + self.stages % UIDS;
             self.stages = self.stages.wrapping_add(1);
+            // A run under the owner's uid could change the prepared files.
             if self.owner != Some(uid) {
                 return uid;
             }
@@ -121,7 +130,7 @@ impl CellState {
     }
 }
 
-/// Programs of any uid must be able to make files, and none to touch another's.
+/// Checks that programs of any uid can make files here, and that none can touch another's.
 fn expect_open_to_all(directory: &str) -> Result<(), CellFault> {
     match stat(directory).during(directory)?.st_mode & 0o7777 {
         0o1777 => Ok(()),

@@ -1,4 +1,4 @@
-//! `cell-init exec`: already under the stage's uid, puts the limits on itself and becomes the program.
+//! `cell-init exec`: under the stage's uid already, it limits itself and becomes the program.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,24 +15,26 @@ use sandbox::protocol::{Stage, StageLimits};
 use crate::fault::{CellFault, During};
 use crate::sys;
 
-/// Descriptors that a program may have open. What `ulimit` gives on an ordinary system.
+/// Descriptors that a program may have open: what `ulimit` gives on an ordinary system.
 const DESCRIPTORS: u64 = 1024;
 
-/// Under the kernel's own choice a small program could outlive init when memory runs out.
+/// The program offers itself to be killed first when memory runs out. If the kernel chose, it could
+/// kill init and leave a small program running.
 const OOM_SCORE_ADJ: &[u8] = b"1000";
 
-/// A shell's exit codes for a program that is not there and for one that cannot be executed.
+// A shell's exit codes for a program that is not there and for one that cannot be executed.
 const NOT_FOUND: i32 = 127;
 pub(crate) const NOT_EXECUTABLE: i32 = 126;
 
-/// Numbers before the program's own command line.
+/// How many numbers stand before the program's own command line.
 const SETUP_ARGUMENTS: usize = 5;
 
-/// The command line of this step.
+/// Returns the command line of this step.
 pub(crate) fn arguments(setup: RawFd, stage: &Stage) -> Vec<OsString> {
     let StageLimits { cpu_time_ms, stack_kib, file_size_kib, processes, .. } = stage.limits;
     let numbers: [String; SETUP_ARGUMENTS] = [
         setup.to_string(),
+        // The kernel's limit has whole seconds.
         cpu_time_ms.div_ceil(1000).to_string(),
         stack_kib.to_string(),
         file_size_kib.to_string(),
@@ -41,8 +43,8 @@ pub(crate) fn arguments(setup: RawFd, stage: &Stage) -> Vec<OsString> {
     numbers.into_iter().chain(stage.argv.iter().cloned()).map(OsString::from).collect()
 }
 
-/// Becomes the program. A failure of the limits is the cell's; a program that is not there is the user's, since it may be
-/// the compiler's output.
+/// Becomes the program. A limit that cannot be set is the cell's failure. A program that is not
+/// there is the user's: it may be what the compiler should have made.
 pub(crate) fn exec(arguments: &[&str]) -> Result<(), CellFault> {
     let Some(([setup, numbers @ ..], [program, rest @ ..])) =
         arguments.split_at_checked(SETUP_ARGUMENTS)
@@ -75,11 +77,13 @@ fn confine(setup: &File, numbers: &[&str]) -> Result<(), CellFault> {
     umask(Mode::from_raw_mode(0o022));
     std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ)
         .during("cannot offer to be killed")?;
-    // The stage's own clock counts all processes together and is exact; this one is for when init is starved.
+    // Init counts the time of all processes together, and exactly. The kernel's limit stops the
+    // program when init gets no processor time itself.
     limit(Resource::Cpu, cpu_s + 1)?;
     limit(Resource::Stack, stack_kib * 1024)?;
     limit(Resource::Fsize, file_size_kib * 1024)?;
     limit(Resource::Nproc, processes)?;
+    // A core dump would fill the box with what the program had in memory.
     limit(Resource::Core, 0)?;
     limit(Resource::Nofile, DESCRIPTORS)
 }

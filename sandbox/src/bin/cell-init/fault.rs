@@ -1,8 +1,8 @@
-//! What went wrong in the cell itself, as opposed to in the user's program.
+//! A failure of the cell itself. A failure of the user's program is a report, not a fault.
 
 use std::fmt;
 
-/// A failure of the cell. It is only ever shown to an operator, so it is a text.
+/// A failure of the cell. Only an operator ever reads it, so it is a text.
 #[derive(Debug)]
 pub(crate) struct CellFault(String);
 
@@ -18,7 +18,7 @@ impl fmt::Display for CellFault {
     }
 }
 
-/// Says what was being done when an error came.
+/// Adds to an error what the cell was doing.
 pub(crate) trait During<T> {
     fn during(self, what: &str) -> Result<T, CellFault>;
 }

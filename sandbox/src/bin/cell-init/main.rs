@@ -1,5 +1,6 @@
-//! `cell-init`: process 1 of a cell. Takes framed requests on standard input, runs programs under uids of their own, and
-//! answers on standard output. Knows nothing of Docker, languages or verdicts.
+//! `cell-init`: process 1 of a cell. It takes framed requests on standard input, runs programs
+//! under uids of their own, and answers on standard output. It knows nothing of Docker, languages
+//! or verdicts.
 
 mod capture;
 mod cell;
@@ -28,14 +29,14 @@ fn main() -> ExitCode {
     match dispatch(&arguments) {
         Ok(code) => code,
         Err(fault) => {
-            // Nobody is left to tell where standard error is closed too.
+            // If standard error is closed, too, there is no other place to say it.
             drop(writeln!(std::io::stderr(), "cell-init: {fault}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// The first two are for executors; the others are steps that `serve` has done by a child under another uid.
+/// Executors call the first two. `serve` has children do the others, under another uid.
 fn dispatch(arguments: &[&str]) -> Result<ExitCode, CellFault> {
     match arguments {
         ["serve", "--uid-base", base] => serve::serve(parse_uid_base(base)?),
@@ -48,7 +49,8 @@ fn dispatch(arguments: &[&str]) -> Result<ExitCode, CellFault> {
     .map(|()| ExitCode::SUCCESS)
 }
 
-/// Uids below are people's and services' on an ordinary host, where a uid in a cell is the same uid.
+/// Smaller uids belong to people and services of an ordinary host, and a uid in a cell is the same
+/// uid on the host.
 const UID_BASE_MIN: u32 = 10_000;
 
 fn parse_uid_base(text: &str) -> Result<u32, CellFault> {

@@ -1,5 +1,6 @@
-//! What the cell's control group says of processor time, memory and the out-of-memory killer, on version 1 and version 2.
-//! A runtime that does not show the files (gVisor) leaves only what `wait4` says, so every figure is optional.
+//! What the cell's control group says of processor time, memory and the out-of-memory killer, in
+//! version 1 and version 2 of control groups. A runtime that does not show the files (gVisor)
+//! leaves only what `wait4` says, so every figure is optional.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,7 +12,7 @@ use nix::sys::time::TimeValLike;
 /// The largest file read here is `memory.stat`, of about 2 KiB.
 const FILE_BYTES_MAX: usize = 8 * 1024;
 
-/// The open files. They stay open: reading one again costs a system call.
+/// The open files. They stay open, so that a reading costs one system call for each.
 #[derive(Debug)]
 pub(crate) struct Meter {
     cpu: Option<CgroupFile>,
@@ -19,14 +20,14 @@ pub(crate) struct Meter {
     oom: Option<CgroupFile>,
 }
 
-/// Readings at one moment.
+/// What the files said at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reading {
     /// Processor time of everything in the cell but init.
     pub(crate) cpu: Option<Duration>,
     /// Anonymous memory and files in memory, in bytes.
     pub(crate) memory_bytes: Option<u64>,
-    /// Processes that were killed for want of memory.
+    /// How many processes the kernel has killed because memory ran out.
     pub(crate) oom_kills: Option<u64>,
 }
 
@@ -75,9 +76,9 @@ impl Meter {
         }
     }
 
-    /// Init itself is in the same group, so its own time is taken off.
     fn cpu(&self) -> Option<Duration> {
-        // First: asking for it also brings the group's figure up to date.
+        // Init is in the same group, so its own time is taken off. Its time is read first, because
+        // that also brings the group's figure up to date.
         let own = getrusage(UsageWho::RUSAGE_SELF).ok()?;
         let own = own.user_time().num_microseconds() + own.system_time().num_microseconds();
         let source = self.cpu.as_ref()?;
@@ -92,6 +93,7 @@ impl Meter {
 impl CgroupFile {
     fn first(candidates: &[(&str, CgroupFormat)]) -> Option<Self> {
         let open = |(path, format): &(&str, CgroupFormat)| {
+            // A file that can be opened may still have another format than the path promises.
             let source = Self { file: File::open(path).ok()?, format: *format };
             source.read().map(|_| source)
         };

@@ -1,4 +1,4 @@
-//! Ends and reaps every other process of the cell, and adds up what they took.
+//! Ends and reaps every other process of the cell, and adds up what these processes used.
 
 use std::time::Duration;
 
@@ -29,15 +29,16 @@ impl Reaped {
         Self { main, exit: None, cpu: Duration::ZERO, rss_peak_kib: 0 }
     }
 
-    /// Reaps what has ended. Orphans would otherwise fill the process limit as zombies.
+    /// Reaps every process that has ended.
     pub(crate) fn reap_ended(&mut self) -> Result<(), CellFault> {
+        // Orphans become init's children, and would fill the process limit as zombies.
         while let WaitOutcome::Child(ended) = wait_any(false).during("cannot wait")? {
             self.count(ended);
         }
         Ok(())
     }
 
-    /// Kills every process but this one, and returns when none is left.
+    /// Kills every process but init, and returns when none is left.
     pub(crate) fn kill_and_reap_all(&mut self) -> Result<(), CellFault> {
         loop {
             kill_all()?;
@@ -61,7 +62,7 @@ impl Reaped {
     }
 }
 
-/// The kernel signals all processes in one step that no fork can overtake; init itself is exempt.
+/// Kills all processes in one step, which no fork can overtake; the kernel exempts init itself.
 fn kill_all() -> Result<(), CellFault> {
     match kill(Pid::from_raw(-1), Signal::SIGKILL) {
         Ok(()) | Err(Errno::ESRCH) => Ok(()),

@@ -8,10 +8,11 @@ use crate::cell::CellState;
 use crate::fault::{CellFault, During};
 use crate::sys;
 
-/// What is read of a request at once.
+/// How much of a request one system call reads.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Serves requests. A fault is told to the executor and ends the cell: nobody can say what state it is in.
+/// Serves requests. A fault is sent to the executor and ends the cell, since the state that the
+/// cell is in is not known any more.
 pub(crate) fn serve(uid_base: u32) -> Result<(), CellFault> {
     sys::return_large_blocks();
     let served = serve_requests(uid_base);
@@ -27,7 +28,7 @@ fn serve_requests(uid_base: u32) -> Result<(), CellFault> {
     respond(&Response::Ready(Ready { protocol_version: PROTOCOL_VERSION }))?;
     while let Some(request) = requests.next()? {
         respond(&answer(&mut cell, request)?)?;
-        // After the answer, so that nobody waits for it.
+        // After the answer, so that the executor does not wait for it.
         cell.clean_up()?;
     }
     Ok(())
@@ -52,7 +53,7 @@ struct Requests {
 }
 
 impl Requests {
-    /// The next request, or nothing at the end of the stream.
+    /// Returns the next request, or nothing at the end of the stream.
     fn next(&mut self) -> Result<Option<Request>, CellFault> {
         loop {
             if let Some(request) = self.decoder.next_message().during("request")? {

@@ -1,4 +1,5 @@
-//! Starts children under a stage's uid: the program itself, through the `exec` step, and the steps that touch files.
+//! Starts children under a stage's uid: the program itself, through the `exec` step, and the steps
+//! that touch files.
 
 use std::io::{self, PipeReader, Read, Seek, Write, pipe};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -13,12 +14,12 @@ use sandbox::protocol::Stage;
 use crate::exec;
 use crate::fault::{CellFault, During};
 
-/// The folder that programs start in, and one of the two that they can write to.
+/// The folder that programs start in. Programs can write to it.
 pub(crate) const BOX: &str = "/box";
-/// The other one.
+/// The other folder that programs can write to.
 pub(crate) const TMP: &str = "/tmp";
 
-/// All of a program's environment.
+/// The whole environment of a program.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     ("HOME", TMP),
@@ -30,14 +31,14 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 #[derive(Debug)]
 pub(crate) struct StartedProgram {
     pub(crate) child: Child,
-    /// Says why the program could not be started; empty when it could.
+    /// Says why the program could not be started; empty if it was started.
     pub(crate) setup: PipeReader,
 }
 
 /// Why a program was not started.
 #[derive(Debug)]
 pub(crate) enum StartError {
-    /// Its command line is one that no system takes. That is the user's affair.
+    /// No system takes its command line. That is the user's fault.
     Arguments(String),
     /// Anything else.
     Fault(CellFault),
@@ -80,7 +81,8 @@ impl Spawner {
         uid: u32,
     ) -> Result<StartedProgram, StartError> {
         let (setup, setup_writer) = pipe().during("cannot make a pipe")?;
-        // The one descriptor besides the three standard ones that crosses; `exec` closes it to the program.
+        // The one descriptor besides the three standard ones that the child inherits. `exec` closes
+        // it before it becomes the program.
         fcntl_setfd(&setup_writer, FdFlags::empty()).during("cannot pass a pipe on")?;
         let child = self
             .command("exec", uid)
@@ -94,7 +96,7 @@ impl Spawner {
         Ok(StartedProgram { child, setup })
     }
 
-    /// Runs a step to its end. It is our own program, so it is trusted to end.
+    /// Runs a step to its end. A step is our own program, so there is no time limit.
     pub(crate) fn run_step(
         &self,
         arguments: &[&str],
@@ -110,6 +112,8 @@ impl Spawner {
             .stderr(Stdio::piped())
             .spawn()
             .during("cannot start a step")?;
+        // Not returned at once: if the step failed, its own message is the cause, and a broken pipe
+        // only the consequence.
         let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));
         let output = child.wait_with_output().during("cannot wait for a step")?;
         if output.status.success() {
@@ -119,16 +123,16 @@ impl Spawner {
         Err(CellFault::new(format!("step {name} failed ({}): {}", output.status, message.trim())))
     }
 
-    /// `Command` drops all groups and capabilities with the uid.
     fn command(&self, step: &str, uid: u32) -> Command {
         let mut command = Command::new(&self.program);
+        // With the uid, `Command` drops all groups and capabilities.
         command.arg(step).uid(uid).gid(uid).env_clear().current_dir(BOX);
         command
     }
 }
 
-/// Standard input as a sealed file in memory: nothing needs feeding, the program can seek in it and open it as
-/// `/dev/stdin`, and cannot change it.
+/// Makes standard input a sealed file in memory. Init does not have to feed it while it watches,
+/// and the program can seek in it and open it as `/dev/stdin`, but cannot change it.
 pub(crate) fn stdin_file(content: &[u8]) -> Result<OwnedFd, CellFault> {
     const WHAT: &str = "cannot set up standard input";
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
@@ -140,7 +144,8 @@ pub(crate) fn stdin_file(content: &[u8]) -> Result<OwnedFd, CellFault> {
     Ok(file.into())
 }
 
-/// What the `exec` step had to say, after every process has ended.
+/// Reads what the `exec` step had to say. The caller has ended every process, so the pipe has an
+/// end.
 pub(crate) fn setup_failure(mut setup: &PipeReader) -> Result<(), CellFault> {
     let mut message = String::new();
     setup.read_to_string(&mut message).during("cannot read of the program's start")?;

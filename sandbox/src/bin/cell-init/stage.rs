@@ -1,4 +1,5 @@
-//! One stage: starts a program, watches it until it ends or breaks a limit, ends whatever it started, and reports.
+//! One stage: starts a program, watches it until it ends or exceeds a limit, ends every process
+//! that it started, and reports.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -18,7 +19,8 @@ use crate::meter::{Meter, Reading};
 use crate::process::Reaped;
 use crate::spawn::{Spawner, StartError, StartedProgram, setup_failure, stdin_file};
 
-/// How often processor time and memory are looked at. The end of the program and its output are seen at once.
+/// How often processor time and memory are read. The end of the program and its output are seen at
+/// once.
 const TICK: Duration = Duration::from_millis(10);
 
 /// Runs a stage to its end. No process is left when it returns.
@@ -32,7 +34,7 @@ pub(crate) fn run_stage(
         return Err(CellFault::new("a stage without a program"));
     }
     let stdin = stdin_file(&stage.stdin)?;
-    // A child's peak memory starts at ours, so the copy goes first.
+    // A child's peak memory starts at ours, so our copy goes before the child starts.
     stage.stdin = Vec::new();
     let before = meter.read();
     let started_at = Instant::now();
@@ -44,9 +46,10 @@ pub(crate) fn run_stage(
     let mut watch = Watch::new(started, stage.limits, meter, before, started_at)?;
     let stopped = watch.until_end();
     let main_ended = started_at.elapsed();
-    // Whatever happened, nothing may run on.
+    // Before any error is returned: no process may run on.
     watch.processes.kill_and_reap_all()?;
-    // What had to be stopped has run until it was gone: the kernel's work on its end is in its processor time, too.
+    // A program that had to be stopped has run until it was gone: the kernel's work on its end is
+    // in its processor time, so it is in its wall time, too.
     let stopped = stopped?;
     let wall = if stopped.is_some() { started_at.elapsed() } else { main_ended };
     watch.report(stopped, wall)
@@ -61,7 +64,8 @@ struct Watch<'a> {
     sampled_at: Instant,
     memory_peak_bytes: u64,
     processes: Reaped,
-    /// Tells the end of the main process; absent where the kernel has none, and then a tick tells it.
+    /// Becomes readable when the main process ends. Absent where the kernel has no such
+    /// descriptors: then the next tick finds the end.
     main: Option<OwnedFd>,
     stdout: Capture,
     stderr: Capture,
@@ -97,7 +101,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Watches until the main process ends or a limit is broken.
+    /// Watches until the main process ends or a limit is exceeded.
     fn until_end(&mut self) -> Result<Option<ExceededLimit>, CellFault> {
         loop {
             let main_ended = self.wait_for_change()?;
@@ -121,7 +125,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Waits for output, the end, or the next tick, and says whether the main process has ended.
+    /// Waits for output, the end, or the next tick, and tells whether the main process has ended.
     fn wait_for_change(&self) -> Result<bool, CellFault> {
         let timeout = TICK.saturating_sub(self.sampled_at.elapsed()).min(self.wall_left());
         let timeout = Timespec::try_from(timeout).expect("a tick is short");
@@ -137,7 +141,7 @@ impl<'a> Watch<'a> {
         Ok(self.main.is_some() && !fds[0].revents().is_empty())
     }
 
-    /// Looks at the clock and the control group.
+    /// Compares the clock and the control group with the limits.
     fn find_exceeded_limit(&mut self) -> Option<ExceededLimit> {
         self.sampled_at = Instant::now();
         let now = self.meter.read();
@@ -157,11 +161,11 @@ impl<'a> Watch<'a> {
         millis(self.limits.wall_time_ms).saturating_sub(self.started_at.elapsed())
     }
 
-    /// Output that init holds is in the same control group, and is not the program's.
     fn raise_memory_peak(&mut self, now: &Reading) {
         let (Some(before), Some(now)) = (self.before.memory_bytes, now.memory_bytes) else {
             return;
         };
+        // The output that init keeps is in the same control group, and is not the program's memory.
         let kept = (self.stdout.kept_bytes() + self.stderr.kept_bytes()) as u64;
         self.memory_peak_bytes = self.memory_peak_bytes.max(now.saturating_sub(before + kept));
     }
@@ -170,13 +174,15 @@ impl<'a> Watch<'a> {
         self.memory_peak_kib() > u64::from(self.limits.memory_kib)
     }
 
-    /// The control group between two looks may have had more than either saw; the largest process that has ended is the floor.
     fn memory_peak_kib(&self) -> u64 {
+        // Between two readings the control group may have had more memory than either saw. The
+        // largest process that has ended had at least its own.
         self.processes.rss_peak_kib.max(self.memory_peak_bytes / 1024)
     }
 
-    /// The control group also counts processes whose parents did not wait for them; what was reaped is the floor.
     fn cpu(&self, now: &Reading) -> Duration {
+        // The control group also counts processes whose parents did not wait for them. Where there
+        // is no control group, what was reaped is all that is known.
         let group = now.cpu.zip(self.before.cpu).map(|(now, before)| now.saturating_sub(before));
         group.unwrap_or_default().max(self.processes.cpu)
     }
@@ -208,7 +214,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// A limit that was broken between the last look and the end.
+    /// Returns the limit that was exceeded between the last reading and the end.
     fn exceeded_at_the_end(&self, after: &Reading, cpu: Duration) -> Option<ExceededLimit> {
         if oom_killed(&self.before, after) || self.is_over_memory() {
             Some(ExceededLimit::Memory)
@@ -222,7 +228,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// What a shell would say of a command line that cannot be executed.
+/// Reports what a shell would say of a command line that cannot be executed.
 fn not_executable(program: &str, why: &str) -> StageReport {
     let text = format!("cannot execute {program}: {why}\n").into_bytes();
     let stderr = StageOutput { total_bytes: text.len() as u64, bytes: text, truncated: false };

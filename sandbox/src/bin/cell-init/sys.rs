@@ -1,4 +1,4 @@
-//! The system calls for which no safe wrapper exists. All unsafe code of the cell is here.
+//! The system calls that have no safe wrapper. All unsafe code of the cell is here.
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -13,7 +13,7 @@ pub(crate) struct EndedChild {
     pub(crate) pid: i32,
     /// Its wait status.
     pub(crate) status: i32,
-    /// Its processor time, with that of children it waited for.
+    /// Its processor time, with that of the children that it waited for.
     pub(crate) cpu: Duration,
     /// Its largest resident set, in KiB.
     pub(crate) rss_peak_kib: u64,
@@ -45,7 +45,8 @@ pub(crate) fn wait_any(block: bool) -> io::Result<WaitOutcome> {
         },
         0 => Ok(WaitOutcome::StillRunning),
         pid => {
-            // SAFETY: all of its bits were zero, which is a valid rusage, and wait4 has filled it in.
+            // SAFETY: all of its bits were zero, which is a valid rusage, and wait4 has filled it
+            // in.
             let usage = unsafe { usage.assume_init() };
             Ok(WaitOutcome::Child(ended(pid, status, &usage)))
         }
@@ -65,8 +66,8 @@ fn ended(pid: i32, status: i32, usage: &libc::rusage) -> EndedChild {
     }
 }
 
-/// Has the allocator give every large block back as soon as it is freed. A child's peak memory starts at its parent's, so
-/// a message that was large would otherwise count for every program after it.
+/// Has the allocator give every large block back as soon as it is freed. A child's peak memory
+/// starts at its parent's, so that one large message would otherwise count for every later program.
 #[expect(unsafe_code, reason = "the allocator's settings have no safe wrapper")]
 pub(crate) fn return_large_blocks() {
     const LARGE_BYTES: i32 = 128 * 1024;
@@ -75,12 +76,13 @@ pub(crate) fn return_large_blocks() {
     assert!(set == 1, "glibc takes this threshold");
 }
 
-/// A descriptor that the parent left open for us.
+/// Takes over a descriptor that the parent left open for this process.
 #[expect(
     unsafe_code,
     reason = "only the two processes' agreement says that the number is an open descriptor"
 )]
 pub(crate) fn inherited(fd: RawFd) -> OwnedFd {
-    // SAFETY: `spawn` passes the number of a descriptor that it made for this process, and nothing else here uses it.
+    // SAFETY: `spawn` passes the number of a descriptor that it made for this process, and nothing
+    // else in this process uses it.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }

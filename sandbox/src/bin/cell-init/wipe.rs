@@ -1,5 +1,6 @@
-//! `cell-init wipe`: already under the uid of a stage that ended, removes everything that it owns in the given folders.
-//! No other process runs meanwhile, but what they left is hostile: links, locked or endlessly nested folders.
+//! `cell-init wipe`: under the uid of a stage that has ended, it removes everything that this uid
+//! owns in the given folders. No other process runs meanwhile, but what the stage left may be
+//! hostile: links, locked folders, endlessly nested folders.
 
 use std::os::fd::OwnedFd;
 
@@ -11,8 +12,8 @@ use rustix::io::Errno;
 
 use crate::fault::{CellFault, During};
 
-/// How deep another uid's folders are searched: deeper than any submission's path. A compile stage that nests deeper
-/// loses its cell.
+/// How deep another uid's folders are searched: deeper than any submission's path. A compiler that
+/// nests deeper loses its cell.
 const FOREIGN_DEPTH_MAX: usize = 256;
 
 const DIRECTORY: OFlags =
@@ -48,7 +49,7 @@ impl Wiper {
         self.search(&root, 0)
     }
 
-    /// Removes own entries of a folder that is another's, and looks into its folders.
+    /// Removes the entries of our uid from a folder of another uid, and searches the folders in it.
     fn search(&mut self, directory: &OwnedFd, depth: usize) -> Result<(), CellFault> {
         if depth > FOREIGN_DEPTH_MAX {
             return Err(CellFault::new("folders are nested too deep"));
@@ -59,7 +60,7 @@ impl Wiper {
                 (true, false) => remove(directory, &entry.name, AtFlags::empty())?,
                 (false, true) => match openat(directory, &entry.name, DIRECTORY, Mode::empty()) {
                     Ok(inner) => self.search(&inner, depth + 1)?,
-                    // Closed to this uid now, and so it was before.
+                    // This uid cannot open it now, so the stage could not put anything into it.
                     Err(Errno::ACCESS) => {}
                     Err(error) => return Err(error).during("cannot open a folder"),
                 },
@@ -69,8 +70,8 @@ impl Wiper {
         Ok(())
     }
 
-    /// Removes an own folder with all that is in it. Inner folders are first moved to the root, so that no depth of
-    /// nesting can exhaust descriptors or the stack.
+    /// Removes a folder of our uid with all that is in it. Inner folders are moved to the root
+    /// first, so that no depth of nesting can exhaust descriptors or the stack.
     fn remove_directory(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<(), CellFault> {
         let mut waiting = vec![self.move_to_root(parent, name)?];
         while let Some(name) = waiting.pop() {
@@ -89,7 +90,8 @@ impl Wiper {
     }
 
     fn move_to_root(&mut self, parent: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, CellFault> {
-        // Its owner may have locked itself out; moving a folder needs the right to write in it.
+        // The program may have taken its own rights away, and moving a folder needs the right to
+        // write in it.
         chmodat(parent, name, Mode::RWXU, AtFlags::empty()).during("cannot open up a folder")?;
         loop {
             self.moved += 1;
@@ -102,7 +104,8 @@ impl Wiper {
         }
     }
 
-    /// All entries, read before any is changed.
+    /// Returns all entries. They are read before any is changed, since a folder that changes while
+    /// it is read may leave some out.
     fn entries(&self, directory: &OwnedFd) -> Result<Vec<FolderEntry>, CellFault> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(directory).during("cannot list")? {

@@ -1,4 +1,5 @@
-//! `cell-init write`: already under a stage's uid, writes the submission's files, which come on standard input.
+//! `cell-init write`: under a stage's uid, it writes the submission's files, which come on standard
+//! input.
 
 use std::fs::File;
 use std::io::{Read, Write, stdin};
@@ -10,12 +11,12 @@ use sandbox::protocol::CellFile;
 
 use crate::fault::{CellFault, During};
 
-/// What [`write_files`] reads.
+/// Returns what [`write_files`] reads.
 pub(crate) fn input(files: &[CellFile]) -> Result<Vec<u8>, CellFault> {
     postcard::to_stdvec(files).during("cannot pass the files on")
 }
 
-/// Writes every file under a directory. Nothing that stands there is followed or overwritten.
+/// Writes every file below a directory. It follows no link, and overwrites nothing that is there.
 pub(crate) fn write_files(directory: &str) -> Result<(), CellFault> {
     let mut input = Vec::new();
     stdin().lock().read_to_end(&mut input).during("cannot read the files")?;
@@ -51,7 +52,7 @@ fn write_file(root: &OwnedFd, file: &CellFile) -> Result<(), CellFault> {
     created.write_all(&file.content).during("cannot write")
 }
 
-/// The folders and the name of a plain relative path.
+/// Splits a plain relative path into its folders and its name.
 fn components(path: &str) -> Result<(Vec<&str>, &str), CellFault> {
     let mut components: Vec<&str> = path.split('/').collect();
     let plain =
