@@ -5,12 +5,10 @@ use strum::{Display, IntoStaticStr, VariantArray, VariantNames};
 
 use crate::digest::Digest;
 
-/// Up to this many bytes in all stand inside one event; what is larger goes to an object store (design §4.3).
+/// How many bytes of contents one event may hold. What is larger goes to an object store.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Where an object lies. Objects are named by the SHA-256 of their content.
-///
-/// A bucket's word is also its name on the server.
+/// The bucket that an object lies in. Its word is also its name on the server.
 #[derive(
     Clone,
     Copy,
@@ -37,15 +35,14 @@ pub enum ObjectBucket {
     Tests,
 }
 
-/// A reference to an object by what it contains.
+/// A reference to an object. Its name is the hash of its content, so that a reader can check what
+/// it got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct ObjectRef {
-    /// The bucket that holds it.
     pub bucket: ObjectBucket,
-    /// Its name, the hash of its content.
     pub sha256: Digest,
-    /// Its length in bytes.
     pub bytes: u64,
 }
 
@@ -61,18 +58,19 @@ impl ObjectRef {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[strum(serialize_all = "snake_case")]
 pub enum Content {
-    /// UTF-8 without NUL (PostgreSQL has no NUL in text).
+    /// UTF-8 without NUL.
     Text(String),
     /// Any other bytes.
     Base64(#[serde(with = "base64_text")] Vec<u8>),
-    /// Too large for an event.
+    /// What is too large for an event.
     Object(ObjectRef),
 }
 
 impl Content {
-    /// Takes bytes inline, as text where they are text.
+    /// Takes bytes inline: as text if they are text.
     pub fn inline(bytes: Vec<u8>) -> Self {
         match String::from_utf8(bytes) {
+            // A text with NUL would not fit into a column of PostgreSQL.
             Ok(text) if !text.contains('\0') => Self::Text(text),
             Ok(text) => Self::Base64(text.into_bytes()),
             Err(not_utf8) => Self::Base64(not_utf8.into_bytes()),
@@ -97,7 +95,7 @@ impl Content {
         }
     }
 
-    /// Returns the content's length in bytes, wherever it lies.
+    /// Returns the content's length in bytes, inline or not.
     pub fn len(&self) -> u64 {
         match self.bytes() {
             Ok(bytes) => bytes.len() as u64,
@@ -105,7 +103,7 @@ impl Content {
         }
     }
 
-    /// Tells whether there is no byte.
+    /// Tells whether the content is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -120,10 +118,10 @@ impl Default for Content {
 /// What a program wrote to one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Captured {
-    /// The bytes kept.
     pub content: Content,
-    /// How many bytes the program wrote, as far as they were counted.
+    /// How many bytes the program wrote before it ended or was stopped.
     pub bytes_total: u64,
     /// Whether `content` is only the beginning.
     pub truncated: bool,

@@ -1,4 +1,4 @@
-//! The stored form of an event: a CloudEvents 1.0 JSON object in structured mode (design §4.2).
+//! The stored form of an event: a CloudEvents 1.0 JSON object in structured mode.
 //!
 //! Format: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 
@@ -35,7 +35,7 @@ pub struct Envelope {
     pub correlation: EventId,
     /// The id of the event that led to this one; absent in the first.
     pub causation: Option<EventId>,
-    /// On whose behalf: `user:<sub>` or `executor:<name>`.
+    /// For whom it was written: `user:<sub>` or `executor:<name>`.
     pub actor: String,
     /// The W3C trace context of the writer's work, where there is one.
     pub traceparent: Option<String>,
@@ -43,14 +43,14 @@ pub struct Envelope {
     pub event: Event,
 }
 
-/// Who writes, and when.
+/// Who writes.
 #[derive(Clone, Debug)]
 pub struct Writer {
     /// See [`Envelope::source`].
     pub source: String,
     /// See [`Envelope::actor`].
     pub actor: String,
-    /// The life of the writing process.
+    /// The boot id of the writing process.
     pub instance: BootId,
     /// See [`Envelope::traceparent`].
     pub traceparent: Option<String>,
@@ -58,10 +58,9 @@ pub struct Writer {
 
 /// The event that another one follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Predecessor {
-    /// Its id.
     pub id: EventId,
-    /// The hash of its payload.
     pub digest: Digest,
     /// The id of the submission's first event.
     pub correlation: EventId,
@@ -69,24 +68,24 @@ pub struct Predecessor {
 
 /// An event as the stream keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Recorded {
     /// Its place in the stream, from 1: the authoritative order.
     pub sequence: u64,
     /// The server's clock when it was stored: the authoritative time.
     pub stored_at: Timestamp,
-    /// The hash of its payload.
     pub digest: Digest,
-    /// The event.
     pub envelope: Envelope,
 }
 
-/// A payload that is no event that we know.
+/// Why a payload is not an event that this version knows.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub enum FormError {
     /// It is not the JSON of a stored event.
     #[error("not a stored event")]
     Malformed(#[source] serde_json::Error),
-    /// A type or form of a newer version of Runledger: stop, and upgrade.
+    /// It has a type or a form of a newer version of Runledger: stop, and upgrade.
     #[error(
         "unknown form {schema:?} of event type {kind:?}: this program is older than the ledger, upgrade it"
     )]
@@ -96,20 +95,15 @@ pub enum FormError {
         /// The event's `dataschema`.
         schema: String,
     },
-    /// A CloudEvents attribute does not say what ours say.
+    /// A CloudEvents attribute does not have the value that ours have.
     #[error("attribute {attribute} is {found:?}")]
-    Attribute {
-        /// The attribute's name.
-        attribute: &'static str,
-        /// What it says.
-        found: String,
-    },
+    Attribute { attribute: &'static str, found: String },
 }
 
-/// The JSON object, in the order in which it is written.
+/// The JSON object, its members in the order in which they are written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wire<D> {
+struct StoredObject<D> {
     specversion: String,
     id: EventId,
     source: String,
@@ -132,8 +126,8 @@ struct Wire<D> {
 }
 
 impl Envelope {
-    /// Puts `event` into its context, and returns it with its stored bytes. The same writer, event and predecessor
-    /// always give the same id.
+    /// Puts `event` into its context, and returns it with its stored bytes. The same writer, event
+    /// and predecessor always give the same id.
     pub fn write(
         submission: SubmissionId,
         event: Event,
@@ -156,6 +150,7 @@ impl Envelope {
             submission,
             time,
             previous: previous.map(|event| event.digest),
+            // The first event has no predecessor, and is its own correlation.
             correlation: previous.map_or(id, |event| event.correlation),
             causation: previous.map(|event| event.id),
             actor: writer.actor.clone(),
@@ -172,7 +167,7 @@ impl Envelope {
     }
 
     fn encode_with(&self, data: &RawValue) -> Vec<u8> {
-        let wire = Wire {
+        let stored = StoredObject {
             specversion: SPEC_VERSION.to_owned(),
             id: self.id,
             source: self.source.clone(),
@@ -189,26 +184,30 @@ impl Envelope {
             traceparent: self.traceparent.clone(),
             data,
         };
-        serde_json::to_vec(&wire).expect(ALWAYS_JSON)
+        serde_json::to_vec(&stored).expect(ALWAYS_JSON)
     }
 
-    /// Reads stored bytes. A form that this version does not know is an error, never skipped.
+    /// Reads stored bytes. A form that this version does not know is an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormError> {
-        let wire: Wire<Value> = serde_json::from_slice(bytes).map_err(FormError::Malformed)?;
-        expect("specversion", &wire.specversion, SPEC_VERSION)?;
-        expect("datacontenttype", &wire.datacontenttype, DATA_CONTENT_TYPE)?;
-        let event = upcast(&wire.kind, &wire.dataschema, wire.data)?;
-        expect("attempt", &wire.attempt.to_string(), &event.attempt().to_string())?;
+        // Unknown members are refused, too: a newer version may have put something into them that
+        // changes what the event means.
+        let stored: StoredObject<Value> =
+            serde_json::from_slice(bytes).map_err(FormError::Malformed)?;
+        expect_attribute("specversion", &stored.specversion, SPEC_VERSION)?;
+        expect_attribute("datacontenttype", &stored.datacontenttype, DATA_CONTENT_TYPE)?;
+        let event = upcast(&stored.kind, &stored.dataschema, stored.data)?;
+        // The attempt stands twice, here and in the data, and both must agree.
+        expect_attribute("attempt", &stored.attempt.to_string(), &event.attempt().to_string())?;
         Ok(Self {
-            id: wire.id,
-            source: wire.source,
-            submission: wire.subject,
-            time: wire.time,
-            previous: wire.previous,
-            correlation: wire.correlationid,
-            causation: wire.causationid,
-            actor: wire.actor,
-            traceparent: wire.traceparent,
+            id: stored.id,
+            source: stored.source,
+            submission: stored.subject,
+            time: stored.time,
+            previous: stored.previous,
+            correlation: stored.correlationid,
+            causation: stored.causationid,
+            actor: stored.actor,
+            traceparent: stored.traceparent,
             event,
         })
     }
@@ -218,10 +217,12 @@ impl Recorded {
     /// Reads a stored message.
     pub fn decode(sequence: u64, stored_at: Timestamp, payload: &[u8]) -> Result<Self, FormError> {
         let envelope = Envelope::decode(payload)?;
+        // The hash of the stored bytes, not of what this version would write: the next event's
+        // `previous` is compared with what the stream holds.
         Ok(Self { sequence, stored_at, digest: Digest::of(payload), envelope })
     }
 
-    /// Returns what the submission's next event must name.
+    /// Returns what the submission's next event must refer to.
     pub fn as_predecessor(&self) -> Predecessor {
         Predecessor {
             id: self.envelope.id,
@@ -237,15 +238,19 @@ fn schema(kind: &str, form: u16) -> String {
 }
 
 fn data_of(event: &Event) -> Box<RawValue> {
-    // Through a tree, which sorts the members of every object: ids are hashes of that order, for ever.
+    // Made through a tree, which sorts the members of every object: an event's id is derived from
+    // these bytes, so their order must never change.
     let mut tagged = serde_json::to_value(event).expect(ALWAYS_JSON);
     to_raw_value(&tagged["data"].take()).expect(ALWAYS_JSON)
 }
 
 /// Turns the stored data of any known form into the newest form's event.
 ///
-/// Every type has one form so far. A second form adds an arm here that rewrites `data` to the next form's shape.
+/// Every type has one form so far. A second form adds an arm here that rewrites `data` to the next
+/// form's shape.
 fn upcast(kind: &str, dataschema: &str, data: Value) -> Result<Event, FormError> {
+    // Before serde reads it: serde would call an event of a newer version malformed, and a reader
+    // would put it aside instead of stopping.
     if !Event::KINDS.contains(&kind) || dataschema != schema(kind, 1) {
         return Err(FormError::Unknown { kind: kind.to_owned(), schema: dataschema.to_owned() });
     }
@@ -254,7 +259,7 @@ fn upcast(kind: &str, dataschema: &str, data: Value) -> Result<Event, FormError>
         .map_err(FormError::Malformed)
 }
 
-fn expect(attribute: &'static str, found: &str, expected: &str) -> Result<(), FormError> {
+fn expect_attribute(attribute: &'static str, found: &str, expected: &str) -> Result<(), FormError> {
     if found == expected {
         return Ok(());
     }

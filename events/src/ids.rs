@@ -9,7 +9,8 @@ use uuid::Uuid;
 use crate::digest::Digest;
 use crate::names::UserId;
 
-/// The namespace of every UUIDv5 that Runledger derives (a random UUID, fixed for ever).
+/// The namespace of every UUIDv5 that Runledger derives: a random UUID, fixed for ever.
+// With another one, a retry after an upgrade would be a second submission.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8f0c_6f6e_5b1e_4a57_9f0d_3a6c_2b7d_91e4);
 
 macro_rules! uuid_id {
@@ -56,14 +57,17 @@ uuid_id! {
     EventId
 }
 uuid_id! {
-    /// One life of a process: an executor that restarts has another boot id, and so cannot be taken for its former self.
+    /// One life of a process. An executor that restarts has another boot id, so that it is never
+    /// taken for the process before.
     BootId
 }
 
 impl SubmissionId {
-    /// Derives the id of a submission that came with an `Idempotency-Key`, so that no database is needed to find it again.
+    /// Derives the id of a submission that came with an `Idempotency-Key`: a retry has the same id,
+    /// and needs no database to be found.
     pub fn from_idempotency_key(principal: &UserId, key: &str) -> Self {
-        // The principal's length goes first, so that no (principal, key) pair can spell another one.
+        // The principal's length goes first, so that no two pairs of principal and key give the
+        // same text.
         let name = format!("submission|{}|{principal}|{key}", principal.as_str().len());
         Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
@@ -71,8 +75,8 @@ impl SubmissionId {
 
 /// What tells one event from every other, and so makes its id.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct EventKey<'a> {
-    /// The submission that the event belongs to.
     pub submission: SubmissionId,
     /// The event's stored type, as `execution.started`.
     pub kind: &'a str,
@@ -87,10 +91,12 @@ pub struct EventKey<'a> {
 }
 
 impl EventId {
-    /// Derives the id: the same writer that retries the same event gets the same id, and nobody else does.
+    /// Derives the id. The same writer that retries the same event gets the same id; no other
+    /// writer does.
     ///
-    /// The writer and the data are part of it because two executors may race to start the same attempt: were the
-    /// ids equal, the loser would take the winner's event for its own earlier try.
+    /// The writer and the data are part of it because two executors may race to start the same
+    /// attempt: if their ids were equal, the loser would take the winner's event for its own
+    /// earlier try.
     pub fn derive(key: &EventKey<'_>) -> Self {
         let EventKey { submission, kind, attempt, ordinal, writer, data } = key;
         let name = format!("event|{submission}|{kind}|{attempt}|{ordinal}|{writer}|{data}");

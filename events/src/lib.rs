@@ -1,4 +1,5 @@
-//! The vocabulary and the rules of the ledger: ids, limits, subjects, event forms and the submission state machine.
+//! The vocabulary and the rules of the ledger: ids, limits, subjects, the stored forms of events,
+//! and what may happen to a submission.
 //!
 //! Pure: no IO, no async, no clock and no randomness of its own.
 #![warn(clippy::wildcard_enum_match_arm)]

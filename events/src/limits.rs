@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Lists the limits. Whatever has one value for each limit is made from this list.
+/// Lists the limits, once. Every type with one value for each limit is made from this list.
 macro_rules! limits {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
-        /// One value for each limit: a number, a number that a client may leave out, or what is made of them.
+        /// One value for each limit: a number, or a number that a client may leave out.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct LimitSet<T> {
@@ -63,33 +63,30 @@ pub type LimitRequest = LimitSet<Option<u32>>;
 /// The operator's defaults and bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct LimitPolicy {
-    /// What a submission gets that does not ask.
+    /// The limits of a submission that asks for none.
     pub default: Limits,
-    /// The least that may be asked for.
     pub min: Limits,
-    /// The most that may be asked for.
     pub max: Limits,
 }
 
 /// A limit outside the policy.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("must be from {min} to {max}, not {asked}")]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct LimitFault {
     /// The limit's name, as `cpu_time_ms`.
     pub field: &'static str,
-    /// What was asked for.
     pub asked: u32,
-    /// The least allowed.
     pub min: u32,
-    /// The most allowed.
     pub max: u32,
 }
 
 impl Default for LimitPolicy {
-    /// Judge0's limits (reference/judge0.md §2.5) where it has one, with twice its memory: it counts in kB what
-    /// most of its users set higher.
     fn default() -> Self {
+        // Judge0's defaults, so that its users find the limits that they know, but twice its
+        // memory: most of its users raise that one.
         Self {
             default: Limits {
                 cpu_time_ms: 5_000,
@@ -103,7 +100,8 @@ impl Default for LimitPolicy {
             min: Limits {
                 cpu_time_ms: 10,
                 wall_time_ms: 10,
-                // Below this neither Node nor a C++ compiler can start, and a refusal is kinder than an odd verdict.
+                // With less, neither Node nor a C++ compiler starts: a refusal is kinder than a
+                // verdict that is hard to understand.
                 memory_kib: 16 * 1024,
                 stack_kib: 64,
                 output_bytes: 1,
@@ -130,6 +128,7 @@ impl LimitPolicy {
         let bounds = self.min.zip(self.max);
         let limits = asked.zip(self.default).zip(bounds).map(|field, limit| {
             let ((asked, default), (min, max)) = limit;
+            // Only what was asked for is checked. The default is the operator's own.
             if let Some(asked) = asked.filter(|asked| !(min..=max).contains(asked)) {
                 faults.push(LimitFault { field, asked, min, max });
             }

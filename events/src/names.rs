@@ -1,4 +1,5 @@
-//! Bounded names: users, executors, pools, languages and file names. Each is checked once, where it enters.
+//! Bounded names: users, executors, pools, languages and files. Each is checked once, where it
+//! enters.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,6 +29,7 @@ macro_rules! name {
         impl TryFrom<String> for $name {
             type Error = NameError;
 
+            // Also called by serde, so that a stored name is checked whenever it is read.
             fn try_from(text: String) -> Result<Self, NameError> {
                 let check: fn(&str) -> Result<(), NameError> = $check;
                 check(&text).map(|()| Self(text))
@@ -56,7 +58,7 @@ macro_rules! name {
     };
 }
 
-/// The longest token, in bytes.
+/// The longest token, in bytes. A token is one part of a subject.
 pub const TOKEN_BYTES_MAX: usize = 32;
 /// The longest user id, in bytes.
 pub const USER_ID_BYTES_MAX: usize = 128;
@@ -66,7 +68,7 @@ pub const FILE_NAME_BYTES_MAX: usize = 255;
 pub const FILE_NAME_DEPTH_MAX: usize = 8;
 
 name! {
-    /// Who submits: the `sub` of a token. Printable, 1 to 128 bytes, opaque to us.
+    /// A user: the `sub` of the caller's token. Printable, 1 to 128 bytes; we read nothing into it.
     UserId, check_user
 }
 name! {
@@ -94,6 +96,7 @@ fn check_user(text: &str) -> Result<(), NameError> {
     if text.is_empty() || text.len() > USER_ID_BYTES_MAX {
         return refuse(format!("a user id has 1 to {USER_ID_BYTES_MAX} bytes, not {}", text.len()));
     }
+    // A control character in a log or a terminal could forge a line.
     if text.chars().any(char::is_control) {
         return refuse("a user id has no control characters");
     }
@@ -101,6 +104,7 @@ fn check_user(text: &str) -> Result<(), NameError> {
 }
 
 fn check_token(text: &str) -> Result<(), NameError> {
+    // A dot, `*` or `>` would change the structure of a subject.
     let plain = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
     };
@@ -119,6 +123,7 @@ fn check_file(text: &str) -> Result<(), NameError> {
             text.len()
         ));
     }
+    // An absolute path, `..` and the like could lead out of the box.
     if text.starts_with('/') {
         return refuse("a file name is relative: it does not begin with /");
     }
@@ -128,6 +133,7 @@ fn check_file(text: &str) -> Result<(), NameError> {
     if text.split('/').count() > FILE_NAME_DEPTH_MAX {
         return refuse(format!("a file name has at most {FILE_NAME_DEPTH_MAX} components"));
     }
+    // An empty component or `.` would give one file two names.
     if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return refuse("a file name has no empty component, no . and no ..");
     }

@@ -1,5 +1,6 @@
-//! What the rest of the house asks of the machine: the time, and ids that were never used before. Traits only, so that
-//! every crate can take them as arguments; `platform` has the machine's own forms, `testing` those that tests steer.
+//! What all crates ask of the machine: the time, and new ids. Only traits, so that every crate can
+//! take them as arguments: `platform` has the machine's clock and ids, `testing` those that tests
+//! control.
 
 use std::fmt::Debug;
 

@@ -1,4 +1,4 @@
-//! The subjects of the ledger, built and parsed here and nowhere else (design §4.1).
+//! The subjects of the ledger. They are built and parsed here and nowhere else.
 
 use std::fmt;
 use std::str::FromStr;
@@ -45,6 +45,7 @@ pub enum Lane {
 #[strum(serialize_all = "snake_case")]
 pub enum Family {
     /// One event, `submission.accepted`: this is the queue.
+    // Two families, since a consumer of the queue must not be delivered the outcomes.
     Submission,
     /// Everything after it.
     Outcome,
@@ -52,30 +53,30 @@ pub enum Family {
 
 /// A literal subject, `ledger.<family>.<lane>.<pool>.<id>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Subject {
     /// Which of the submission's two subjects.
     pub family: Family,
-    /// The submission's lane.
     pub lane: Lane,
     /// The pool whose image has the language.
     pub pool: PoolName,
-    /// The submission.
     pub id: SubmissionId,
 }
 
 impl Subject {
-    /// Returns the submission's other subject, or itself, by family.
+    /// Returns the submission's subject of `family`.
     #[must_use]
     pub fn in_family(&self, family: Family) -> Self {
         Self { family, ..self.clone() }
     }
 
-    /// The filter of an executor: every submission of one lane and pool.
+    /// Returns an executor's filter: every submission of one lane and pool.
     pub fn queue_filter(lane: Lane, pool: &PoolName) -> String {
         format!("ledger.{}.{lane}.{pool}.*", Family::Submission)
     }
 
-    /// The filter that finds a submission's subject of `family` when lane and pool are not known.
+    /// Returns the filter that finds a submission's subject of `family` if lane and pool are not
+    /// known.
     pub fn lookup_filter(family: Family, id: SubmissionId) -> String {
         format!("ledger.{family}.*.*.{id}")
     }
@@ -88,7 +89,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// A text that is no subject of a submission.
+/// A text that is not the subject of a submission.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is not ledger.<submission|outcome>.<run|submit>.<pool>.<id>")]
 pub struct SubjectError(String);
@@ -112,7 +113,8 @@ fn parse(text: &str) -> Option<Subject> {
     let pool = next()?.parse().ok()?;
     let id = next()?;
     let subject = Subject { family, lane, pool, id: id.parse().ok()? };
-    // Only the canonical spelling is a subject: one submission must not own two.
+    // Only the canonical spelling of the id is a subject: a second spelling would be a second
+    // subject of the same submission, and could hold a second accepted event.
     (tokens.next().is_none() && subject.id.to_string() == id).then_some(subject)
 }
 

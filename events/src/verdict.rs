@@ -1,9 +1,9 @@
-//! How a run ended: verdict, exit, what stopped it and what it used.
+//! How a run ended: its verdict, its exit, what stopped it and what it used.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
-/// The judgement of a run or of a case. Infrastructure failures are never verdicts.
+/// The judgement of a run or of a case. A failure of the platform is never a verdict.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray,
 )]
@@ -18,11 +18,11 @@ pub enum Verdict {
     CompileError,
     /// It ended with a non-zero exit code or by a signal.
     RuntimeError,
-    /// It used up its cpu or wall time.
+    /// It used more processor time or wall time than its limit.
     TimeLimit,
-    /// It used up its memory.
+    /// It used more memory than its limit.
     MemoryLimit,
-    /// It wrote more than it may.
+    /// It wrote more than its limit.
     OutputLimit,
     /// It ended well, and there was nothing to compare.
     Finished,

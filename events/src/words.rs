@@ -16,6 +16,7 @@ macro_rules! words {
             pub const ALL: &'static [Self] = Self::VARIANTS;
 
             /// Returns the stored word.
+            // By name, since `into` says nothing at the place where it is called.
             pub fn as_str(self) -> &'static str {
                 self.into()
             }

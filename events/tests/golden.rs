@@ -1,4 +1,5 @@
-//! A golden file per stored form: what was written once is read, and written again, byte by byte the same, for ever.
+//! A golden file per stored form: what was written once is read, and written again, byte by byte
+//! the same, for ever.
 
 use std::path::PathBuf;
 
@@ -24,7 +25,8 @@ fn golden_path(event: &Event) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file)
 }
 
-/// The stored bytes of a sample: each is preceded by an accepted event, so that the chain's members are there too.
+/// The stored bytes of a sample: each is preceded by an accepted event, so that the chain's members
+/// are there too.
 fn stored(event: Event) -> Vec<u8> {
     let first = sample::record([Event::Accepted(Box::new(sample::accepted()))]);
     let previous = match event {

@@ -1,4 +1,4 @@
-//! What an executor says while an attempt runs.
+//! What an executor records while an attempt runs.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
@@ -9,31 +9,30 @@ use crate::ids::BootId;
 use crate::names::ExecutorName;
 use crate::verdict::{Exit, Usage, Verdict};
 
-/// `execution.started`: who runs it, in what.
+/// `execution.started`: which executor runs the submission, and in what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Started {
     /// The attempt, from 1.
     pub attempt: u32,
-    /// The executor's name.
     pub executor: ExecutorName,
-    /// The executor's life.
+    /// The life of the executor's process.
     pub boot_id: BootId,
     /// The image's name, as `runledger/core:dev`.
     pub image: String,
     /// The image's content digest, as the engine gives it: `sha256:…`.
+    // A tag may name another image tomorrow; the digest is what shows what ran.
     pub image_digest: String,
     /// The hash of everything that restricts the cell: container settings and seccomp profile.
     pub sandbox_profile: Digest,
-    /// How cells are shared.
     pub isolation: Isolation,
-    /// The kernel's release.
     pub kernel: String,
     /// The processor's model name.
     pub cpu_model: String,
 }
 
-/// How a cell is shared between submissions (design §5).
+/// How a cell is shared between submissions.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray,
 )]
@@ -47,24 +46,22 @@ pub enum Isolation {
 /// `execution.compiled`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Compiled {
-    /// The attempt.
     pub attempt: u32,
     /// Whether there is something to run now.
     pub ok: bool,
-    /// How the compiler ended.
     pub exit: Exit,
-    /// What it said, both streams in one.
+    /// What the compiler wrote, both streams in one.
     pub output: Captured,
-    /// What it used.
     pub usage: Usage,
 }
 
 /// `execution.judged`: results of consecutive cases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Judged {
-    /// The attempt.
     pub attempt: u32,
     /// The number of the first case here, from 0.
     pub first: u32,
@@ -75,37 +72,35 @@ pub struct Judged {
 /// The result of one case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct CaseResult {
     /// The case's number, from 0.
     pub case: u32,
-    /// What its author calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The judgement.
     pub verdict: Verdict,
-    /// How the program ended.
     pub exit: Exit,
-    /// What it used.
     pub usage: Usage,
     /// The hash of what was kept of its standard output.
+    // The outputs of all cases would not fit into an event; `execution.completed` has the deciding
+    // one.
     pub output_sha256: Digest,
     /// The points it earned.
     pub points: u32,
 }
 
-/// `execution.lost`: an attempt will never report.
+/// `execution.lost`: the attempt will never report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Lost {
-    /// The attempt.
     pub attempt: u32,
-    /// Why it is held to be lost.
     pub reason: LostReason,
     /// The executor that noticed.
     pub observer: ExecutorName,
 }
 
-/// Why an attempt is held to be lost.
+/// Why an attempt is declared lost.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantArray,
 )]
@@ -114,10 +109,10 @@ pub struct Lost {
 pub enum LostReason {
     /// The executor that started it does not answer any more.
     ExecutorGone,
-    /// The executor lives, and does not hold it any more.
+    /// The executor answers that it does not run it any more.
     NotHeld,
     /// The cell died or did not answer in time.
     CellDied,
-    /// The executor was told to stop, and handed it back.
+    /// The executor was told to stop, and gave it back.
     HandedBack,
 }

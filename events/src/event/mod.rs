@@ -1,4 +1,4 @@
-//! The events of a submission (design §4.3) and their stored forms.
+//! The events of a submission, and their types as they are stored.
 
 mod accepted;
 mod execution;
@@ -14,22 +14,24 @@ pub use settled::{
 };
 
 /// Everything that can happen to a submission.
+// Each type stands twice, for serde and for strum; `tests/variants.rs` holds the two equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(tag = "type", content = "data")]
 pub enum Event {
     /// A client's submission is in the ledger, and so in the queue.
     #[serde(rename = "submission.accepted")]
     #[strum(serialize = "submission.accepted")]
+    // Boxed, as the verdict is: without it every event would be as large as these two.
     Accepted(Box<Accepted>),
     /// An executor has begun an attempt.
     #[serde(rename = "execution.started")]
     #[strum(serialize = "execution.started")]
     Started(Started),
-    /// The compiler has spoken.
+    /// The compiler has ended.
     #[serde(rename = "execution.compiled")]
     #[strum(serialize = "execution.compiled")]
     Compiled(Compiled),
-    /// Some cases are judged, more are to come.
+    /// Some cases are judged, and more are to come.
     #[serde(rename = "execution.judged")]
     #[strum(serialize = "execution.judged")]
     Judged(Judged),
@@ -37,7 +39,7 @@ pub enum Event {
     #[serde(rename = "execution.lost")]
     #[strum(serialize = "execution.lost")]
     Lost(Lost),
-    /// Somebody wants it stopped.
+    /// A client has asked to cancel it.
     #[serde(rename = "cancellation.requested")]
     #[strum(serialize = "cancellation.requested")]
     CancellationRequested(CancellationRequested),
@@ -64,8 +66,11 @@ impl Event {
         self.into()
     }
 
-    /// Returns the number of the newest stored form of this event's type. Older forms are upcast when read.
+    /// Returns the number of the newest stored form of this event's type. Older forms are upcast
+    /// when they are read.
     pub const fn form(&self) -> u16 {
+        // Types are named one by one here and below, so that a new type does not compile before
+        // each question is answered for it.
         match self {
             Self::Accepted(_)
             | Self::Started(_)
@@ -79,9 +84,10 @@ impl Event {
         }
     }
 
-    /// Returns the attempt that the event belongs to, 0 where it belongs to none.
+    /// Returns the attempt that the event belongs to; 0 if it belongs to none.
     pub fn attempt(&self) -> u32 {
         match self {
+            // A cancellation is about the submission, whichever attempt runs meanwhile.
             Self::Accepted(_) | Self::CancellationRequested(_) | Self::Cancelled(_) => 0,
             Self::Started(started) => started.attempt,
             Self::Compiled(compiled) => compiled.attempt,
@@ -92,9 +98,11 @@ impl Event {
         }
     }
 
-    /// Returns the place among events of the same type and attempt: the first case of a group of results, else 0.
+    /// Returns the place among the events of the same type and attempt: the first case of a group
+    /// of results, else 0.
     pub fn ordinal(&self) -> u32 {
         match self {
+            // An attempt may record many groups: without this, their ids would be the same.
             Self::Judged(judged) => judged.first,
             Self::Accepted(_)
             | Self::Started(_)

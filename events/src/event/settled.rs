@@ -1,4 +1,4 @@
-//! How a submission ends, and the wish to end it.
+//! How a submission ends, and the request to end it.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
@@ -14,7 +14,7 @@ use crate::verdict::{Exit, StopCause, Usage, Verdict};
 pub struct CancellationRequested {
     /// Who asked, as an actor: `user:…`.
     pub by: String,
-    /// Why, in their words.
+    /// Why, in the words of the one who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -30,51 +30,52 @@ pub struct Cancelled {
 /// `execution.completed`: the verdict and what shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Completed {
-    /// The attempt.
     pub attempt: u32,
-    /// The judgement.
     pub verdict: Verdict,
     /// How the program ended; absent after a compile error, when none ran.
     pub exit: Option<Exit>,
     /// The limit that stopped it.
     pub stopped_by: Option<StopCause>,
-    /// Of a run, what it used; of cases, the time of all and the most memory of any.
+    /// What the run used; with cases, the time of all and the most memory of any.
     pub usage: Usage,
-    /// Standard output of the run; of cases, that of the deciding one: the first that is not accepted, else the last.
+    /// Standard output of the run; with cases, that of the deciding one: the first that is not
+    /// accepted, else the last.
     pub stdout: Captured,
     /// Standard error of the same run.
     pub stderr: Captured,
-    /// The results that no `execution.judged` has told yet.
+    /// The results that stand in no `execution.judged`.
+    // They travel with the verdict, so that a short submission needs no event for them.
     pub results: Vec<CaseResult>,
-    /// All cases in short; absent in lane `run`.
+    /// The summary of all cases; absent in lane `run`.
     pub cases: Option<CasesSummary>,
-    /// Where the executor's time went.
     pub timings: Timings,
 }
 
 impl Completed {
-    /// Returns what the program used; nothing where none ran.
+    /// Returns what the program used; nothing if none ran.
     pub fn program_usage(&self) -> Option<Usage> {
+        // After a compile error `usage` is the default, and zeros would look like a measurement.
         self.exit.map(|_| self.usage)
     }
 }
 
-/// All cases of a submission in short.
+/// A summary of all cases of a submission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct CasesSummary {
-    /// How many there are.
     pub total: u32,
     /// How many were run.
     pub run: u32,
-    /// How many are accepted.
+    /// How many gave the expected output.
     pub passed: u32,
     /// The points earned.
     pub points: u64,
-    /// The points to be had.
+    /// The points of all cases.
     pub points_max: u64,
-    /// The hash of the JSON array of all results, whichever event told them.
+    /// The hash of the JSON array of all results, of every event of the attempt.
     pub results_sha256: Digest,
 }
 
@@ -82,19 +83,19 @@ pub struct CasesSummary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {
-    /// From having the message to having a cell that is ready.
+    /// From the delivery of the submission to a cell that is ready.
     pub cell_us: u64,
-    /// Files written and compiled.
+    /// Writing and compiling the files.
     pub prepare_us: u64,
-    /// Runs of the program and comparisons of its outputs.
+    /// Running the program and comparing its outputs.
     pub run_us: u64,
 }
 
 /// `execution.failed`: the platform's fault, never the program's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Failed {
-    /// What kind of fault.
     pub class: FailureClass,
     /// What happened, for operators.
     pub reason: String,
@@ -109,8 +110,8 @@ pub struct Failed {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum FailureClass {
-    /// As many attempts as allowed were lost.
+    /// As many attempts were lost as are allowed.
     AttemptsExhausted,
-    /// No executor of the pool can run it, as it is written in the ledger.
+    /// No executor of the pool can run what stands in the ledger.
     Unrunnable,
 }

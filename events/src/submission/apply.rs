@@ -1,11 +1,12 @@
-//! Folding: what an event makes of the state. Total: an illegal event is counted and ignored, never refused.
+//! Folding: what an event makes of a submission. A fold never fails: an illegal event is counted
+//! and ignored.
 
 use super::lifecycle::State;
 use super::rules::{Rejection, advance};
 use super::state::{Attempt, Fold, LostAttempt, Outcome, Submission};
 use crate::Timestamp;
 use crate::envelope::Recorded;
-use crate::event::{Accepted, Completed, Event, Lost, Started};
+use crate::event::{Accepted, Completed, Event, Lost, Started, Suite};
 use crate::ids::SubmissionId;
 
 /// Folds one recorded event. Every fold of the same events gives the same answer.
@@ -21,12 +22,14 @@ pub fn apply(mut fold: Fold, recorded: &Recorded) -> Fold {
         }
         (None, _) => Err(Rejection::NotAccepted),
     };
+    // The event is in the ledger and cannot be refused any more. It is counted, so that an audit
+    // finds the writer that broke the rules.
     fold.violations = fold.violations.saturating_add(u32::from(folded.is_err()));
     fold
 }
 
 impl Submission {
-    /// Begins with the accepted event, stored at this place and time.
+    /// Begins a submission with its accepted event, which was stored at this sequence and time.
     pub fn begin(id: SubmissionId, accepted: &Accepted, sequence: u64, at: Timestamp) -> Self {
         Self {
             id,
@@ -35,8 +38,8 @@ impl Submission {
             pool: accepted.pool.clone(),
             language: accepted.language.clone(),
             origin: accepted.origin,
-            case_count: accepted.suite.as_ref().map_or(0, crate::event::Suite::count),
-            suite_sha256: accepted.suite.as_ref().map(crate::event::Suite::sha256),
+            case_count: accepted.suite.as_ref().map_or(0, Suite::count),
+            suite_sha256: accepted.suite.as_ref().map(Suite::sha256),
             request_hash: accepted.request_hash,
             state: State::Accepted,
             attempts: Vec::new(),
@@ -52,20 +55,21 @@ impl Submission {
         }
     }
 
-    /// Folds a later event. An illegal one moves the sequence and changes nothing else.
+    /// Folds a later event. An illegal event changes nothing but the sequence.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), Rejection> {
+        // Also for an illegal event: a reader that waits for this sequence has seen it.
         self.sequence = self.sequence.max(recorded.sequence);
         let event = &recorded.envelope.event;
         self.state = advance(Some(self.lifecycle()), event)?.state;
-        take_in(self, event, recorded.stored_at);
+        record_details(self, event, recorded.stored_at);
         Ok(())
     }
 }
 
-/// Takes in what a legal event tells beyond the state.
-fn take_in(submission: &mut Submission, event: &Event, at: Timestamp) {
+/// Records what a legal event says beyond the state.
+fn record_details(submission: &mut Submission, event: &Event, at: Timestamp) {
     match event {
-        // Handled before: it begins a submission, and is illegal in one.
+        // `begin` takes this event; in a submission that exists it is illegal.
         Event::Accepted(_) => {}
         Event::Started(started) => start(submission, started, at),
         Event::Compiled(compiled) => {
@@ -86,6 +90,7 @@ fn take_in(submission: &mut Submission, event: &Event, at: Timestamp) {
 }
 
 fn start(submission: &mut Submission, started: &Started, at: Timestamp) {
+    // What a lost attempt said is not part of the new one.
     submission.compiled = None;
     submission.compiled_at = None;
     submission.results.clear();
@@ -112,6 +117,7 @@ fn lose(submission: &mut Submission, lost: &Lost, at: Timestamp) {
 
 fn complete(submission: &mut Submission, completed: &Completed, at: Timestamp) {
     submission.results.extend(completed.results.iter().cloned());
+    // All results stand in one list, whichever event had them. A copy here would be a second one.
     let summary = Completed { results: Vec::new(), ..completed.clone() };
     end(submission, Outcome::Completed(Box::new(summary)), at);
 }

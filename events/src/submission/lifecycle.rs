@@ -24,9 +24,9 @@ use crate::event::{Accepted, Event, Suite};
 pub enum State {
     /// In the queue.
     Accepted,
-    /// An attempt was started; when it is lost, the next one follows without a step back.
+    /// An attempt was started. If it is lost, the state stays, since it must never step back.
     Running,
-    /// Somebody asked to cancel a running submission, and its executor has not answered yet.
+    /// A client asked to cancel a running submission, and its executor has not answered yet.
     Cancelling,
     /// There is a verdict.
     Completed,
@@ -46,10 +46,11 @@ impl State {
     }
 }
 
-/// Where a submission is in its life. A reader that needs no more of it can remember this alone.
+/// Where a submission is in its life. A reader that needs nothing else of a submission can remember
+/// this alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Lifecycle {
-    /// The state that clients see.
     pub state: State,
     /// How many cases it has.
     pub case_count: u32,
@@ -59,7 +60,8 @@ pub struct Lifecycle {
     pub lost: bool,
     /// Whether that attempt has compiled.
     pub compiled: bool,
-    /// How many results that attempt has. 0 once the submission has ended: no rule asks any more.
+    /// How many results that attempt has; 0 once the submission has ended.
+    // No rule asks after the end, so the verdict's own results need no count.
     pub results: u32,
 }
 
@@ -76,7 +78,7 @@ impl Lifecycle {
         }
     }
 
-    /// Returns the attempt that is under way: the last one, unless it is lost or all is over.
+    /// Returns the attempt that runs: the last one, unless it is lost or the submission has ended.
     pub const fn running_attempt(self) -> Option<u32> {
         if self.attempt == 0 || self.lost || self.state.is_terminal() {
             None
@@ -89,6 +91,7 @@ impl Lifecycle {
     pub(super) fn after(self, event: &Event) -> Self {
         let ended = |state| Self { state, results: 0, ..self };
         match event {
+            // Illegal in a submission that exists, so this never changes one.
             Event::Accepted(accepted) => Self::begin(accepted),
             Event::Started(started) => Self {
                 state: State::Running,
@@ -100,9 +103,11 @@ impl Lifecycle {
             },
             Event::Compiled(_) => Self { compiled: true, ..self },
             Event::Judged(judged) => {
+                // Cannot saturate: the rules refuse more results than cases.
                 let more = u32::try_from(judged.results.len()).unwrap_or(u32::MAX);
                 Self { results: self.results.saturating_add(more), ..self }
             }
+            // The state stays `running`: a client must never see it step back.
             Event::Lost(_) => Self { lost: true, ..self },
             Event::CancellationRequested(_) => Self { state: State::Cancelling, ..self },
             Event::Completed(_) => ended(State::Completed),

@@ -1,7 +1,7 @@
 //! The submission: its state, and the rules of what may happen to it.
 //!
-//! `decide` says whether an event may be written, `apply` folds a written event into the state. Both ask
-//! `advance` what is legal, so that nothing can be decided that a fold would refuse.
+//! `decide` says whether an event may be written, `apply` folds a written event into the state.
+//! Both ask `advance` what is legal, so that nothing can be decided that a fold would refuse.
 
 mod apply;
 mod decide;

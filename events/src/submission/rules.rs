@@ -1,30 +1,30 @@
-//! What is legal, in one place: may this event follow this state?
+//! What is legal, in one place: whether an event may follow a state.
 
 use super::lifecycle::{Lifecycle, State};
 use crate::event::{CaseResult, Event};
 
-/// Why an event is refused. Each is a state of affairs, not a fault.
+/// Why an event is refused. Each reason is a state of the submission, not a failure.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Rejection {
-    /// There is no such submission.
+    /// The submission does not exist.
     #[error("the submission was never accepted")]
     NotAccepted,
     /// Its subject has an accepted event already.
     #[error("the submission is accepted already")]
     AlreadyAccepted,
-    /// It is over.
+    /// The submission has ended.
     #[error("the submission has ended: {0}")]
     AlreadyEnded(State),
-    /// Somebody asked to cancel it: only the cancellation can follow.
+    /// A cancellation was requested: only the cancellation can follow.
     #[error("a cancellation was requested")]
     CancellationPending,
-    /// Nobody asked to cancel it.
+    /// No cancellation was requested.
     #[error("no cancellation was requested")]
     CancellationNotRequested,
-    /// Another attempt is under way.
+    /// Another attempt runs.
     #[error("attempt {0} is running")]
     AlreadyRunning(u32),
-    /// No attempt is under way.
+    /// No attempt runs.
     #[error("no attempt is running")]
     NotRunning,
     /// The event belongs to another attempt than the running one.
@@ -41,9 +41,9 @@ pub enum Rejection {
     /// Results do not follow the ones before them.
     #[error("the next result is of case {expected}, not of case {got}")]
     ResultsOutOfOrder {
-        /// The next case.
+        /// The next case without a result.
         expected: u32,
-        /// The case that came.
+        /// The case that has one.
         got: u32,
     },
     /// More results than cases.
@@ -77,29 +77,35 @@ fn check_live(before: Lifecycle, event: &Event) -> Result<(), Rejection> {
         Event::Accepted(_) => Err(Rejection::AlreadyAccepted),
         Event::Started(started) => match before.running_attempt() {
             Some(running) => Err(Rejection::AlreadyRunning(running)),
-            None => same_attempt(before.attempt + 1, started.attempt),
+            None => expect_attempt(before.attempt + 1, started.attempt),
         },
         Event::Compiled(compiled) => {
-            running(before, compiled.attempt)?;
+            expect_running(before, compiled.attempt)?;
+            // An attempt that has results has compiled before them, or needed no compiler.
             let first = !before.compiled && before.results == 0;
             if first { Ok(()) } else { Err(Rejection::AlreadyCompiled) }
         }
         Event::Judged(judged) => {
-            running(before, judged.attempt)?;
-            in_order(before, judged.first, &judged.results)
+            expect_running(before, judged.attempt)?;
+            expect_in_order(before, judged.first, &judged.results)
         }
-        Event::Lost(lost) => running(before, lost.attempt),
+        Event::Lost(lost) => expect_running(before, lost.attempt),
+        // Also before the first attempt and between two: a client may ask at any time.
         Event::CancellationRequested(_) => Ok(()),
         Event::Completed(completed) => {
-            running(before, completed.attempt)?;
-            in_order(before, before.results, &completed.results)
+            expect_running(before, completed.attempt)?;
+            // Fewer results than cases are legal: the run may stop at the first wrong answer.
+            expect_in_order(before, before.results, &completed.results)
         }
-        Event::Failed(failed) => same_attempt(before.attempt, failed.attempts),
+        // Not only while an attempt runs: the platform gives up between two attempts, or before the
+        // first.
+        Event::Failed(failed) => expect_attempt(before.attempt, failed.attempts),
+        // The request is an event of its own, so that the ledger shows who asked.
         Event::Cancelled(_) => Err(Rejection::CancellationNotRequested),
     }
 }
 
-/// Once somebody asked to cancel, the only thing left to say is that it was done.
+/// Once a cancellation was requested, only the cancellation can follow.
 fn check_cancelling(event: &Event) -> Result<(), Rejection> {
     match event {
         Event::Cancelled(_) => Ok(()),
@@ -114,20 +120,22 @@ fn check_cancelling(event: &Event) -> Result<(), Rejection> {
     }
 }
 
-fn running(before: Lifecycle, attempt: u32) -> Result<(), Rejection> {
+fn expect_running(before: Lifecycle, attempt: u32) -> Result<(), Rejection> {
     let current = before.running_attempt().ok_or(Rejection::NotRunning)?;
-    same_attempt(current, attempt)
+    expect_attempt(current, attempt)
 }
 
-fn same_attempt(expected: u32, got: u32) -> Result<(), Rejection> {
+fn expect_attempt(expected: u32, got: u32) -> Result<(), Rejection> {
     if expected == got { Ok(()) } else { Err(Rejection::WrongAttempt { expected, got }) }
 }
 
-fn in_order(before: Lifecycle, first: u32, results: &[CaseResult]) -> Result<(), Rejection> {
+fn expect_in_order(before: Lifecycle, first: u32, results: &[CaseResult]) -> Result<(), Rejection> {
     let next = before.results;
     if first != next {
         return Err(Rejection::ResultsOutOfOrder { expected: next, got: first });
     }
+    // Every result is checked: a projection keeps results by their number, and one number twice
+    // would lose a result.
     for (expected, result) in (next..).zip(results) {
         if result.case != expected {
             return Err(Rejection::ResultsOutOfOrder { expected, got: result.case });

@@ -1,4 +1,4 @@
-//! What is known of a submission after folding its events.
+//! What the events of a submission say, folded.
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
@@ -22,18 +22,14 @@ pub struct Fold {
     pub violations: u32,
 }
 
-/// A submission, as far as its events tell.
+/// A submission, as far as its events tell. All times are the stream's, not the writers'.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Submission {
-    /// Its id.
     pub id: SubmissionId,
-    /// Who submitted it.
     pub principal: UserId,
-    /// Run or submit.
     pub lane: Lane,
-    /// The pool that runs it.
     pub pool: PoolName,
-    /// The language.
     pub language: LanguageRef,
     /// The API that it came through.
     pub origin: Origin,
@@ -43,23 +39,19 @@ pub struct Submission {
     pub suite_sha256: Option<Digest>,
     /// The hash of the request.
     pub request_hash: Digest,
-    /// The state that clients see.
     pub state: State,
-    /// Every attempt, the last one is the current.
+    /// Every attempt; the last one is the current one.
     pub attempts: Vec<Attempt>,
     /// What the compiler said in the current attempt.
     pub compiled: Option<Compiled>,
     /// The results of the current attempt.
     pub results: Vec<CaseResult>,
-    /// How it ended.
     pub outcome: Option<Outcome>,
-    /// When it was accepted. All times are the stream's.
     pub accepted_at: Timestamp,
     /// When the current attempt had compiled.
     pub compiled_at: Option<Timestamp>,
-    /// When somebody asked to cancel it.
+    /// When a cancellation was requested.
     pub cancellation_requested_at: Option<Timestamp>,
-    /// When it ended.
     pub finished_at: Option<Timestamp>,
     /// The sequence of its accepted event.
     pub accepted_sequence: u64,
@@ -70,36 +62,32 @@ pub struct Submission {
 /// One attempt to run it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
-    /// The executor that started it.
     pub executor: ExecutorName,
-    /// That executor's life.
+    /// The life of the executor's process.
     pub boot_id: BootId,
-    /// The image's name.
     pub image: String,
     /// The image's content digest.
     pub image_digest: String,
     /// The hash of the cell's restrictions.
     pub sandbox_profile: Digest,
-    /// How its cell is shared.
     pub isolation: Isolation,
-    /// The kernel's release.
     pub kernel: String,
     /// The processor's model name.
     pub cpu_model: String,
-    /// When it was started.
     pub started_at: Timestamp,
-    /// How it was lost, where it was.
+    /// How it was lost, if it was.
     pub lost: Option<LostAttempt>,
 }
 
 /// The end of an attempt that never reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct LostAttempt {
-    /// Why it is held to be lost.
     pub reason: LostReason,
     /// When that was recorded.
     pub at: Timestamp,
@@ -110,7 +98,7 @@ pub struct LostAttempt {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Outcome {
-    /// With a verdict. Its `results` stand in [`Submission::results`], and are empty here.
+    /// With a verdict. The `results` are empty here: all results stand in [`Submission::results`].
     Completed(Box<Completed>),
     /// With a platform fault.
     Failed(Failed),
@@ -121,6 +109,7 @@ pub enum Outcome {
 impl Submission {
     /// Returns what the rules ask of the submission.
     pub fn lifecycle(&self) -> Lifecycle {
+        // Computed, not kept: a copy could come to disagree with the attempts and results.
         let last = self.attempts.last();
         let results = if self.state.is_terminal() { 0 } else { self.results.len() };
         Lifecycle {
@@ -133,7 +122,7 @@ impl Submission {
         }
     }
 
-    /// Returns the attempt that is under way: the last one, unless it is lost or all is over.
+    /// Returns the attempt that runs: the last one, unless it is lost or the submission has ended.
     pub fn running_attempt(&self) -> Option<&Attempt> {
         self.attempts.last().filter(|_| self.lifecycle().running_attempt().is_some())
     }
@@ -143,7 +132,7 @@ impl Submission {
         self.attempts.last().map_or(1, |attempt| attempt.number + 1)
     }
 
-    /// Returns the verdict, where there is one.
+    /// Returns the verdict, if there is one.
     pub fn verdict(&self) -> Option<crate::Verdict> {
         match &self.outcome {
             Some(Outcome::Completed(completed)) => Some(completed.verdict),

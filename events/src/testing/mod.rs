@@ -126,7 +126,7 @@ pub fn lost(attempt: u32) -> Lost {
     Lost { attempt, reason: LostReason::ExecutorGone, observer: name("executor-2") }
 }
 
-/// A wish to cancel.
+/// A request to cancel.
 pub fn cancellation_requested() -> CancellationRequested {
     CancellationRequested {
         by: format!("user:{USER}"),
@@ -134,7 +134,7 @@ pub fn cancellation_requested() -> CancellationRequested {
     }
 }
 
-/// A cancellation.
+/// A cancellation by an executor.
 pub fn cancelled() -> Cancelled {
     Cancelled { by: "executor:executor-1".to_owned() }
 }
@@ -155,7 +155,7 @@ pub fn completed(attempt: u32) -> Completed {
     }
 }
 
-/// A verdict over cases, of which the last `results` were not told before.
+/// A verdict over cases, of which the last `count` results stand in no event before.
 pub fn completed_with_cases(attempt: u32, first: u32, count: u32) -> Completed {
     let results = judged(attempt, first, count).results;
     let total = first + count;
@@ -200,7 +200,8 @@ pub fn writer() -> Writer {
     }
 }
 
-/// Records `events` of [`SUBMISSION`] one after the other, from sequence 1, a second apart, with an intact chain.
+/// Records `events` of [`SUBMISSION`] one after the other, from sequence 1, a second apart, with an
+/// intact chain.
 pub fn record(events: impl IntoIterator<Item = Event>) -> Vec<Recorded> {
     let mut previous: Option<Predecessor> = None;
     let mut records = Vec::new();
