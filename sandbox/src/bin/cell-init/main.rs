@@ -7,6 +7,7 @@ mod cell;
 mod exec;
 mod fault;
 mod hold;
+mod limits;
 mod meter;
 mod process;
 mod serve;

@@ -1,0 +1,210 @@
+//! Where a stage's limits are enforced: processor time, wall time, memory and output. Watches a
+//! program until it ends or exceeds one of them, and reports what it used.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sandbox::protocol::{
+    ExceededLimit, OUTPUT_BYTES_MAX, StageExit, StageLimits, StageReport, StageUsage,
+};
+
+use crate::capture::{Capture, chunk};
+use crate::fault::{CellFault, During};
+use crate::meter::{Meter, Reading};
+use crate::process::Reaped;
+use crate::spawn::{StartedProgram, setup_failure};
+
+/// How often processor time and memory are read. The end of the program and its output are seen at
+/// once.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A program that is watched until it ends or exceeds a limit.
+pub(crate) struct LimitWatch<'a> {
+    limits: StageLimits,
+    meter: &'a Meter,
+    before: Reading,
+    started_at: Instant,
+    sampled_at: Instant,
+    memory_peak_bytes: u64,
+    pub(crate) processes: Reaped,
+    /// Becomes readable when the main process ends. Absent where the kernel has no such
+    /// descriptors: then the next tick finds the end.
+    main: Option<OwnedFd>,
+    stdout: Capture,
+    stderr: Capture,
+    chunk: Vec<u8>,
+    setup: std::io::PipeReader,
+}
+
+impl<'a> LimitWatch<'a> {
+    pub(crate) fn new(
+        mut started: StartedProgram,
+        limits: StageLimits,
+        meter: &'a Meter,
+        before: Reading,
+        started_at: Instant,
+    ) -> Result<Self, CellFault> {
+        let processes = Reaped::new(started.child.id());
+        let stdout = started.child.stdout.take().expect("standard output is a pipe");
+        let stderr = started.child.stderr.take().expect("standard error is a pipe");
+        let limit = (limits.output_bytes as usize).min(OUTPUT_BYTES_MAX);
+        Ok(Self {
+            limits,
+            meter,
+            before,
+            started_at,
+            sampled_at: started_at,
+            memory_peak_bytes: 0,
+            main: pidfd_open(Pid::from_child(&started.child), PidfdFlags::empty()).ok(),
+            processes,
+            stdout: Capture::new(stdout.into(), limit)?,
+            stderr: Capture::new(stderr.into(), limit)?,
+            chunk: chunk(),
+            setup: started.setup,
+        })
+    }
+
+    /// Watches until the main process ends or a limit is exceeded.
+    pub(crate) fn until_end(&mut self) -> Result<Option<ExceededLimit>, CellFault> {
+        loop {
+            let main_ended = self.wait_for_change()?;
+            self.stdout.read_some(&mut self.chunk)?;
+            self.stderr.read_some(&mut self.chunk)?;
+            if self.stdout.is_over() || self.stderr.is_over() {
+                return Ok(Some(ExceededLimit::Output));
+            }
+            if main_ended {
+                return Ok(None);
+            }
+            if self.sampled_at.elapsed() >= TICK || self.wall_left().is_zero() {
+                self.processes.reap_ended()?;
+                if self.processes.exit.is_some() {
+                    return Ok(None);
+                }
+                if let Some(stop) = self.find_exceeded_limit() {
+                    return Ok(Some(stop));
+                }
+            }
+        }
+    }
+
+    /// Waits for output, the end, or the next tick, and tells whether the main process has ended.
+    fn wait_for_change(&self) -> Result<bool, CellFault> {
+        let timeout = TICK.saturating_sub(self.sampled_at.elapsed()).min(self.wall_left());
+        let timeout = Timespec::try_from(timeout).expect("a tick is short");
+        let outputs = [self.stdout.fd(), self.stderr.fd()];
+        let main = self.main.as_ref().map(AsFd::as_fd);
+        let fds = main.into_iter().chain(outputs.into_iter().flatten());
+        let mut fds: Vec<PollFd<'_>> =
+            fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).during("cannot poll"),
+        }
+        Ok(self.main.is_some() && !fds[0].revents().is_empty())
+    }
+
+    /// Compares the clock and the control group with the limits.
+    fn find_exceeded_limit(&mut self) -> Option<ExceededLimit> {
+        self.sampled_at = Instant::now();
+        let now = self.meter.read();
+        self.raise_memory_peak(&now);
+        if oom_killed(&self.before, &now) || self.is_over_memory() {
+            Some(ExceededLimit::Memory)
+        } else if self.cpu(&now) > millis(self.limits.cpu_time_ms) {
+            Some(ExceededLimit::CpuTime)
+        } else if self.wall_left().is_zero() {
+            Some(ExceededLimit::WallTime)
+        } else {
+            None
+        }
+    }
+
+    fn wall_left(&self) -> Duration {
+        millis(self.limits.wall_time_ms).saturating_sub(self.started_at.elapsed())
+    }
+
+    fn raise_memory_peak(&mut self, now: &Reading) {
+        let (Some(before), Some(now)) = (self.before.memory_bytes, now.memory_bytes) else {
+            return;
+        };
+        // The output that init keeps is in the same control group, and is not the program's memory.
+        let kept = (self.stdout.kept_bytes() + self.stderr.kept_bytes()) as u64;
+        self.memory_peak_bytes = self.memory_peak_bytes.max(now.saturating_sub(before + kept));
+    }
+
+    fn is_over_memory(&self) -> bool {
+        self.memory_peak_kib() > u64::from(self.limits.memory_kib)
+    }
+
+    fn memory_peak_kib(&self) -> u64 {
+        // Between two readings the control group may have had more memory than either saw. The
+        // largest process that has ended had at least its own.
+        self.processes.rss_peak_kib.max(self.memory_peak_bytes / 1024)
+    }
+
+    fn cpu(&self, now: &Reading) -> Duration {
+        // The control group also counts processes whose parents did not wait for them. Where there
+        // is no control group, what was reaped is all that is known.
+        let group = now.cpu.zip(self.before.cpu).map(|(now, before)| now.saturating_sub(before));
+        group.unwrap_or_default().max(self.processes.cpu)
+    }
+
+    pub(crate) fn report(
+        mut self,
+        stopped: Option<ExceededLimit>,
+        wall: Duration,
+    ) -> Result<StageReport, CellFault> {
+        setup_failure(&self.setup)?;
+        if stopped != Some(ExceededLimit::Output) {
+            self.stdout.drain(&mut self.chunk)?;
+            self.stderr.drain(&mut self.chunk)?;
+        }
+        let after = self.meter.read();
+        self.raise_memory_peak(&after);
+        let cpu = self.cpu(&after);
+        let stopped = stopped.or_else(|| self.exceeded_at_the_end(&after, cpu));
+        Ok(StageReport {
+            exit: self.processes.exit.unwrap_or(StageExit::Signal(KILLED)),
+            stopped,
+            usage: StageUsage {
+                cpu_us: micros(cpu),
+                wall_us: micros(wall),
+                memory_peak_kib: self.memory_peak_kib(),
+            },
+            stdout: self.stdout.into_captured(),
+            stderr: self.stderr.into_captured(),
+        })
+    }
+
+    /// Returns the limit that was exceeded between the last reading and the end.
+    fn exceeded_at_the_end(&self, after: &Reading, cpu: Duration) -> Option<ExceededLimit> {
+        if oom_killed(&self.before, after) || self.is_over_memory() {
+            Some(ExceededLimit::Memory)
+        } else if cpu > millis(self.limits.cpu_time_ms) {
+            Some(ExceededLimit::CpuTime)
+        } else if self.stdout.is_over() || self.stderr.is_over() {
+            Some(ExceededLimit::Output)
+        } else {
+            None
+        }
+    }
+}
+
+/// SIGKILL.
+const KILLED: i32 = 9;
+
+fn oom_killed(before: &Reading, now: &Reading) -> bool {
+    now.oom_kills > before.oom_kills
+}
+
+fn millis(millis: u32) -> Duration {
+    Duration::from_millis(u64::from(millis))
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
