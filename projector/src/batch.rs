@@ -10,7 +10,7 @@ const SUBSECOND_DIGITS: u16 = 6;
 
 /// One or more events whose sequences follow each other without a hole.
 #[derive(Clone, Debug)]
-pub struct Batch(Vec<Recorded>);
+pub struct EventBatch(Vec<Recorded>);
 
 /// Events that do not make a batch.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum BatchError {
     },
 }
 
-impl Batch {
+impl EventBatch {
     /// Takes events in the ledger's order.
     pub fn new(mut events: Vec<Recorded>) -> Result<Self, BatchError> {
         if events.is_empty() {

@@ -1,11 +1,11 @@
 //! Events in, views out: the projections `results` (PostgreSQL) and `progress` (MongoDB), and the service that runs them.
 //!
-//! A projection is a pure fold; its store makes the fold's states durable together with the place in the ledger that
-//! they belong to. Nothing here writes to the ledger.
+//! Folding is pure, and stands here; how a view is stored stands in the crate `views`. Nothing here writes to the ledger.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod batch;
 pub mod config;
+mod health;
 mod last_batch;
 mod metrics;
 pub mod progress;

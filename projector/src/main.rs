@@ -11,20 +11,20 @@ use projector::config::{Config, DEFAULTS};
 use projector::progress_line::ProgressLine;
 use projector::projection::Projection;
 use projector::rebuild::rebuild;
-use projector::serve::{Stores, serve};
+use projector::serve::{Connections, serve};
 
 /// Events in, views out
 #[derive(Debug, Parser)]
 #[command(name = "projector", version, args_conflicts_with_subcommands = true)]
-struct Arguments {
+struct ProjectorArgs {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<ProjectorCommand>,
     #[command(flatten)]
     service: ServiceArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum ProjectorCommand {
     /// Keep both views level with the ledger (the default)
     Serve(ServiceArgs),
     /// Bring the stores' schemas up to date, and exit
@@ -32,14 +32,14 @@ enum Command {
     /// Fold the whole ledger into a new copy of one view, beside the live one, and switch readers to it
     Rebuild {
         /// Which view
-        view: View,
+        view: RebuiltView,
         #[command(flatten)]
         service: ServiceArgs,
     },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum View {
+enum RebuiltView {
     /// Submissions, in PostgreSQL
     Results,
     /// What users have done, in MongoDB
@@ -48,42 +48,43 @@ enum View {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    match run(ProjectorArgs::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // When standard error is closed there is nobody to tell.
+            // When standard error is closed, no one can be told.
             let _unheard = writeln!(std::io::stderr().lock(), "projector: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let command = arguments.command.unwrap_or(Command::Serve(arguments.service));
-    let (Command::Serve(service) | Command::Migrate(service) | Command::Rebuild { service, .. }) =
-        &command;
+async fn run(arguments: ProjectorArgs) -> anyhow::Result<()> {
+    let command = arguments.command.unwrap_or(ProjectorCommand::Serve(arguments.service));
+    let (ProjectorCommand::Serve(service)
+    | ProjectorCommand::Migrate(service)
+    | ProjectorCommand::Rebuild { service, .. }) = &command;
     let Some(config) = service.load::<Config>(DEFAULTS)? else { return Ok(()) };
     match command {
-        Command::Serve(_) => Ok(serve(&config).await?),
-        Command::Migrate(_) => migrate(&config).await,
-        Command::Rebuild { view, .. } => rebuild_view(&config, view).await,
+        ProjectorCommand::Serve(_) => Ok(serve(&config).await?),
+        ProjectorCommand::Migrate(_) => migrate(&config).await,
+        ProjectorCommand::Rebuild { view, .. } => rebuild_view(&config, view).await,
     }
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
     init_logs(&config.log)?;
-    let stores = Stores::open(config).await?;
+    let stores = Connections::open(config).await?;
     stores.results.writer().migrate().await.context("migrate PostgreSQL")?;
     stores.progress.writer().migrate().await.context("prepare MongoDB")?;
     Ok(())
 }
 
-async fn rebuild_view(config: &Config, view: View) -> anyhow::Result<()> {
+async fn rebuild_view(config: &Config, view: RebuiltView) -> anyhow::Result<()> {
     init_logs(&config.log)?;
-    let stores = Stores::open(config).await?;
+    let stores = Connections::open(config).await?;
     let projection: &dyn Projection = match view {
-        View::Results => &stores.results,
-        View::Progress => &stores.progress,
+        RebuiltView::Results => &stores.results,
+        RebuiltView::Progress => &stores.progress,
     };
     let mut line = ProgressLine::new(projection.store().name());
     let rebuilt = rebuild(&stores.ledger(), projection, &mut |stage| line.show(stage)).await;

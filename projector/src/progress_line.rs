@@ -1,4 +1,7 @@
-//! How a rebuild goes, on standard error: one line that is written over on a terminal, else a new one now and then.
+//! How a rebuild goes, on standard error: on a terminal one line that is written over, else a new line every few seconds.
+//!
+//! By hand and not by `indicatif`, which is silent where standard error is not a terminal: in a log of a rebuild that takes an
+//! hour, these lines are what an operator has.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -49,7 +52,7 @@ impl ProgressLine {
     fn write(&self, text: &str) {
         let (start, end) = if self.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
         let mut stderr = std::io::stderr().lock();
-        // When standard error is closed there is nobody to tell.
+        // When standard error is closed, no one can be told.
         let _unheard = write!(stderr, "{start}{}: {text}{end}", self.name);
         let _unheard = stderr.flush();
     }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use views::error::WriteError;
 use views::generation::{Position, ViewStore};
 
-use crate::batch::Batch;
+use crate::batch::EventBatch;
 
 /// How many events are folded in one step by the running service.
 pub const BATCH_EVENTS_MAX: usize = 500;
@@ -25,8 +25,8 @@ pub trait Projection: Send + Sync {
 
     /// Folds `batch` into the live generation and makes it durable. [`WriteError::Moved`] when `at` is not where it
     /// stands any more.
-    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, WriteError>;
+    async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError>;
 
     /// Folds `batch` into a generation that no reader sees yet.
-    async fn build(&self, at: Position, batch: &Batch) -> Result<Position, WriteError>;
+    async fn build(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError>;
 }

@@ -1,4 +1,4 @@
-//! The ledger as batches of what is ready, or comes within a short time.
+//! Reads the ledger as batches: the next event, and what is ready or comes within a short time.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ledger::{FollowError, Ledger, Stored};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
-use crate::batch::{Batch, BatchError};
+use crate::batch::{BatchError, EventBatch};
 
 /// How large a batch may be.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub struct BatchLimits {
     pub time_max: Duration,
 }
 
-/// Reads the ledger from some event on.
+/// Reads the ledger in batches.
 pub struct Reader {
     events: BoxStream<'static, Result<Stored, FollowError>>,
     limits: BatchLimits,
@@ -48,27 +48,29 @@ impl Reader {
         Self { events: ledger.follow(sequence + 1), limits, failed: None }
     }
 
-    /// Waits for the next event, and takes what comes behind it. Once this was dropped while it waited there is nothing to be read
-    /// here any more: what it had taken is lost.
-    pub async fn next(&mut self) -> Result<Batch, ReaderError> {
+    /// Waits for the next event, and takes what comes behind it.
+    ///
+    /// Not cancel safe: events that were taken before the future is dropped are lost, so make a new reader.
+    pub async fn next(&mut self) -> Result<EventBatch, ReaderError> {
         if let Some(error) = self.failed.take() {
             return Err(error.into());
         }
         let first = self.events.next().await.ok_or(ReaderError::Ended)??;
+        // From the first event, so that no event waits longer than this for others.
         let until = Instant::now() + self.limits.time_max;
         let mut bytes = first.payload.len();
         let mut events = vec![first.recorded];
         while events.len() < self.limits.events_max && bytes < self.limits.bytes_max {
-            let Some(next) = self.more(until).await else { break };
+            let Some(next) = self.next_until(until).await else { break };
             bytes += next.payload.len();
             events.push(next.recorded);
         }
-        Ok(Batch::new(events)?)
+        Ok(EventBatch::new(events)?)
     }
 
-    /// Takes an event that is there by then. A failure is kept for later: what came before it is good.
-    async fn more(&mut self, until: Instant) -> Option<Stored> {
-        // Unconstrained, since the runtime's budget would end every batch after some hundred events.
+    /// Takes an event that comes until then. A failure is kept for the next batch: the events before it are good.
+    async fn next_until(&mut self, until: Instant) -> Option<Stored> {
+        // Unconstrained, since the runtime's budget would end every batch after a few hundred events.
         match unconstrained(timeout_at(until, self.events.next())).await.ok()?? {
             Ok(stored) => Some(stored),
             Err(error) => {

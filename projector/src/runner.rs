@@ -1,4 +1,4 @@
-//! The loop that keeps one projection level with the ledger, whatever goes away and comes back meanwhile.
+//! The loop that keeps one projection level with the ledger, while its store or the ledger may go away and come back.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::batch::Batch;
+use crate::batch::EventBatch;
 use crate::metrics;
 use crate::projection::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_TIME_MAX, Projection};
 use crate::reader::{BatchLimits, Reader, ReaderError};
@@ -24,13 +24,13 @@ const WAITS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(50))
     .with_max_delay(Duration::from_secs(2))
     .without_max_times();
-/// The wait before an event or a row that makes no sense is looked at again: only a person can mend it.
+/// The wait before an impossible event or row is read again: only a person can mend it.
 const WAIT_STOPPED: Duration = Duration::from_secs(30);
 /// The wait after another process has folded, so that two of them do not chase each other event by event.
 const WAIT_MOVED: Duration = Duration::from_millis(50);
 /// The wait while a rebuild is about to switch.
 const WAIT_HELD: Duration = Duration::from_millis(10);
-/// How long one batch may take. A store that is silent for longer is as good as away.
+/// How long one batch may take. A store that does not answer for longer counts as away.
 const FOLD_TIME_MAX: Duration = Duration::from_mins(1);
 
 const LIMITS: BatchLimits = BatchLimits {
@@ -39,15 +39,15 @@ const LIMITS: BatchLimits = BatchLimits {
     time_max: BATCH_TIME_MAX,
 };
 
-/// Runs one projection.
-pub struct Runner {
+/// Runs one projection until the service stops.
+pub struct ProjectionRunner {
     ledger: Ledger,
     projection: Arc<dyn Projection>,
     status: Status,
     stop: CancellationToken,
 }
 
-/// Why the loop has to begin anew.
+/// Why the loop has to begin again.
 #[derive(Debug, thiserror::Error)]
 enum Interruption {
     #[error("the view cannot be written")]
@@ -85,13 +85,13 @@ impl Interruption {
         }
     }
 
-    /// Tells whether this is the ordinary course of things: another process folded, or a rebuild switches.
+    /// Tells whether this happens in normal operation: another process folded, or a rebuild switches.
     fn is_ordinary(&self) -> bool {
         matches!(self, Self::View(WriteError::Moved | WriteError::Held))
     }
 }
 
-impl Runner {
+impl ProjectionRunner {
     /// Makes a runner that tells `status` how it goes and ends with `stop`.
     pub fn new(
         ledger: Ledger,
@@ -108,6 +108,7 @@ impl Runner {
         while !self.stop.is_cancelled() {
             let before = self.status.position();
             let Err(interruption) = self.follow().await else { return };
+            // Something was folded in between, so this is a new fault and not the last one again.
             if self.status.position() != before {
                 waits = WAITS.build();
             }
@@ -119,7 +120,7 @@ impl Runner {
         }
     }
 
-    /// Reads the position and folds from there on. Ends well only at the stop.
+    /// Reads the position and folds from there on. Without an error it ends only at the stop.
     async fn follow(&self) -> Result<(), Interruption> {
         let Some(begun) = self.stop.run_until_cancelled(self.begin()).await else { return Ok(()) };
         let mut position = begun?;
@@ -139,6 +140,7 @@ impl Runner {
     async fn begin(&self) -> Result<Position, Interruption> {
         let position = self.projection.store().position().await?;
         let last = self.ledger.last_sequence().await?;
+        // A ledger that was set back or replaced. Folding on would mix two histories.
         if last < position.sequence {
             return Err(Interruption::Ahead { stands: position.sequence, last });
         }
@@ -155,7 +157,7 @@ impl Runner {
         Ok(position)
     }
 
-    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, Interruption> {
+    async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, Interruption> {
         loop {
             let begun = Instant::now();
             let folded = timeout(FOLD_TIME_MAX, self.projection.fold(at, batch)).await;
@@ -192,8 +194,8 @@ impl Runner {
     }
 }
 
-impl std::fmt::Debug for Runner {
+impl std::fmt::Debug for ProjectionRunner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runner").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("ProjectionRunner").field("status", &self.status).finish_non_exhaustive()
     }
 }

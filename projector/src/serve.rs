@@ -3,36 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use ledger::{Connection, Ledger};
 use platform::clock::SystemClock;
 use platform::config::ExposeSecret as _;
-use platform::http::health::{self, HealthChecks};
 use platform::service::{ServiceError, ServiceRuntime};
 use platform::shutdown::Shutdown;
-use platform::telemetry::{Metrics, error_chain};
 use tokio::time::{MissedTickBehavior, interval};
-
-use crate::config::Config;
-use crate::metrics;
-use crate::progress::ProgressProjection;
-use crate::projection::Projection;
-use crate::results::ResultsProjection;
-use crate::runner::Runner;
-use crate::status::Status;
-use views::error::WriteError;
-use views::generation::ViewStore as _;
 use views::progress::ProgressWriter;
 use views::results::ResultsWriter;
 
+use crate::config::Config;
+use crate::progress::ProgressProjection;
+use crate::projection::Projection;
+use crate::results::ResultsProjection;
+use crate::runner::ProjectionRunner;
+use crate::status::Status;
+use crate::{health, metrics};
+
 /// How often the lag is measured.
 const LAG_EVERY: Duration = Duration::from_secs(1);
-/// How long a batch in hand may take after the stop. One that takes longer is folded again at the next start.
+/// How long a batch that has begun may take after the stop. A longer one is folded again at the next start.
 const FINISH_TIME_MAX: Duration = Duration::from_secs(25);
 
 /// Everything that the projector works with. Connects in the background.
 #[derive(Clone, Debug)]
-pub struct Stores {
+pub struct Connections {
     /// The connection to the ledger.
     pub connection: Connection,
     /// `results`.
@@ -41,7 +36,7 @@ pub struct Stores {
     pub progress: ProgressProjection,
 }
 
-impl Stores {
+impl Connections {
     /// Makes the connections that the configuration names.
     pub async fn open(config: &Config) -> Result<Self, ServiceError> {
         let connection = Connection::open(&config.nats.url, "projector").await;
@@ -76,10 +71,10 @@ pub async fn serve(config: &Config) -> Result<(), ServiceError> {
     let runtime = ServiceRuntime::start(&config.log)?;
     metrics::describe();
     ledger::describe_metrics();
-    let stores = Stores::open(config).await?;
+    let stores = Connections::open(config).await?;
     let statuses = start(&stores.ledger(), stores.projections(), &runtime.shutdown);
     watch_lag(stores.ledger(), statuses.clone(), &runtime.shutdown);
-    let router = router(&stores, &statuses, runtime.metrics.clone());
+    let router = health::router(&stores, &statuses, runtime.metrics.clone());
     let served = runtime.serve(config.http.listen, router, FINISH_TIME_MAX).await;
     stores.connection.close().await;
     served
@@ -96,7 +91,7 @@ pub fn start(
         .map(|projection| {
             let status = Status::new(projection.store().name());
             let (name, stop) = (projection.store().name(), shutdown.token());
-            let runner = Runner::new(ledger.clone(), projection, status.clone(), stop);
+            let runner = ProjectionRunner::new(ledger.clone(), projection, status.clone(), stop);
             shutdown.spawn_vital(name, runner.run());
             status
         })
@@ -124,60 +119,4 @@ fn report_lag(status: &Status, last: u64) {
     let behind = last.saturating_sub(stands);
     let stalled = if behind == 0 { Duration::ZERO } else { status.unmoved() };
     metrics::lag(status.name(), behind, stalled);
-}
-
-fn router(stores: &Stores, statuses: &[Status], recorder: Metrics) -> Router {
-    let checks = HealthChecks::new()
-        .with("db", databases(stores))
-        .with("queue", queue(stores))
-        .with("projections", projections(statuses));
-    platform::http::middleware(health::router(&checks, recorder))
-}
-
-fn databases(
-    stores: &Stores,
-) -> impl Fn() -> futures::future::BoxFuture<'static, Result<(), String>> + Send + Sync + 'static {
-    let stores = stores.clone();
-    move || {
-        let stores = stores.clone();
-        Box::pin(async move {
-            let (results, progress) =
-                tokio::join!(stores.results.writer().ping(), stores.progress.writer().ping());
-            named_faults([("postgres", results), ("mongodb", progress)])
-        })
-    }
-}
-
-fn queue(
-    stores: &Stores,
-) -> impl Fn() -> futures::future::BoxFuture<'static, Result<(), String>> + Send + Sync + 'static {
-    let connection = stores.connection.clone();
-    move || {
-        let connection = connection.clone();
-        Box::pin(async move { connection.ready().await.map_err(|error| error_chain(&error)) })
-    }
-}
-
-fn projections(
-    statuses: &[Status],
-) -> impl Fn() -> futures::future::BoxFuture<'static, Result<(), String>> + Send + Sync + 'static {
-    let statuses = statuses.to_vec();
-    move || {
-        let faults: Vec<String> =
-            statuses.iter().filter_map(|status| status.check().err()).collect();
-        Box::pin(std::future::ready(joined(&faults)))
-    }
-}
-
-fn named_faults<const N: usize>(
-    results: [(&str, Result<(), WriteError>); N],
-) -> Result<(), String> {
-    let fault = |(name, result): (&str, Result<(), WriteError>)| {
-        result.err().map(|error| format!("{name}: {}", error_chain(&error)))
-    };
-    joined(&results.into_iter().filter_map(fault).collect::<Vec<_>>())
-}
-
-fn joined(faults: &[String]) -> Result<(), String> {
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }

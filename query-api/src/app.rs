@@ -13,8 +13,8 @@ use tracing::instrument;
 use views::progress::{ProgressView, UserProgress};
 use views::results::{ListQuery, ResultsView, Summary};
 
-use crate::body::{FetchedOutputs, Output, captured_outputs};
-use crate::error::ApiError;
+use crate::body::{FetchedOutputs, OutputBody, captured_outputs};
+use crate::error::QueryError;
 use crate::freshness::FreshSubmissions;
 use crate::long_poll::{Waiters, wait_for_change};
 
@@ -23,11 +23,11 @@ const FETCHES_MAX: usize = 32;
 
 /// Everything that a request needs. Clones share it.
 #[derive(Clone, Debug)]
-pub struct App(Arc<Inner>);
+pub struct QueryApi(Arc<Inner>);
 
-/// What [`App`] is made of.
+/// What [`QueryApi`] is made of.
 #[derive(Debug)]
-pub struct Parts {
+pub struct QueryApiParts {
     /// The truth, where the views are behind or away.
     pub ledger: Ledger,
     /// The view of submissions.
@@ -50,7 +50,7 @@ pub struct Parts {
 
 #[derive(Debug)]
 struct Inner {
-    parts: Parts,
+    parts: QueryApiParts,
     submissions: FreshSubmissions,
     /// One permit for each answer whose outputs may be fetched at the same time.
     fetches: Semaphore,
@@ -86,14 +86,14 @@ pub(crate) struct LongPoll<'a> {
     pub(crate) has: &'a (dyn Fn(&Submission) -> bool + Sync),
 }
 
-impl From<Parts> for App {
-    fn from(parts: Parts) -> Self {
+impl From<QueryApiParts> for QueryApi {
+    fn from(parts: QueryApiParts) -> Self {
         let submissions = FreshSubmissions::new(Arc::clone(&parts.results), parts.ledger.clone());
         Self(Arc::new(Inner { parts, submissions, fetches: Semaphore::new(FETCHES_MAX) }))
     }
 }
 
-impl App {
+impl QueryApi {
     /// Returns what checks tokens.
     pub(crate) fn verifier(&self) -> &Arc<Verifier> {
         &self.0.parts.verifier
@@ -116,7 +116,7 @@ impl App {
         id: SubmissionId,
         sight: &Sight,
         poll: LongPoll<'_>,
-    ) -> Result<Submission, ApiError> {
+    ) -> Result<Submission, QueryError> {
         // Waiting begins before the first read, so that no change falls in between.
         let waiter = if poll.wait.is_zero() { None } else { self.0.parts.waiters.wait_for(id) };
         // A change that was announced before that wakes no one again, so the first read has to have it, even if
@@ -124,7 +124,7 @@ impl App {
         let announced = waiter.as_ref().map_or(0, |_| self.0.parts.waiters.heard());
         let first = self.0.submissions.read(id, poll.min_seq.max(announced)).await?;
         let first =
-            first.filter(|known| sight.covers(&known.principal)).ok_or(ApiError::NotFound)?;
+            first.filter(|known| sight.covers(&known.principal)).ok_or(QueryError::NotFound)?;
         match waiter {
             Some(waiter) if !first.state.is_terminal() && (poll.has)(&first) => {
                 let (submissions, stop) = (&self.0.submissions, &self.0.parts.stop);
@@ -138,7 +138,7 @@ impl App {
     pub(crate) async fn fetch_outputs(
         &self,
         submission: &Submission,
-    ) -> Result<FetchedOutputs, ApiError> {
+    ) -> Result<FetchedOutputs, QueryError> {
         let mut outputs = [None, None, None];
         let captured = captured_outputs(submission).into_iter().flatten();
         // What stands in the events themselves does not queue up behind an object store that may be away.
@@ -150,7 +150,7 @@ impl App {
                     Ok(bytes) => bytes.to_vec(),
                     Err(object) => self.0.parts.outputs.get(object).await?,
                 };
-                *output = Some(Output::of(captured, bytes));
+                *output = Some(OutputBody::of(captured, bytes));
             }
         }
         let [stdout, stderr, compile_output] = outputs;
@@ -163,24 +163,24 @@ impl App {
         &self,
         id: SubmissionId,
         sight: &Sight,
-    ) -> Result<Vec<Stored>, ApiError> {
+    ) -> Result<Vec<Stored>, QueryError> {
         let history = self.0.parts.ledger.history(id).await?;
         let seen = history.first().is_some_and(|first| {
             let event = &first.recorded.envelope.event;
             matches!(event, Event::Accepted(accepted) if sight.covers(&accepted.principal))
         });
-        if seen { Ok(history) } else { Err(ApiError::NotFound) }
+        if seen { Ok(history) } else { Err(QueryError::NotFound) }
     }
 
     /// Lists submissions from the view.
     #[instrument(skip_all)]
-    pub(crate) async fn list(&self, query: &ListQuery) -> Result<Vec<Summary>, ApiError> {
+    pub(crate) async fn list(&self, query: &ListQuery) -> Result<Vec<Summary>, QueryError> {
         Ok(self.0.parts.results.list(query).await?)
     }
 
     /// Returns a user's progress; of a new user there is none.
     #[instrument(skip_all)]
-    pub(crate) async fn progress(&self, user: &UserId) -> Result<Option<UserProgress>, ApiError> {
+    pub(crate) async fn progress(&self, user: &UserId) -> Result<Option<UserProgress>, QueryError> {
         Ok(self.0.parts.progress.find_user(user).await?)
     }
 }

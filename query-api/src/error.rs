@@ -6,7 +6,7 @@ use views::error::ViewError;
 
 /// Why a request did not succeed.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
+pub enum QueryError {
     /// The submission is absent, or another user's.
     #[error("there is no such submission")]
     NotFound,
@@ -29,26 +29,26 @@ pub enum ApiError {
     Output(#[from] ObjectError),
 }
 
-impl From<ApiError> for Problem {
-    fn from(error: ApiError) -> Self {
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
         problem(&error).logged(&error)
     }
 }
 
-fn problem(error: &ApiError) -> Problem {
+fn problem(error: &QueryError) -> Problem {
     match error {
-        ApiError::NotFound => Problem::no_such_submission(),
-        ApiError::Ledger(ReadError::Unavailable(_)) => {
+        QueryError::NotFound => Problem::no_such_submission(),
+        QueryError::Ledger(ReadError::Unavailable(_)) => {
             Problem::no_answer("the ledger does not answer")
         }
-        ApiError::View(ViewError::Away { detail, source: _ }) => Problem::no_answer(detail),
-        ApiError::Output(ObjectError::Unavailable(_)) => {
+        QueryError::View(ViewError::Away { detail, source: _ }) => Problem::no_answer(detail),
+        QueryError::Output(ObjectError::Unavailable(_)) => {
             Problem::no_answer("the store of outputs does not answer")
         }
-        ApiError::Payload { .. }
-        | ApiError::Ledger(_)
-        | ApiError::View(ViewError::Impossible(_))
-        | ApiError::Output(
+        QueryError::Payload { .. }
+        | QueryError::Ledger(_)
+        | QueryError::View(ViewError::Impossible(_))
+        | QueryError::Output(
             ObjectError::Absent(_) | ObjectError::Corrupt(_) | ObjectError::Full(_),
         ) => Problem::internal(),
     }

@@ -19,13 +19,13 @@ const ANSWER_TIME_MAX: Duration = Duration::from_millis(1_500);
 
 /// The stores behind the service.
 #[derive(Clone, Debug)]
-pub(crate) struct Stores {
+pub(crate) struct ReadStores {
     pub(crate) connection: Connection,
     pub(crate) results: Arc<dyn ResultsView>,
     pub(crate) progress: Arc<dyn ProgressView>,
 }
 
-impl Stores {
+impl ReadStores {
     /// Returns the routes.
     pub(crate) fn router<S: Clone + Send + Sync + 'static>(&self, metrics: Metrics) -> Router<S> {
         let check = |ask: fn(Self) -> BoxFuture<'static, Result<(), String>>| {

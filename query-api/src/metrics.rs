@@ -16,12 +16,12 @@ pub(crate) fn read_from(source: &'static str) {
 
 pub(crate) fn waiting() -> impl Drop {
     metrics::gauge!(WAITING).increment(1.0);
-    Waiting
+    WaitingGauge
 }
 
-struct Waiting;
+struct WaitingGauge;
 
-impl Drop for Waiting {
+impl Drop for WaitingGauge {
     fn drop(&mut self) {
         metrics::gauge!(WAITING).decrement(1.0);
     }

@@ -15,9 +15,9 @@ use sandbox::languages::Catalog;
 use views::progress::ProgressReader;
 use views::results::ResultsReader;
 
-use crate::app::{App, Parts};
+use crate::app::{QueryApi, QueryApiParts};
 use crate::config::Config;
-use crate::health::Stores;
+use crate::health::ReadStores;
 use crate::long_poll::{Feed, Waiters};
 use crate::{metrics, routes};
 
@@ -40,12 +40,12 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     served
 }
 
-async fn open(config: &Config) -> Result<Stores, ServiceError> {
+async fn open(config: &Config) -> Result<ReadStores, ServiceError> {
     let connection = Connection::open(&config.nats.url, "query-api").await;
     let results = ResultsReader::open(config.postgres.url.expose_secret());
     let mongo = &config.mongo;
     let progress = ProgressReader::open(mongo.url.expose_secret(), &mongo.database).await;
-    Ok(Stores {
+    Ok(ReadStores {
         connection: connection.map_err(ServiceError::part("the ledger cannot be opened"))?,
         results: Arc::new(
             results.map_err(ServiceError::part("the results view cannot be opened"))?,
@@ -56,12 +56,17 @@ async fn open(config: &Config) -> Result<Stores, ServiceError> {
     })
 }
 
-fn ledger(stores: &Stores) -> Ledger {
+fn ledger(stores: &ReadStores) -> Ledger {
     stores.connection.ledger(Arc::new(SystemClock))
 }
 
-fn app(config: &Config, stores: &Stores, waiters: Arc<Waiters>, shutdown: &Shutdown) -> App {
-    App::from(Parts {
+fn app(
+    config: &Config,
+    stores: &ReadStores,
+    waiters: Arc<Waiters>,
+    shutdown: &Shutdown,
+) -> QueryApi {
+    QueryApi::from(QueryApiParts {
         ledger: ledger(stores),
         results: Arc::clone(&stores.results),
         progress: Arc::clone(&stores.progress),
@@ -74,7 +79,7 @@ fn app(config: &Config, stores: &Stores, waiters: Arc<Waiters>, shutdown: &Shutd
     })
 }
 
-fn router(app: App, stores: &Stores, recorder: Metrics) -> Router {
+fn router(app: QueryApi, stores: &ReadStores, recorder: Metrics) -> Router {
     let router = routes::router().merge(stores.router(recorder));
     platform::http::middleware(router).with_state(app)
 }

@@ -9,7 +9,7 @@ use views::progress::{ProgressKey, SolvedKey, SolvedSuite, TrackedSubmission, Us
 use super::fact::Fact;
 use super::user::fold_into_user;
 use super::{solved, tracked};
-use crate::batch::Batch;
+use crate::batch::EventBatch;
 
 /// What a batch says: facts in order, and what is remembered of its submissions afterwards.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Derived {
 pub fn derive(
     generation: i32,
     before: &BTreeMap<SubmissionId, TrackedSubmission>,
-    batch: &Batch,
+    batch: &EventBatch,
 ) -> Derived {
     let mut derived = Derived::default();
     for recorded in batch.events() {

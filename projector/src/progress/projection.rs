@@ -13,7 +13,7 @@ use views::progress::{
 };
 
 use super::fold::{Viewed, Views, derive, view};
-use crate::batch::Batch;
+use crate::batch::EventBatch;
 use crate::last_batch::{LastBatch, keep_latest};
 use crate::projection::Projection;
 
@@ -60,7 +60,7 @@ impl ProgressProjection {
     }
 
     /// Folds a batch into the documents of one generation. Returns those that it touched.
-    async fn write_batch(&self, at: Position, batch: &Batch) -> Result<Recalled, WriteError> {
+    async fn write_batch(&self, at: Position, batch: &EventBatch) -> Result<Recalled, WriteError> {
         let mut recalled = self.last_batch.take(at);
         for _ in 0..CONFLICTS_MAX {
             if let Some(written) = self.try_batch(at.generation, batch, recalled).await? {
@@ -77,7 +77,7 @@ impl ProgressProjection {
     async fn try_batch(
         &self,
         generation: i32,
-        batch: &Batch,
+        batch: &EventBatch,
         recalled: Recalled,
     ) -> Result<Option<Recalled>, WriteError> {
         let Recalled { tracked: mut known, progress } = recalled;
@@ -106,7 +106,7 @@ impl ProgressProjection {
     async fn load_tracked(
         &self,
         generation: i32,
-        batch: &Batch,
+        batch: &EventBatch,
         known: &mut BTreeMap<SubmissionId, TrackedSubmission>,
     ) -> Result<(), WriteError> {
         let unknown = batch.submissions().into_iter().filter(|id| !known.contains_key(id));
@@ -148,7 +148,7 @@ impl Projection for ProgressProjection {
         &self.writer
     }
 
-    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+    async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
         let next = at.after(batch.first(), batch.last())?;
         self.writer.reserve(at, next.sequence).await?;
         let written = self.write_batch(at, batch).await?;
@@ -157,7 +157,7 @@ impl Projection for ProgressProjection {
         Ok(next)
     }
 
-    async fn build(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+    async fn build(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
         let next = at.after(batch.first(), batch.last())?;
         let written = self.write_batch(at, batch).await?;
         self.last_batch.keep(next, written.latest());

@@ -7,14 +7,14 @@ use events::{Fold, SubmissionId};
 use views::error::TooLarge;
 use views::results::{AttemptRow, CaseRow, RowChanges, SubmissionRow, UnacceptedRow};
 
-use crate::batch::Batch;
+use crate::batch::EventBatch;
 
 /// The folds of some submissions. One that is absent has no event yet.
 pub type States = BTreeMap<SubmissionId, Fold>;
 
 /// Folds `batch` on top of `before`. Returns the states of the submissions that it touches.
 #[must_use]
-pub fn fold(before: &States, batch: &Batch) -> States {
+pub fn fold(before: &States, batch: &EventBatch) -> States {
     let mut after = States::new();
     for recorded in batch.events() {
         let id = recorded.envelope.submission;

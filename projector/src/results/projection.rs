@@ -9,7 +9,7 @@ use views::generation::{Position, ViewStore};
 use views::results::{Audience, ResultsWriter};
 
 use super::changes::{States, changes_between, fold};
-use crate::batch::Batch;
+use crate::batch::EventBatch;
 use crate::last_batch::{LastBatch, keep_latest};
 use crate::projection::Projection;
 
@@ -38,7 +38,7 @@ impl ResultsProjection {
         &self,
         audience: Audience,
         at: Position,
-        batch: &Batch,
+        batch: &EventBatch,
     ) -> Result<Position, WriteError> {
         let next = at.after(batch.first(), batch.last())?;
         let mut writing = self.writer.begin(audience, at).await?;
@@ -64,11 +64,11 @@ impl Projection for ResultsProjection {
         &self.writer
     }
 
-    async fn fold(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+    async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
         self.fold_for(Audience::Readers, at, batch).await
     }
 
-    async fn build(&self, at: Position, batch: &Batch) -> Result<Position, WriteError> {
+    async fn build(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
         self.fold_for(Audience::Rebuild, at, batch).await
     }
 }

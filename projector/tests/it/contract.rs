@@ -1,6 +1,6 @@
 //! What every view keeps to, whichever store it stands in: one suite, on a real PostgreSQL and on a real MongoDB.
 
-use projector::batch::Batch;
+use projector::batch::EventBatch;
 use projector::projection::Projection as _;
 use views::error::WriteError;
 use views::generation::{Position, SwitchOutcome};
@@ -42,7 +42,7 @@ suite! {
     of_two_rebuilds_the_slower_one_is_overtaken_only_by_a_later_generation
 }
 
-async fn fold_all(view: &impl View, batches: &[Batch]) -> Position {
+async fn fold_all(view: &impl View, batches: &[EventBatch]) -> Position {
     let mut position = view.store().position().await.unwrap();
     for batch in batches {
         position = view.projection().fold(position, batch).await.unwrap();
@@ -51,7 +51,7 @@ async fn fold_all(view: &impl View, batches: &[Batch]) -> Position {
 }
 
 /// Builds a generation beside the live one.
-async fn build(view: &impl View, batches: &[Batch]) -> Position {
+async fn build(view: &impl View, batches: &[EventBatch]) -> Position {
     let mut position = view.store().begin_generation().await.unwrap();
     for batch in batches {
         position = view.projection().build(position, batch).await.unwrap();

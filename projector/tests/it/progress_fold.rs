@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use events::{State, SubmissionId};
-use projector::batch::Batch;
+use projector::batch::EventBatch;
 use projector::progress::{Change, Fact, RECENT_MAX, Views, derive, fold_into_user, view};
 use proptest::prelude::*;
 use views::progress::{ByLane, ProgressKey, TrackedSubmission, UserProgress};
@@ -28,7 +28,7 @@ enum Crash {
 }
 
 impl Documents {
-    fn fold(&mut self, batch: &Batch) -> Vec<Fact> {
+    fn fold(&mut self, batch: &EventBatch) -> Vec<Fact> {
         let derived = derive(1, &self.tracked, batch);
         self.views = view(1, std::mem::take(&mut self.views), &derived.facts);
         self.tracked.extend(derived.tracked);
@@ -36,7 +36,7 @@ impl Documents {
     }
 
     /// Writes a part of what folding `batch` would write, in the order in which the store writes.
-    fn crash(&mut self, batch: &Batch, crash: Crash) {
+    fn crash(&mut self, batch: &EventBatch, crash: Crash) {
         let mut whole = self.clone();
         whole.fold(batch);
         let some = |bits: u8, place: usize| bits >> (place % 8) & 1 == 1;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Stamp;
-use crate::error::ApiError;
+use crate::error::QueryError;
 
 /// One stored event.
 #[derive(Debug, Serialize)]
@@ -18,16 +18,16 @@ pub(crate) struct EventBody<'a> {
 }
 
 impl<'a> TryFrom<&'a Stored> for EventBody<'a> {
-    type Error = ApiError;
+    type Error = QueryError;
 
-    fn try_from(stored: &'a Stored) -> Result<Self, ApiError> {
+    fn try_from(stored: &'a Stored) -> Result<Self, QueryError> {
         let sequence = stored.recorded.sequence;
         Ok(Self {
             sequence,
             stored_at: Stamp(stored.recorded.stored_at),
             subject: stored.subject.to_string(),
             event: serde_json::from_slice(&stored.payload)
-                .map_err(|source| ApiError::Payload { sequence, source })?,
+                .map_err(|source| QueryError::Payload { sequence, source })?,
         })
     }
 }

@@ -10,7 +10,7 @@ mod summary;
 
 pub(crate) use self::event::EventBody;
 pub(crate) use self::language::LanguagesBody;
-pub(crate) use self::output::Output;
+pub(crate) use self::output::OutputBody;
 pub(crate) use self::progress::ProgressBody;
 pub(crate) use self::stamp::Stamp;
 pub(crate) use self::submission::{FetchedOutputs, SubmissionBody, captured_outputs};

@@ -6,7 +6,7 @@ use events::Captured;
 
 /// An output whose bytes are at hand, as clients read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Output {
+pub(crate) struct OutputBody {
     /// The text, or the base64.
     pub(super) text: String,
     /// The encoding of `text`, where it is not plain.
@@ -17,7 +17,7 @@ pub(crate) struct Output {
     pub(super) truncated: bool,
 }
 
-impl Output {
+impl OutputBody {
     /// Shows what was captured.
     pub(crate) fn of(captured: &Captured, bytes: Vec<u8>) -> Self {
         let (text, encoding) = match String::from_utf8(bytes) {
@@ -35,10 +35,10 @@ mod tests {
     #[test]
     fn text_is_text_and_anything_else_is_base64() {
         let captured = Captured { bytes_total: 9, truncated: true, ..Captured::default() };
-        let text = Output::of(&captured, "é\0".as_bytes().to_vec());
+        let text = OutputBody::of(&captured, "é\0".as_bytes().to_vec());
         assert_eq!((text.text.as_str(), text.encoding), ("é\0", None));
         assert_eq!((text.bytes, text.truncated), (9, true));
-        let other = Output::of(&captured, vec![0xff]);
+        let other = OutputBody::of(&captured, vec![0xff]);
         assert_eq!((other.text.as_str(), other.encoding), ("/w==", Some("base64")));
     }
 }

@@ -5,14 +5,14 @@ use events::submission::Outcome;
 use events::{Captured, Lane, State, StopCause, Submission, SubmissionId, Verdict};
 use serde::Serialize;
 
-use super::{LanguageBody, Output, ScoreBody, Stamp, UsageBody, exit_code, signal};
+use super::{LanguageBody, OutputBody, ScoreBody, Stamp, UsageBody, exit_code, signal};
 
 /// The outputs of a submission, fetched.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FetchedOutputs {
-    pub(crate) stdout: Option<Output>,
-    pub(crate) stderr: Option<Output>,
-    pub(crate) compile_output: Option<Output>,
+    pub(crate) stdout: Option<OutputBody>,
+    pub(crate) stderr: Option<OutputBody>,
+    pub(crate) compile_output: Option<OutputBody>,
 }
 
 /// The body of `GET /v1/submissions/{id}`. What is not known yet is null; what describes an output is absent without one.

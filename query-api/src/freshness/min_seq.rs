@@ -11,7 +11,7 @@ use views::error::ViewError;
 use views::results::{FoundSubmission, ResultsView};
 
 use super::seen::SeenSequences;
-use crate::error::ApiError;
+use crate::error::QueryError;
 use crate::metrics;
 
 /// Reads submissions.
@@ -32,7 +32,7 @@ impl FreshSubmissions {
         &self,
         id: SubmissionId,
         min_seq: u64,
-    ) -> Result<Option<Submission>, ApiError> {
+    ) -> Result<Option<Submission>, QueryError> {
         let floor = self.seen.floor(id).max(min_seq);
         let found = match self.view.find(id).await {
             Ok(found) => found,
@@ -56,7 +56,7 @@ impl FreshSubmissions {
     pub(crate) async fn read_from_ledger(
         &self,
         id: SubmissionId,
-    ) -> Result<Option<Submission>, ApiError> {
+    ) -> Result<Option<Submission>, QueryError> {
         self.fold(id, None).await
     }
 
@@ -64,7 +64,7 @@ impl FreshSubmissions {
         &self,
         id: SubmissionId,
         behind: Option<Submission>,
-    ) -> Result<Option<Submission>, ApiError> {
+    ) -> Result<Option<Submission>, QueryError> {
         let folded = self.ledger.load(id).await?.map(|found| found.submission);
         metrics::read_from("ledger");
         let newest = [behind, folded].into_iter().flatten().max_by_key(|known| known.sequence);

@@ -9,20 +9,20 @@ use platform::params::SubmissionPath;
 use platform::problem::Problem;
 
 use super::sight;
-use crate::app::App;
+use crate::app::QueryApi;
 use crate::body::EventBody;
 use crate::caching::{Keep, Tag};
-use crate::error::ApiError;
+use crate::error::QueryError;
 
 /// Shows a submission's record in the ledger, as it is stored.
 pub(super) async fn list_events(
-    State(app): State<App>,
+    State(app): State<QueryApi>,
     caller: Caller,
     SubmissionPath(id): SubmissionPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let history = app.history(id, &sight(&caller)).await?;
-    let last = history.last().map(|stored| &stored.recorded).ok_or(ApiError::NotFound)?;
+    let last = history.last().map(|stored| &stored.recorded).ok_or(QueryError::NotFound)?;
     let tag = Tag::of(id, last.sequence);
     let keep = Keep::ended(last.envelope.event.is_terminal());
     let body: Vec<EventBody<'_>> =

@@ -7,13 +7,13 @@ use axum::response::Response;
 use platform::auth::Caller;
 use platform::problem::Problem;
 
-use crate::app::App;
+use crate::app::QueryApi;
 use crate::body::LanguagesBody;
 use crate::caching::{Keep, Tag};
 
 /// Shows the languages there are. They change with the program only.
 pub(super) async fn list_languages(
-    State(app): State<App>,
+    State(app): State<QueryApi>,
     _caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

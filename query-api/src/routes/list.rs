@@ -12,19 +12,19 @@ use serde::Deserialize;
 use views::results::ListQuery;
 
 use super::sight;
-use crate::app::App;
+use crate::app::QueryApi;
 use crate::body::{PageBody, SummaryBody};
 use crate::cursor::Cursor;
 
 /// The most submissions of one page.
 const LIMIT_MAX: u32 = 100;
-/// The submissions of a page that nobody sized.
+/// The submissions of a page without `limit`.
 const LIMIT_DEFAULT: u32 = 20;
 
 /// The parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Params {
+pub(super) struct ListParams {
     user: Option<UserId>,
     state: Option<SubmissionState>,
     language: Option<String>,
@@ -56,9 +56,9 @@ impl TryFrom<u32> for Limit {
 
 /// Lists submissions, the newest first: the caller's own, or another user's where the caller may see it.
 pub(super) async fn list_submissions(
-    State(app): State<App>,
+    State(app): State<QueryApi>,
     caller: Caller,
-    Query(params): Query<Params>,
+    Query(params): Query<ListParams>,
 ) -> Result<impl IntoResponse, Problem> {
     let limit = params.limit.0;
     // One more than is shown tells whether there is another page.
@@ -89,7 +89,7 @@ fn visible_user(caller: &Caller, asked: Option<UserId>) -> Result<UserId, Proble
 }
 
 /// A language by its slug or an alias; one that is not offered any more still has its slug.
-fn slug(app: &App, name: &str) -> Result<LanguageSlug, Problem> {
+fn slug(app: &QueryApi, name: &str) -> Result<LanguageSlug, Problem> {
     let known = app.catalog().find(name).map_or(name, |language| language.slug.as_str());
     known.parse().map_err(|error| Problem::new(Slug::Malformed, format!("language: {error}")))
 }

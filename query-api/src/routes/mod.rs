@@ -13,10 +13,10 @@ use axum::extract::FromRef;
 use axum::routing::{MethodRouter, get};
 use platform::auth::{Caller, Scope, Verifier};
 
-use crate::app::{App, Sight};
+use crate::app::{QueryApi, Sight};
 
 /// Returns every path with its handlers. The router is made from this list, and a test goes through it.
-pub fn table() -> [(&'static str, MethodRouter<App>); 5] {
+pub fn table() -> [(&'static str, MethodRouter<QueryApi>); 5] {
     [
         ("/v1/submissions", get(list::list_submissions)),
         ("/v1/submissions/{id}", get(submissions::get_submission)),
@@ -27,12 +27,12 @@ pub fn table() -> [(&'static str, MethodRouter<App>); 5] {
 }
 
 /// Returns the routes.
-pub fn router() -> Router<App> {
+pub fn router() -> Router<QueryApi> {
     table().into_iter().fold(Router::new(), |routes, (path, handlers)| routes.route(path, handlers))
 }
 
-impl FromRef<App> for Arc<Verifier> {
-    fn from_ref(app: &App) -> Self {
+impl FromRef<QueryApi> for Arc<Verifier> {
+    fn from_ref(app: &QueryApi) -> Self {
         Self::clone(app.verifier())
     }
 }

@@ -7,12 +7,12 @@ use axum::response::IntoResponse;
 use platform::auth::Caller;
 use platform::problem::Problem;
 
-use crate::app::App;
+use crate::app::QueryApi;
 use crate::body::ProgressBody;
 
 /// Shows the caller's own progress.
 pub(super) async fn get_progress(
-    State(app): State<App>,
+    State(app): State<QueryApi>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
     let progress = app.progress(caller.user()).await?;

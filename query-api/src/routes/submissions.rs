@@ -14,16 +14,16 @@ use platform::problem::Problem;
 use serde::Deserialize;
 
 use super::sight;
-use crate::app::{App, LongPoll};
+use crate::app::{LongPoll, QueryApi};
 use crate::body::SubmissionBody;
 use crate::caching::{Keep, Tag};
 
 /// The parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Params {
+pub(super) struct SubmissionParams {
     #[serde(default)]
-    wait: Wait,
+    wait: WaitParam,
     #[serde(default)]
     min_seq: u64,
 }
@@ -31,12 +31,12 @@ pub(super) struct Params {
 /// A time to wait, in seconds.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(try_from = "f64")]
-struct Wait(Duration);
+struct WaitParam(Duration);
 
 /// The longest time to wait, in seconds.
 const WAIT_SECONDS_MAX: f64 = 30.0;
 
-impl TryFrom<f64> for Wait {
+impl TryFrom<f64> for WaitParam {
     type Error = String;
 
     fn try_from(seconds: f64) -> Result<Self, String> {
@@ -49,10 +49,10 @@ impl TryFrom<f64> for Wait {
 
 /// Shows a submission; with `wait`, once its state changes.
 pub(super) async fn get_submission(
-    State(app): State<App>,
+    State(app): State<QueryApi>,
     caller: Caller,
     SubmissionPath(id): SubmissionPath,
-    Query(params): Query<Params>,
+    Query(params): Query<SubmissionParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let tag = |submission: &Submission| Tag::of(id, submission.sequence);

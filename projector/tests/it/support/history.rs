@@ -14,7 +14,7 @@ use events::{
     BootId, Captured, Content, Digest, Envelope, Event, Exit, Family, Fold, Lane, LimitPolicy,
     Recorded, StopCause, Subject, Submission, SubmissionId, Timestamp, Usage, Verdict,
 };
-use projector::batch::Batch;
+use projector::batch::EventBatch;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -101,22 +101,22 @@ pub(crate) fn record(steps: &[Step]) -> Vec<Recorded> {
 }
 
 /// The whole history as one batch.
-pub(crate) fn batch(history: &[Recorded]) -> Batch {
-    Batch::new(history.to_vec()).unwrap()
+pub(crate) fn batch(history: &[Recorded]) -> EventBatch {
+    EventBatch::new(history.to_vec()).unwrap()
 }
 
 /// The history cut into batches: after each event whose place is in `cuts`.
-pub(crate) fn batches(history: &[Recorded], cuts: &[usize]) -> Vec<Batch> {
+pub(crate) fn batches(history: &[Recorded], cuts: &[usize]) -> Vec<EventBatch> {
     let mut batches = Vec::new();
     let mut open = Vec::new();
     for (place, recorded) in history.iter().enumerate() {
         open.push(recorded.clone());
         if cuts.contains(&place) {
-            batches.push(Batch::new(std::mem::take(&mut open)).unwrap());
+            batches.push(EventBatch::new(std::mem::take(&mut open)).unwrap());
         }
     }
     if !open.is_empty() {
-        batches.push(Batch::new(open).unwrap());
+        batches.push(EventBatch::new(open).unwrap());
     }
     batches
 }

@@ -34,7 +34,7 @@ impl Memory {
         memory
     }
 
-    /// Stores events as they are, legal or not.
+    /// Connections events as they are, legal or not.
     pub(crate) fn append(&self, history: &[Recorded]) {
         for recorded in history {
             self.store.put_raw(&subject(recorded), recorded.envelope.encode());

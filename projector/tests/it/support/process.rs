@@ -48,7 +48,7 @@ impl World {
         }
     }
 
-    /// Stores events as they are, legal or not. Returns the sequence of the last.
+    /// Connections events as they are, legal or not. Returns the sequence of the last.
     pub(crate) async fn append(&self, history: &[Recorded]) -> u64 {
         let store = self.connection.store();
         let mut sequence = 0;

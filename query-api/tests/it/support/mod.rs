@@ -16,7 +16,7 @@ use ledger::Ledger;
 use ledger::memory::{MemoryObjects, MemoryStore};
 use platform::auth::{Claims, Verifier, mint};
 use platform::config::{AuthConfig, TokenSecret};
-use query_api::app::{App, Parts};
+use query_api::app::{QueryApi, QueryApiParts};
 use query_api::long_poll::Waiters;
 use query_api::routes;
 use sandbox::languages::Catalog;
@@ -55,7 +55,7 @@ impl TestApp {
         let outputs = Arc::new(MemoryObjects::default());
         let (waiters, stop) = (Arc::new(Waiters::default()), CancellationToken::new());
         waiters.set_fed(true);
-        let app = App::from(Parts {
+        let app = QueryApi::from(QueryApiParts {
             ledger: ledger.clone(),
             results: Arc::<FakeResults>::clone(&results),
             progress: Arc::<FakeProgress>::clone(&progress),
