@@ -93,7 +93,7 @@ async fn another_users_submission_does_not_exist_for_those_without_the_scope() -
                     text(&reader.get(&of(&submitted)).await?.ok()?, "stdout")? == "secret\n",
                     "{scope}"
                 );
-                let list = reader.get(&format!("{SUBMISSIONS}?user=student")).await?.ok()?;
+                let list = reader.get(&format!("{SUBMISSIONS}?user=student-17")).await?.ok()?;
                 ensure!(list["items"].as_array().map(Vec::len) == Some(1), "{scope}: {list}");
             }
             Ok(())
