@@ -2,7 +2,7 @@
 //! own.
 
 use events::Lane;
-use ledger::Usage;
+use ledger::StorageUsage;
 
 platform::declare_metrics! {
     counters {
@@ -35,7 +35,7 @@ pub(crate) fn cancellation_requested() {
     clippy::cast_precision_loss,
     reason = "a gauge is a float; a stream of 8 PiB is not in sight"
 )]
-pub(crate) fn stream_usage(usage: &Usage) {
+pub(crate) fn stream_usage(usage: &StorageUsage) {
     metrics::gauge!(STREAM_BYTES).set(usage.bytes as f64);
     metrics::gauge!(STREAM_BYTES_MAX).set(usage.bytes_max as f64);
     metrics::gauge!(STREAM_MESSAGES).set(usage.messages as f64);

@@ -22,20 +22,20 @@ impl Ledger {
     ///
     /// Restarts of the server are waited out. An error is the last item.
     pub fn follow(&self, from: u64) -> BoxStream<'static, Item> {
-        let start = Stage::Begin(Arc::clone(&self.store), from.max(1));
-        stream::unfold(start, Stage::step).boxed()
+        let start = FollowState::Begin(Arc::clone(&self.store), from.max(1));
+        stream::unfold(start, FollowState::step).boxed()
     }
 }
 
 /// Where a follower stands.
-enum Stage {
+enum FollowState {
     Begin(Arc<dyn EventStore>, u64),
     /// With the sequence that must come.
     Going(BoxStream<'static, Message>, u64),
     Ended,
 }
 
-impl Stage {
+impl FollowState {
     async fn step(self) -> Option<(Item, Self)> {
         let (mut messages, expected) = match self {
             Self::Begin(store, from) => {

@@ -40,4 +40,4 @@ pub use objects::{ObjectError, ObjectStore};
 pub use presence::{Held, Presence};
 pub use provision::StreamSettings;
 pub use queue::{Acknowledge, Backlog, Job, Queue, Receipt, Worker};
-pub use store::{EventStore, Usage};
+pub use store::{EventStore, StorageUsage};

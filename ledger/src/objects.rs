@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use events::{ObjectBucket, ObjectRef};
 
 use crate::error::Fault;
-use crate::store::Usage;
+use crate::store::StorageUsage;
 
 /// Buckets of objects. Objects never change, so everything here may be tried again.
 #[async_trait]
@@ -18,7 +18,7 @@ pub trait ObjectStore: Debug + Send + Sync {
     async fn get(&self, object: &ObjectRef) -> Result<Vec<u8>, ObjectError>;
 
     /// Returns how full a bucket is.
-    async fn usage(&self, bucket: ObjectBucket) -> Result<Usage, ObjectError>;
+    async fn usage(&self, bucket: ObjectBucket) -> Result<StorageUsage, ObjectError>;
 }
 
 /// Why an object could not be stored or fetched.

@@ -11,7 +11,7 @@ use crate::aggregate::{Aggregate, Stored};
 use crate::error::{Fault, ReadError};
 use crate::ledger::Ledger;
 use crate::retry::{QUICK, until};
-use crate::store::{Message, Usage};
+use crate::store::{Message, StorageUsage};
 
 /// How long a read waits for a server that is away.
 const READ_DEADLINE: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ impl Ledger {
     }
 
     /// Returns how full the ledger is. New submissions are admitted up to 80 %, so that outcomes always have room.
-    pub async fn usage(&self) -> Result<Usage, ReadError> {
+    pub async fn usage(&self) -> Result<StorageUsage, ReadError> {
         retried(|| self.store.usage()).await
     }
 

@@ -28,7 +28,7 @@ pub trait EventStore: Debug + Send + Sync {
     async fn get(&self, sequence: u64) -> Result<Option<Message>, Fault>;
 
     /// Returns how full the stream is.
-    async fn usage(&self) -> Result<Usage, Fault>;
+    async fn usage(&self) -> Result<StorageUsage, Fault>;
 
     /// Yields every message from `from` on, in order, for ever. Faults of the connection are waited out in here.
     fn follow(&self, from: u64) -> BoxStream<'static, Message>;
@@ -115,7 +115,7 @@ pub enum PublishError {
 
 /// How full a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
+pub struct StorageUsage {
     /// Bytes stored.
     pub bytes: u64,
     /// Bytes that may be stored.
@@ -128,7 +128,7 @@ pub struct Usage {
     pub last_sequence: u64,
 }
 
-impl Usage {
+impl StorageUsage {
     /// Returns how much of the room is used, in percent.
     pub fn percent(&self) -> u64 {
         self.bytes.saturating_mul(100) / self.bytes_max.max(1)

@@ -6,7 +6,7 @@ use platform::telemetry::{Metrics, error_chain};
 use views::error::WriteError;
 use views::generation::ViewStore as _;
 
-use crate::serve::Connections;
+use crate::connections::Connections;
 use crate::status::Status;
 
 /// Returns the routes.

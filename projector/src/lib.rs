@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod connections;
 mod health;
 mod last_batch;
 mod metrics;

@@ -8,10 +8,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 use platform::config::ServiceArgs;
 use platform::telemetry::init_logs;
 use projector::config::{Config, DEFAULTS};
+use projector::connections::Connections;
 use projector::progress_line::ProgressLine;
 use projector::projection::Projection;
 use projector::rebuild::rebuild;
-use projector::serve::{Connections, serve};
+use projector::serve::serve;
 
 /// Events in, views out
 #[derive(Debug, Parser)]

@@ -7,7 +7,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::program::RunAs;
+/// A user and group that a server runs as.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
+pub struct RunAs {
+    pub uid: u32,
+    pub gid: u32,
+}
 
 /// Creates a directory that its user alone can enter.
 pub fn make_private(dir: &Path) -> Result<()> {

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::User;
 use rustix::process::Signal;
 
-use crate::program::RunAs;
-use crate::{ASK_PATIENCE, Program, Server, files};
+use crate::files::{self, RunAs};
+use crate::{ASK_PATIENCE, Program, Server};
 
 /// The role that may do everything, made by initdb.
 pub const SUPERUSER: &str = "postgres";

@@ -9,15 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 
+use crate::files::RunAs;
 use crate::log;
-
-/// A user and group to run as.
-#[derive(Debug, Clone, Copy)]
-#[expect(missing_docs, reason = "plain data: the names say it")]
-pub struct RunAs {
-    pub uid: u32,
-    pub gid: u32,
-}
 
 /// The signal that ends a program in order, and how long that may take.
 #[derive(Debug, Clone, Copy)]

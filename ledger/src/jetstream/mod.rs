@@ -16,7 +16,7 @@ use futures::stream::BoxStream;
 
 use crate::error::Fault;
 use crate::link::Link;
-use crate::store::{Ack, EventStore, Expected, Message, Publication, PublishError, Usage};
+use crate::store::{Ack, EventStore, Expected, Message, Publication, PublishError, StorageUsage};
 
 /// How long one request may take before it is tried again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -92,7 +92,7 @@ impl EventStore for JetStreamStore {
         found_or_none(self.stream().await?.raw_message_builder().sequence(sequence).send().await)
     }
 
-    async fn usage(&self) -> Result<Usage, Fault> {
+    async fn usage(&self) -> Result<StorageUsage, Fault> {
         Ok(usage(&self.stream().await?.get_info().await?))
     }
 
@@ -102,8 +102,8 @@ impl EventStore for JetStreamStore {
 }
 
 /// Reads how full a stream is out of what the server says of it.
-pub(crate) fn usage(info: &Info) -> Usage {
-    Usage {
+pub(crate) fn usage(info: &Info) -> StorageUsage {
+    StorageUsage {
         bytes: info.state.bytes,
         // Negative means without a limit.
         bytes_max: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),

@@ -14,7 +14,7 @@ use super::usage;
 use crate::error::Fault;
 use crate::objects::{ObjectError, ObjectStore};
 use crate::retry::{PATIENT, until};
-use crate::store::Usage;
+use crate::store::StorageUsage;
 
 /// How long one try may take, and a second more for each MiB: a reader whose object is replaced under it waits in vain.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -93,7 +93,7 @@ impl ObjectStore for JetStreamObjects {
         retried(object.bytes, || self.read(object)).await
     }
 
-    async fn usage(&self, bucket: ObjectBucket) -> Result<Usage, ObjectError> {
+    async fn usage(&self, bucket: ObjectBucket) -> Result<StorageUsage, ObjectError> {
         let stream = self.context.get_stream(format!("OBJ_{bucket}")).await;
         let stream = stream.map_err(|error| ObjectError::Unavailable(error.into()))?;
         Ok(usage(stream.cached_info()))

@@ -14,7 +14,8 @@ use tokio::sync::watch;
 
 use crate::error::Fault;
 use crate::store::{
-    Ack, EventStore, Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX, Usage,
+    Ack, EventStore, Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX,
+    StorageUsage,
 };
 
 pub use objects::MemoryObjects;
@@ -269,10 +270,10 @@ impl EventStore for MemoryStore {
         Ok(self.read()?.messages.get(&sequence).cloned())
     }
 
-    async fn usage(&self) -> Result<Usage, Fault> {
+    async fn usage(&self) -> Result<StorageUsage, Fault> {
         let state = self.read()?;
         let first = state.messages.first_key_value().map(|(first, _)| *first);
-        Ok(Usage {
+        Ok(StorageUsage {
             bytes: state.bytes,
             bytes_max: self.bytes_max,
             messages: state.messages.len() as u64,

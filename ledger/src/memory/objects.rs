@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use events::{ObjectBucket, ObjectRef};
 
 use crate::objects::{ObjectError, ObjectStore};
-use crate::store::Usage;
+use crate::store::StorageUsage;
 
 /// Buckets in memory.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl ObjectStore for MemoryObjects {
         found.map(|(_, bytes)| bytes.clone()).ok_or_else(|| ObjectError::Absent(object.clone()))
     }
 
-    async fn usage(&self, bucket: ObjectBucket) -> Result<Usage, ObjectError> {
+    async fn usage(&self, bucket: ObjectBucket) -> Result<StorageUsage, ObjectError> {
         self.is_there()?;
         let sizes: Vec<u64> = self
             .objects()
@@ -77,7 +77,7 @@ impl ObjectStore for MemoryObjects {
             .collect();
         let messages = sizes.len() as u64;
         let bytes = sizes.iter().sum();
-        Ok(Usage {
+        Ok(StorageUsage {
             bytes,
             bytes_max: u64::MAX,
             messages,

@@ -13,7 +13,9 @@ use futures::future::join_all;
 use futures::stream::BoxStream;
 use ledger::store::{Ack, Message, Publication, PublishError};
 use ledger::verify::verify_chain;
-use ledger::{Accepting, Connection, EventStore, ExecuteError, Fault, Ledger, Usage, Worker};
+use ledger::{
+    Accepting, Connection, EventStore, ExecuteError, Fault, Ledger, StorageUsage, Worker,
+};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -94,7 +96,7 @@ impl EventStore for LosesAnswers {
         self.store.get(sequence).await
     }
 
-    async fn usage(&self) -> Result<Usage, Fault> {
+    async fn usage(&self) -> Result<StorageUsage, Fault> {
         self.store.usage().await
     }
 

@@ -1,0 +1,56 @@
+//! The connections to the ledger and to both stores.
+
+use std::sync::Arc;
+
+use ledger::{Connection, Ledger};
+use platform::clock::SystemClock;
+use platform::config::ExposeSecret as _;
+use platform::service::ServiceError;
+use views::progress::ProgressWriter;
+use views::results::ResultsWriter;
+
+use crate::config::Config;
+use crate::progress::ProgressProjection;
+use crate::projection::Projection;
+use crate::results::ResultsProjection;
+
+/// Everything that the projector works with. Connects in the background.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    /// The connection to the ledger.
+    pub connection: Connection,
+    /// `results`.
+    pub results: ResultsProjection,
+    /// `progress`.
+    pub progress: ProgressProjection,
+}
+
+impl Connections {
+    /// Makes the connections that the configuration names.
+    pub async fn open(config: &Config) -> Result<Self, ServiceError> {
+        let connection = Connection::open(&config.nats.url, "projector").await;
+        let results = ResultsWriter::connect_lazy(config.postgres.url.expose_secret());
+        let mongo = &config.mongo;
+        let progress =
+            ProgressWriter::connect_lazy(mongo.url.expose_secret(), &mongo.database).await;
+        Ok(Self {
+            connection: connection.map_err(ServiceError::part("the ledger cannot be opened"))?,
+            results: ResultsProjection::new(
+                results.map_err(ServiceError::part("the results view cannot be opened"))?,
+            ),
+            progress: ProgressProjection::new(
+                progress.map_err(ServiceError::part("the progress view cannot be opened"))?,
+            ),
+        })
+    }
+
+    /// Returns the ledger.
+    pub fn ledger(&self) -> Ledger {
+        self.connection.ledger(Arc::new(SystemClock))
+    }
+
+    /// Returns both projections.
+    pub fn projections(&self) -> [Arc<dyn Projection>; 2] {
+        [Arc::new(self.results.clone()), Arc::new(self.progress.clone())]
+    }
+}
