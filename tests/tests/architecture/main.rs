@@ -1,6 +1,10 @@
 //! The layout of the workspace, held against what cargo and the sources say: which package imports which, where drivers
 //! live, and that lints, versions and the licence come from the workspace.
 
+mod circles;
+mod names;
+mod source;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
