@@ -20,8 +20,8 @@ use crate::store::{
 
 pub use objects::MemoryObjects;
 
-/// The largest message, as on a server with default settings.
-const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// The largest message, as `max_payload` in `deploy/nats/nats.conf` has it.
+pub const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What happens to one publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events::envelope::Writer;
 use events::{Rejection, State};
-use ledger::memory::{Checks, MemoryStore, Mishap};
+use ledger::memory::{Checks, MemoryStore, Mishap, PAYLOAD_BYTES_MAX};
 use ledger::store::{EventStore as _, PublishError};
 use ledger::{Accepting, Aggregate, ExecuteError, Ledger};
 
@@ -259,7 +259,7 @@ async fn given_twin(given: &Given) -> ledger::store::Publication {
 async fn an_event_that_is_too_large_is_its_own_error() {
     let given = given(Checks::SequenceFirst).await;
     let mut large = accepted();
-    large.args = vec!["x".repeat(1024 * 1024)];
+    large.args = vec!["x".repeat(PAYLOAD_BYTES_MAX)];
     let refused = given.ledger.accept(fresh_id(), large, &writer("api")).await.unwrap_err();
     assert!(matches!(refused, ExecuteError::TooLarge), "{refused:?}");
 }

@@ -7,7 +7,7 @@ use events::subject::Family;
 use events::{Lane, Subject};
 use futures::StreamExt as _;
 use ledger::EventStore;
-use ledger::memory::{Checks, MemoryStore};
+use ledger::memory::{Checks, MemoryStore, PAYLOAD_BYTES_MAX};
 use ledger::store::{Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX};
 use servers::testing::{NatsCluster, NatsServer};
 
@@ -120,7 +120,7 @@ async fn none_matching_spans_lanes_and_pools(store: &dyn EventStore) {
 
 async fn what_is_too_large_is_refused(store: &dyn EventStore) {
     let subject = fresh_subject();
-    let payload = Bytes::from(vec![b'x'; 1024 * 1024 + 1]);
+    let payload = Bytes::from(vec![b'x'; PAYLOAD_BYTES_MAX + 1]);
     let large = Publication { payload, ..publication(&subject, Expected::Last(0)) };
     let refused = store.publish(&large).await;
     assert!(matches!(refused, Err(PublishError::TooLarge)), "{refused:?}");
