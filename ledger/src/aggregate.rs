@@ -22,13 +22,16 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Reads a message. One that is not ours, or in a form that we do not know, is an error and never skipped.
+    /// Reads a message. A message that is not ours, or whose form is not known, is an error and is
+    /// never skipped.
     pub fn read(message: Message) -> Result<Self, ReadError> {
         let sequence = message.sequence;
         let subject: Subject =
             message.subject.parse().map_err(|source| ReadError::Subject { sequence, source })?;
         let recorded = Recorded::decode(sequence, message.stored_at, &message.payload)
             .map_err(|source| ReadError::Form { sequence, source })?;
+        // The subject decides where an event is looked for. If the bytes named another submission,
+        // the fold by subject and the fold by content would differ.
         if recorded.envelope.submission != subject.id {
             return Err(ReadError::WrongSubject { sequence, subject: message.subject });
         }
@@ -38,8 +41,9 @@ impl Stored {
 
 /// A submission as a writer sees it: the fold, and where its subjects end.
 ///
-/// Its times are exact where the events were read from the stream. What this process appended itself carries its own
-/// clock, since an acknowledgement has no time; views are folded from what they read.
+/// Its times are exact where the events were read from the stream. An event that this process
+/// appended carries the process's own clock, since an acknowledgement has no time. Views are folded
+/// from what they read.
 #[derive(Clone, Debug)]
 pub struct Aggregate {
     /// The subject of its accepted event.
@@ -61,6 +65,8 @@ impl Aggregate {
     pub(crate) fn begin(subject: Subject, first: Recorded) -> Result<Self, ReadError> {
         let head = first.as_predecessor();
         let Recorded { sequence, stored_at, envelope, digest: _ } = first;
+        // Refused here, so that every aggregate has its request and no caller needs a case for
+        // "was never accepted".
         let Event::Accepted(accepted) = envelope.event else {
             return Err(ReadError::NotAccepted { sequence, subject });
         };
@@ -73,6 +79,8 @@ impl Aggregate {
     pub(crate) fn push(&mut self, recorded: &Recorded) {
         self.outcome_sequence = recorded.sequence;
         self.head = recorded.as_predecessor();
+        // An illegal event stands in the ledger for ever, so it moves the end as well: an
+        // append that did not expect it would meet a conflict each time.
         let folded = self.submission.fold(recorded);
         self.violations = self.violations.saturating_add(u32::from(folded.is_err()));
     }

@@ -17,7 +17,8 @@ pub(crate) enum Placed {
     Now(u64),
     /// An earlier try of ours stands: these are its bytes, whose time may differ from this offer's.
     Earlier(Message),
-    /// Another event stands where ours was to be. Ours is not stored, and never will be on this condition.
+    /// Another event stands where ours was to be. Ours is not stored, and never will be on this
+    /// condition.
     Conflict,
 }
 
@@ -30,6 +31,8 @@ pub(crate) async fn append(
     let offer = Offer { store, publication, deadline, in_doubt: AtomicBool::new(false) };
     (|| offer.once())
         .retry(QUICK)
+        // The same bytes are offered under the same id and condition each time, so a repetition
+        // cannot store the event twice.
         .when(|error| matches!(error, ExecuteError::Unavailable { .. }))
         .adjust(until(deadline))
         .notify(|_error, _wait| metrics::retried())
@@ -40,7 +43,8 @@ struct Offer<'a> {
     store: &'a dyn EventStore,
     publication: &'a Publication,
     deadline: Instant,
-    /// Whether a try was sent whose answer never came. From then on a refusal says nothing about that try.
+    /// Whether a try was sent whose answer never came. From then on a refusal says nothing about
+    /// that try.
     in_doubt: AtomicBool,
 }
 
@@ -48,9 +52,12 @@ impl Offer<'_> {
     /// Tries once. `Unavailable` means that the next try may tell more.
     async fn once(&self) -> Result<Placed, ExecuteError> {
         let published = timeout_at(self.deadline, self.store.publish(self.publication)).await;
+        // A publish that is cut off by the deadline may have been sent, so it counts as unknown.
         match published.unwrap_or_else(|late| Err(PublishError::Unknown(late.into()))) {
             Ok(ack) if !ack.duplicate => Ok(Placed::Now(ack.sequence)),
             Ok(ack) => self.check_duplicate(ack.sequence).await,
+            // A server without replicas checks the sequence before the id, so our own earlier try
+            // is refused with the same words as a conflict.
             Err(error @ (PublishError::WrongLast | PublishError::InFlight)) => {
                 self.look(error).await
             }
@@ -60,7 +67,7 @@ impl Offer<'_> {
                 Err(self.again(error))
             }
             Err(error @ PublishError::Away(_)) => Err(self.again(error)),
-            // This try was refused, but an earlier one may be on its way still.
+            // This try was refused, but an earlier try may still be on its way.
             Err(error) if self.in_doubt.load(Ordering::Relaxed) => self.look(error).await,
             Err(PublishError::Full) => Err(ExecuteError::Full),
             Err(PublishError::SubjectFull) => Err(ExecuteError::SubjectFull),
@@ -75,6 +82,8 @@ impl Offer<'_> {
             Ok(Ok(Some(message))) if message.id.as_deref() == Some(&self.publication.id) => {
                 Ok(Placed::Earlier(message))
             }
+            // The condition can never hold again, so an earlier try of ours that is still on its
+            // way is refused as well.
             Ok(Ok(Some(_))) => Ok(Placed::Conflict),
             // A write is on its way, or the leader has just changed: the next try will tell.
             Ok(Ok(None)) => Err(self.again(why)),
@@ -85,11 +94,13 @@ impl Offer<'_> {
 
     /// A store remembers ids across subjects, so a duplicate proves nothing until it is seen.
     async fn check_duplicate(&self, sequence: u64) -> Result<Placed, ExecuteError> {
-        let again = match self.look("the duplicate is not to be seen yet").await {
+        let again = match self.look("the duplicate cannot be seen yet").await {
             Ok(placed) => return Ok(placed),
             Err(again) => again,
         };
         match timeout_at(self.deadline, self.store.get(sequence)).await {
+            // Trying again cannot help: the server will call the event a duplicate as long as it
+            // remembers the id.
             Ok(Ok(Some(message))) if message.subject != self.publication.subject => {
                 let elsewhere = format!("its id stands under {} already", message.subject);
                 Err(ExecuteError::Refused(elsewhere.into()))
@@ -101,6 +112,8 @@ impl Offer<'_> {
 
     async fn standing(&self) -> Result<Option<Message>, Fault> {
         match &self.publication.expected {
+            // Not the last message of the subject: another event may follow ours by now, and it
+            // would be taken for a conflict.
             Expected::Last(last) => self.store.next(&self.publication.subject, last + 1).await,
             Expected::NoneMatching(filter) => self.store.last(filter).await,
         }

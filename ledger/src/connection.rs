@@ -35,7 +35,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Opens a connection to one of `urls`, separated by commas. `name` is what the server's lists show.
+    /// Opens a connection to one of `urls`, separated by commas. The server's lists show `name`.
     ///
     /// Returns at once, whether or not a server is there.
     pub async fn open(urls: &str, name: &str) -> Result<Self, ConnectError> {
@@ -43,9 +43,13 @@ impl Connection {
         let seen = link.clone();
         let options = ConnectOptions::new()
             .name(name)
+            // Services and the server start in any order: a service that gave up here would need a
+            // supervisor to start it again.
             .retry_on_initial_connect()
+            // The default is a minute, and a cut cable would look like a slow server for so long.
             .ping_interval(PING_INTERVAL)
             .reconnect_delay_callback(reconnect_wait)
+            // Noted here and not in a task: the order of the client's events is kept.
             .event_callback(move |event| {
                 seen.note(&event);
                 std::future::ready(())
@@ -55,7 +59,8 @@ impl Connection {
         Ok(Self { client, context, link })
     }
 
-    /// Makes sure that every stream and bucket exists as it must be, on a server that syncs before it acknowledges.
+    /// Makes sure that every stream and bucket exists as it must be, on a server that syncs before
+    /// it acknowledges.
     ///
     /// Idempotent, and safe when several services do it at once.
     pub async fn provision(&self, settings: &StreamSettings) -> Result<(), ProvisionError> {
@@ -64,6 +69,8 @@ impl Connection {
 
     /// Asks the ledger's leader for a sign of life.
     pub async fn ready(&self) -> Result<(), ReadError> {
+        // Not the state of the connection: a server without a leader for the stream is connected,
+        // and takes no event.
         let answer = timeout(READY_TIMEOUT, self.jetstream().usage()).await;
         answer.unwrap_or_else(|late| Err(late.into())).map_err(ReadError::Unavailable)?;
         Ok(())
@@ -116,6 +123,7 @@ fn addresses(urls: &str) -> Result<Vec<ServerAddr>, ConnectError> {
 }
 
 fn reconnect_wait(tries: usize) -> Duration {
+    // 2^10 ms is above the longest wait already, and a larger power would overflow.
     let doubled = u32::try_from(tries).unwrap_or(u32::MAX).min(10);
     Duration::from_millis(2_u64.pow(doubled)).min(RECONNECT_WAIT_MAX)
 }

@@ -1,5 +1,5 @@
-//! What goes wrong with the ledger, as its users are told. What a store and an object store answer stands with their
-//! traits.
+//! What goes wrong with the ledger, as its users are told. The errors of a store and of an object
+//! store stand with their traits.
 
 use events::envelope::FormError;
 use events::subject::SubjectError;
@@ -12,7 +12,7 @@ pub type Fault = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// It is not a list of NATS URLs.
-    #[error("{url:?} is no NATS URL")]
+    #[error("{url:?} is not a NATS URL")]
     Url {
         /// What was given.
         url: String,
@@ -44,7 +44,7 @@ pub enum ProvisionError {
         /// The least version.
         min: &'static str,
     },
-    /// Nobody said where to ask.
+    /// No monitoring address is configured.
     #[error(
         "it cannot be seen whether NATS syncs before it acknowledges: set `[nats] monitor_url` to the monitoring address \
          of every server (`http: 127.0.0.1:8222` in its configuration)"
@@ -68,7 +68,7 @@ pub enum ProvisionError {
         /// What went wrong.
         source: Fault,
     },
-    /// A stream is there, with other settings than ours. To change them could remove what is stored.
+    /// The stream exists with other settings than ours. To change them could remove what is stored.
     #[error("the stream {stream} exists with other settings: {differences}")]
     Different {
         /// The stream.
@@ -92,7 +92,7 @@ pub enum ReadError {
     /// The server did not answer in time.
     #[error("the ledger does not answer")]
     Unavailable(#[source] Fault),
-    /// A message is no event that this program knows: stop, and upgrade.
+    /// A message is not an event that this program knows: stop, and upgrade.
     #[error("the message at sequence {sequence} cannot be read")]
     Form {
         /// Where it stands.
@@ -100,7 +100,7 @@ pub enum ReadError {
         /// What is wrong with it.
         source: FormError,
     },
-    /// A message stands under a subject that is none of a submission.
+    /// A message stands under a subject that does not belong to a submission.
     #[error("the message at sequence {sequence} has a foreign subject")]
     Subject {
         /// Where it stands.
@@ -117,7 +117,7 @@ pub enum ReadError {
         subject: String,
     },
     /// Another event stands where a submission's accepted event belongs.
-    #[error("sequence {sequence} under {subject} is no accepted event")]
+    #[error("sequence {sequence} under {subject} is not an accepted event")]
     NotAccepted {
         /// Where it stands.
         sequence: u64,
@@ -161,7 +161,7 @@ pub enum ExecuteError {
 /// Why a follower must stop. Neither is mended by trying again.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// Sequences are contiguous; one that is missing was removed, and everything after it is in doubt.
+    /// Sequences are contiguous. A missing one was removed, and everything after it is in doubt.
     #[error("the ledger has a hole: sequence {found} comes where {expected} had to come")]
     Hole {
         /// The sequence that had to come.
@@ -169,7 +169,8 @@ pub enum FollowError {
         /// The sequence that came.
         found: u64,
     },
-    /// The ledger ends before what was read from it: it was set back, and what was read is not what it says now.
+    /// The ledger ends before what was read from it: it was set back, and what was read is not what
+    /// it says now.
     #[error("the ledger ends at sequence {last}, and {read} was read from it")]
     SetBack {
         /// The last sequence that was read.
@@ -177,7 +178,7 @@ pub enum FollowError {
         /// The last sequence that there is.
         last: u64,
     },
-    /// A message that is no event that this program knows.
+    /// A message is not an event that this program knows.
     #[error(transparent)]
     Read(#[from] ReadError),
 }
@@ -188,7 +189,7 @@ pub enum QueueError {
     /// The server does not answer, or has lost the consumer. Wait a moment and try again.
     #[error("the queue does not answer")]
     Unavailable(#[source] Fault),
-    /// An accepted event that this program cannot read. Other jobs were handed back: stop, and upgrade.
+    /// This program cannot read an accepted event. Other jobs were handed back: stop, and upgrade.
     #[error("a job cannot be read")]
     Unreadable(#[from] ReadError),
 }

@@ -24,18 +24,21 @@ pub enum Accepting {
 }
 
 impl Ledger {
-    /// Decides and appends; on a conflict reads again and decides again. On `Ok` the aggregate holds the new state.
+    /// Decides and appends; on a conflict reads again and decides again. On `Ok` the aggregate
+    /// holds the new state.
     ///
-    /// Of a cancellation and its request the request decides: once it stands, the cancellation that could not be added
-    /// now is added by the executor that gets the submission.
+    /// A cancellation that could not be appended after its request is not an error: the request
+    /// stands, and the executor that gets the submission adds the cancellation.
     pub async fn execute(
         &self,
         aggregate: &mut Aggregate,
         event: Event,
         writer: &Writer,
     ) -> Result<Vec<Recorded>, ExecuteError> {
+        // One deadline for all rounds: writers that keep meeting must not hold a request for ever.
         let deadline = Instant::now() + self.deadline;
         loop {
+            // Decided anew in each round, since what stands now may forbid what was legal before.
             let events = decide(Some(&aggregate.submission), event.clone())?;
             let appended = self.append_all(aggregate, events, writer, deadline).await?;
             if !appended.is_empty() {
@@ -48,8 +51,8 @@ impl Ledger {
 
     /// Puts a new submission into the ledger, and so into the queue.
     ///
-    /// An id is taken once, whatever lane and pool a second request names: the condition spans them all, and every
-    /// writer of accepted events uses this one condition.
+    /// An id is taken once, whatever lane and pool a second request names: the condition spans them
+    /// all, and every writer of accepted events uses this one condition.
     pub async fn accept(
         &self,
         id: SubmissionId,
@@ -70,6 +73,7 @@ impl Ledger {
         if let Some(recorded) = self.offer(envelope, publication, deadline).await? {
             return Ok(Accepting::New(Aggregate::begin(subject, recorded)?));
         }
+        // By id, not by subject: the submission that has the id may be in another lane or pool.
         let standing = self.load(id).await?;
         standing.map(Accepting::Existing).ok_or_else(|| unseen(&subject))
     }
@@ -91,6 +95,8 @@ impl Ledger {
         if appended.is_empty() {
             return Ok(appended);
         }
+        // The first event stands, so the caller must not be told of a failure from here on: it
+        // would repeat a command that is stored.
         for event in events {
             match self.append_next(aggregate, event, writer, deadline).await {
                 Ok(Some(recorded)) => appended.push(recorded),
@@ -105,7 +111,7 @@ impl Ledger {
         Ok(appended)
     }
 
-    /// Appends a further event of a list, unless somebody else has ended the submission meanwhile.
+    /// Appends a further event of a list, unless another writer has ended the submission meanwhile.
     async fn append_next(
         &self,
         aggregate: &mut Aggregate,
@@ -120,6 +126,7 @@ impl Ledger {
             }
             metrics::conflicted();
             self.reload(aggregate).await?;
+            // A conflict alone does not void what was decided; only the submission's end does.
             if aggregate.submission.state.is_terminal() {
                 return Ok(None);
             }
@@ -135,6 +142,7 @@ impl Ledger {
     ) -> Result<Option<Recorded>, ExecuteError> {
         let (head, now) = (Some(aggregate.head), self.clock.now());
         let (envelope, payload) = Envelope::write(aggregate.id(), event, writer, head, now);
+        // Never the submission's own subject: the work queue would deliver the event as a new job.
         let subject = aggregate.subject.in_family(Family::Outcome);
         let expected = Expected::Last(aggregate.outcome_sequence);
         let publication = publication(&subject, expected, &envelope, payload);
@@ -157,8 +165,11 @@ impl Ledger {
         metrics::appended(began.elapsed());
         Ok(match placed {
             Placed::Conflict => None,
-            // Read back, since the earlier try has another time, and with it another digest.
+            // Read back, since the earlier try has another time, and so another digest, which the
+            // next event must name.
             Placed::Earlier(message) => Some(Stored::read(message)?.recorded),
+            // Not read back: an acknowledgement says that these very bytes are stored, and a read
+            // would add a round trip to each append.
             Placed::Now(sequence) => {
                 let (stored_at, digest) = (self.clock.now(), Digest::of(&publication.payload));
                 Some(Recorded { sequence, stored_at, digest, envelope })
@@ -173,9 +184,10 @@ impl Ledger {
     }
 }
 
-/// A conflict was seen on the leader, so something stands there; only a leader that has just changed may not know.
+/// A conflict was seen on the leader, so something stands there. Only a leader that has just been
+/// elected may not know of it.
 fn unseen(subject: &Subject) -> ExecuteError {
-    let last = format!("what stands under {subject} is not to be seen yet").into();
+    let last = format!("what stands under {subject} cannot be seen yet").into();
     ExecuteError::Unavailable { maybe_stored: false, last }
 }
 

@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::retry::{PATIENT, Waits};
 use crate::store::{EventStore, Message};
 
-/// How often a ledger that seems too short is looked at again.
+/// How often a ledger that seems too short is asked again.
 const LOOKS: u32 = 3;
 
 /// One event, or why there are no more.
@@ -47,6 +47,8 @@ impl FollowState {
             Self::Going(messages, expected) => (messages, expected),
             Self::Ended => return None,
         };
+        // An error ends the stream: to go on behind a hole would fold events whose predecessors are
+        // gone, and no later event could show it.
         let item = check(expected, messages.next().await?);
         let rest = if item.is_ok() { Self::Going(messages, expected + 1) } else { Self::Ended };
         Some((item, rest))
@@ -59,12 +61,14 @@ async fn not_set_back(store: &dyn EventStore, from: u64) -> Result<(), FollowErr
     let mut looks = 0;
     loop {
         match store.usage().await.map(|usage| usage.last_sequence) {
+            // One past the end is where a reader that has seen everything goes on.
             Ok(last) if from <= last + 1 => return Ok(()),
-            // A leader that has just been elected may not have everything yet.
+            // Not at the first look: a leader that was just elected may not have everything yet.
             Ok(last) if looks == LOOKS => {
                 return Err(FollowError::SetBack { read: from - 1, last });
             }
             Ok(_) => looks += 1,
+            // Not counted as a look: a server that is away says nothing about the ledger's length.
             Err(fault) => {
                 let error: &(dyn std::error::Error + 'static) = fault.as_ref();
                 tracing::warn!(error, ledger.next = from, "the ledger does not answer");
@@ -74,7 +78,7 @@ async fn not_set_back(store: &dyn EventStore, from: u64) -> Result<(), FollowErr
     }
 }
 
-/// Holds a message against the sequence that must come.
+/// Compares a message with the sequence that must come.
 fn check(expected: u64, message: Message) -> Item {
     if message.sequence != expected {
         return Err(FollowError::Hole { expected, found: message.sequence });

@@ -1,5 +1,5 @@
-//! The value through which every read and every write of events goes. What it can do stands in `execute`, `read` and
-//! `follow`.
+//! The value through which every read and every write of events goes. What it can do stands in
+//! `execute`, `read` and `follow`.
 
 use std::sync::Arc;
 use std::time::Duration;

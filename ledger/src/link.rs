@@ -1,4 +1,5 @@
-//! The ups and downs of the connection, as those see them who keep something that a restart of the server forgets.
+//! When the connection broke and was made again, for readers that keep something on the server
+//! which a restart of the server forgets.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,8 @@ struct LinkState {
 }
 
 impl Link {
-    /// Counts how often the connection was made; a change wakes those who hold what a restart forgets.
+    /// Counts how often the connection was made. A change wakes each reader whose consumer or
+    /// request a restart of the server forgets.
     pub(crate) fn connections(&self) -> watch::Receiver<u64> {
         self.0.connections.subscribe()
     }
@@ -35,10 +37,13 @@ impl Link {
             return;
         }
         tracing::info!(nats.event = %event, "the NATS connection changed");
+        // The first connection has no past: at the start of a service nothing was lost, and
+        // presence need not wait for other executors to come back.
         if *self.0.connections.borrow() > 0 {
             let now = Some(Instant::now());
             *self.0.reconnected_at.lock().unwrap_or_else(PoisonError::into_inner) = now;
         }
+        // Counted after the time is set, so that a woken reader never sees an old time.
         self.0.connections.send_modify(|count| *count += 1);
     }
 }

@@ -9,7 +9,8 @@ use crate::error::Fault;
 /// A server's answer has some KiB.
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Fetches `path` from the monitoring at `url` (`http://host:port`) in HTTP/1.0, whose answer ends with the connection.
+/// Fetches `path` from the monitoring at `url` (`http://host:port`) in HTTP/1.0, whose answer ends
+/// with the connection.
 pub(crate) async fn get(url: &str, path: &str) -> Result<Value, Fault> {
     let address = url.strip_prefix("http://").ok_or("it must begin with http://")?;
     let address = address.trim_end_matches('/');

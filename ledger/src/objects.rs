@@ -1,4 +1,5 @@
-//! The seam to what is too large for an event: objects named by the SHA-256 of their content, in buckets.
+//! The seam to what is too large for an event: objects named by the SHA-256 of their content, in
+//! buckets.
 
 use std::fmt::Debug;
 
@@ -24,7 +25,7 @@ pub trait ObjectStore: Debug + Send + Sync {
 /// Why an object could not be stored or fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
-    /// There is no such object.
+    /// The bucket does not have the object.
     #[error("there is no object {} in {}", .0.sha256, .0.bucket)]
     Absent(ObjectRef),
     /// What lies there is not what the name says.

@@ -1,6 +1,8 @@
-//! What executors tell one another over core NATS: who still holds a submission, and which ones to stop.
+//! What executors tell one another over core NATS: which submissions they still hold, and which
+//! ones to stop.
 //!
-//! Nothing here is durable, and nothing is decided by it alone: the ledger fences (design §4.5).
+//! Nothing here is durable, and no answer decides alone: the next append to the ledger fences an
+//! executor that was wrongly taken for gone.
 
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::link::Link;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// For so long after a broken connection was made again, others may still be on their way back.
 const SETTLING: Duration = Duration::from_secs(5);
-/// A subject that nobody listens on: the server itself answers at once.
+/// A subject without subscribers: the server itself answers at once that there are none.
 const ROUND_TRIP: &str = "runledger.nobody";
 const HELD: &str = "yes";
 const NOT_HELD: &str = "no";
@@ -30,9 +32,9 @@ pub enum Held {
     Yes,
     /// It lives, and does not hold it.
     No,
-    /// That life is over: nobody listens for it.
+    /// That life is over: its subject has no subscriber.
     Gone,
-    /// It does not answer, or may not be back yet after NATS was away: look again later.
+    /// It does not answer, or may not be back yet after NATS was away: ask again later.
     Silent,
 }
 
@@ -48,7 +50,8 @@ impl Presence {
         Self { client, link }
     }
 
-    /// Answers for this life, as long as the returned future runs. Questions are taken from when this returns.
+    /// Answers for this life, as long as the returned future runs. Questions are taken from when
+    /// this returns.
     pub async fn answer<F>(
         &self,
         boot_id: BootId,
@@ -63,6 +66,7 @@ impl Presence {
             while let Some(question) = questions.next().await {
                 let (Some(reply), Some(id)) = (question.reply, submission_id(&question.payload))
                 else {
+                    // No executor of ours asks like this, and a "no" could end a running attempt.
                     continue;
                 };
                 let answer = if holds(id) { HELD } else { NOT_HELD };
@@ -74,28 +78,34 @@ impl Presence {
         })
     }
 
-    /// Asks a life whether it still holds a submission. A life that is over is known at once.
+    /// Asks a life whether it still holds a submission. For a life that is over the answer comes at
+    /// once.
     pub async fn ask(&self, boot_id: BootId, id: SubmissionId) -> Result<Held, PresenceError> {
         let question = self.client.request(holds_subject(boot_id), id.to_string().into());
         match timeout(ANSWER_TIMEOUT, question).await {
             Ok(Ok(answer)) if answer.payload == HELD => Ok(Held::Yes),
             Ok(Ok(_)) => Ok(Held::No),
             Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
+                // After a break the other executor may reconnect later than we do. "Gone" would
+                // take a submission from an executor that is still running it.
                 Ok(if self.is_settling() { Held::Silent } else { Held::Gone })
             }
             Ok(Err(error)) => Err(PresenceError(error.into())),
+            // Not `Gone`: the executor may be loaded, or our own connection may be broken.
             Err(_late) => Ok(Held::Silent),
         }
     }
 
-    /// Tells the executors of a submission's pool to look at it now.
+    /// Tells the executors of a submission's pool to read it now.
+    ///
+    /// The announcement may be lost: what counts is the request that stands in the ledger.
     pub async fn announce_cancellation(&self, subject: &Subject) -> Result<(), PresenceError> {
         let announcement = cancel_subject(subject.lane, &subject.pool);
         let sent = self.client.publish(announcement, subject.id.to_string().into()).await;
         sent.map_err(|error| PresenceError(error.into()))
     }
 
-    /// Yields the submissions of a pool that somebody wants stopped, from when this returns.
+    /// Yields the submissions of a pool that are to be stopped, from when this returns.
     pub async fn cancellations(
         &self,
         lane: Lane,
@@ -110,7 +120,8 @@ impl Presence {
     async fn subscribe(&self, subject: String) -> Result<Subscriber, PresenceError> {
         let subscribed = self.client.subscribe(subject).await;
         let subscriber = subscribed.map_err(|error| PresenceError(error.into()))?;
-        // The server takes a connection's lines in order, so any answer to a later one shows that it has this one.
+        // The client only queues a subscription. The server takes a connection's lines in order, so
+        // any answer to a later line shows that it has this one.
         match timeout(ANSWER_TIMEOUT, self.client.request(ROUND_TRIP, Bytes::new())).await {
             Ok(Ok(_)) => Ok(subscriber),
             Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Ok(subscriber),

@@ -31,7 +31,7 @@ impl Ledger {
         fold(self.complete(accepted_event(first)?).await?)
     }
 
-    /// Reads every event of one submission, in order; empty when there is no such submission.
+    /// Reads every event of one submission, in order; empty when the submission does not exist.
     pub async fn history(&self, id: SubmissionId) -> Result<Vec<Stored>, ReadError> {
         let filter = Subject::lookup_filter(Family::Submission, id);
         match self.last(&filter).await? {
@@ -45,12 +45,14 @@ impl Ledger {
         Ok(self.usage().await?.last_sequence)
     }
 
-    /// Returns how full the ledger is. New submissions are admitted up to 80 %, so that outcomes always have room.
+    /// Returns how full the ledger is. New submissions are admitted up to 80 %, so that outcomes
+    /// always have room.
     pub async fn usage(&self) -> Result<StorageUsage, ReadError> {
         retried(|| self.store.usage()).await
     }
 
-    /// Reads what follows an accepted event: the end first, so that what comes meanwhile is left for the next read.
+    /// Reads what follows an accepted event: the end first, so that an event that is appended
+    /// meanwhile is left for the next read.
     async fn complete(&self, first: Stored) -> Result<Vec<Stored>, ReadError> {
         let outcome = first.subject.in_family(Family::Outcome).to_string();
         let mut events = vec![first];
@@ -59,6 +61,8 @@ impl Ledger {
         };
         let mut from = 1;
         while from < last.sequence {
+            // Requests, not a consumer: the end is known, and the server would have to make and
+            // remove a consumer for each read.
             let found = retried(|| self.store.next(&outcome, from)).await?;
             let Some(message) = found.filter(|message| message.sequence < last.sequence) else {
                 break;
@@ -86,6 +90,8 @@ fn fold(history: Vec<Stored>) -> Result<Option<Aggregate>, ReadError> {
     Ok(Some(aggregate))
 }
 
+// A foreign publication may stand under a submission's subject, and a history that began with it
+// would have no request.
 fn accepted_event(message: Message) -> Result<Stored, ReadError> {
     let stored = Stored::read(message)?;
     if matches!(stored.recorded.envelope.event, Event::Accepted(_)) {

@@ -1,12 +1,13 @@
-//! How long to wait before the next try, by what is waited for. Waits grow, are bounded, and are spread by chance, so
-//! that writers that met once do not meet again.
+//! How long to wait before the next try, by what is waited for. Waits grow, are bounded, and are
+//! spread by chance, so that writers that met once do not meet again.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::{Instant, sleep};
 
-/// Unbounded in number: what ends the tries is a deadline, or nothing. The spread adds up to as much again.
+/// Unbounded in number: a deadline ends the tries, or nothing does. The spread adds up to as much
+/// again.
 const ENDLESS: ExponentialBuilder = ExponentialBuilder::new().without_max_times().with_jitter();
 
 /// For conflicts and answers that were lost. The other writer needs some milliseconds.
@@ -37,5 +38,7 @@ impl Waits {
 
 /// Ends the tries of `backon` at a deadline: a wait that would end after it is not begun.
 pub(crate) fn until<E>(deadline: Instant) -> impl FnMut(&E, Option<Duration>) -> Option<Duration> {
+    // A try after the deadline would be cut off at once, and its "too late" would replace the fault
+    // that was met before.
     move |_error, wait| wait.filter(|wait| Instant::now() + *wait < deadline)
 }

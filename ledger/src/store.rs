@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 
 use crate::error::Fault;
 
-/// The most messages on one subject: a guard against a submission that runs away (design §4.1).
+/// The most messages on one subject: a bound for a writer that appends to one submission in a loop.
 pub const SUBJECT_MESSAGES_MAX: u32 = 512;
 
 /// A stream of stored messages in order.
@@ -21,7 +21,8 @@ pub trait EventStore: Debug + Send + Sync {
     /// Returns the last message whose subject matches `filter`, as the stream's leader knows it.
     async fn last(&self, filter: &str) -> Result<Option<Message>, Fault>;
 
-    /// Returns the first message on the literal `subject` at or after `from`, as the stream's leader knows it.
+    /// Returns the first message on the literal `subject` at or after `from`, as the stream's
+    /// leader knows it.
     async fn next(&self, subject: &str, from: u64) -> Result<Option<Message>, Fault>;
 
     /// Returns the message at `sequence`, as the stream's leader knows it.
@@ -30,7 +31,8 @@ pub trait EventStore: Debug + Send + Sync {
     /// Returns how full the stream is.
     async fn usage(&self) -> Result<StorageUsage, Fault>;
 
-    /// Yields every message from `from` on, in order, for ever. Faults of the connection are waited out in here.
+    /// Yields every message from `from` on, in order, for ever. It waits out faults of the
+    /// connection by itself.
     fn follow(&self, from: u64) -> BoxStream<'static, Message>;
 }
 
@@ -71,7 +73,8 @@ pub struct Publication {
 pub enum Expected {
     /// The last message on the publication's own subject has this sequence; 0 for none.
     Last(u64),
-    /// No message matches this filter. Every writer below it must use the very same filter, or none is safe.
+    /// No message matches this filter. Every writer whose subject the filter matches must use the
+    /// very same filter, or none is safe.
     NoneMatching(String),
 }
 
@@ -102,8 +105,8 @@ pub enum PublishError {
     /// The message is larger than the server takes.
     #[error("the message is too large")]
     TooLarge,
-    /// Nobody was there to take it. It is not stored.
-    #[error("nobody takes messages")]
+    /// The server or the stream's leader was not there. It is not stored.
+    #[error("the server takes no messages")]
     Away(#[source] Fault),
     /// It was sent and no answer came. It may be stored.
     #[error("no answer came")]

@@ -54,7 +54,8 @@ pub enum ChainFault {
         /// The event before it.
         before: u64,
     },
-    /// The event is of another submission, or under another subject than its place in the history asks for.
+    /// The event is of another submission, or under another subject than its place in the history
+    /// asks for.
     #[error("sequence {sequence}: it stands under a subject that is not its own")]
     Subject {
         /// The event.
@@ -68,7 +69,8 @@ pub enum ChainFault {
     },
 }
 
-/// Checks every event of one submission, as [`crate::Ledger::history`] gives them. Empty when all is well.
+/// Checks every event of one submission, as [`crate::Ledger::history`] gives them. Empty when all
+/// is well.
 pub fn verify_chain(history: &[Stored]) -> Vec<ChainFault> {
     let mut faults = Vec::new();
     let mut fold = Fold::default();
