@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::error::Fault;
 
-/// A server's answer has some KiB.
+/// A server's answer has a few KiB.
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Fetches `path` from the monitoring at `url` (`http://host:port`) in HTTP/1.0, whose answer ends
@@ -15,9 +15,12 @@ pub(crate) async fn get(url: &str, path: &str) -> Result<Value, Fault> {
     let address = url.strip_prefix("http://").ok_or("it must begin with http://")?;
     let address = address.trim_end_matches('/');
     let mut connection = TcpStream::connect(address).await?;
+    // HTTP/1.0: a server must not answer it in chunks, so no HTTP client is needed to read the
+    // body.
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     connection.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
+    // Bounded, since the address is configured by hand and any program may listen there.
     connection.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
     body(&answer)
 }

@@ -7,7 +7,8 @@ use events::{Digest, Event, EventId, Fold, Subject};
 
 use crate::aggregate::Stored;
 
-/// A fault of a history. Each names the sequence of the event that shows it.
+/// A fault of a history. Each names the sequence of the event that shows it: what that event names,
+/// and what it must name.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ChainFault {
     /// The event names another predecessor than the event before it.
@@ -80,6 +81,7 @@ pub fn verify_chain(history: &[Stored]) -> Vec<ChainFault> {
         check_links(&mut faults, before.map(|stored| stored.recorded.as_predecessor()), stored);
         let violations = fold.violations;
         fold = apply(fold, &stored.recorded);
+        // The fold counts an illegal event and goes on, so that one fault does not hide the next.
         if fold.violations > violations {
             faults.push(ChainFault::Illegal { sequence: stored.recorded.sequence });
         }
@@ -101,9 +103,12 @@ fn check_place(
         faults.push(ChainFault::Subject { sequence });
     }
     let before = before.map(|before| before.recorded.sequence);
+    // Sequences of one submission have gaps, since all submissions share one stream.
     if let Some(before) = before.filter(|before| *before >= sequence) {
         faults.push(ChainFault::Order { sequence, before });
     }
+    // Hashed anew: the links are compared by this digest, and a wrong one could close a forged
+    // chain.
     if Digest::of(&stored.payload) != stored.recorded.digest {
         faults.push(ChainFault::Digest { sequence });
     }
@@ -130,6 +135,7 @@ fn check_links(faults: &mut Vec<ChainFault>, before: Option<Predecessor>, stored
     if envelope.causation != cause {
         faults.push(ChainFault::Causation { sequence, named: envelope.causation, must: cause });
     }
+    // The first event of a submission begins its own chain.
     let correlation = before.map_or(envelope.id, |before| before.correlation);
     if envelope.correlation != correlation {
         let named = envelope.correlation;

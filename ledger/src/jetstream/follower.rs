@@ -16,7 +16,8 @@ use crate::metrics;
 use crate::retry::{PATIENT, Waits};
 use crate::store::Message;
 
-/// How long a pull request lives. Half of it is the heartbeat, so this bounds how long a dead consumer goes unnoticed.
+/// How long a pull request lives. Half of it is the heartbeat, so this bounds how long a dead
+/// consumer goes unnoticed.
 const PULL_EXPIRES: Duration = Duration::from_secs(4);
 
 /// Yields messages from `from` on, for ever.
@@ -46,9 +47,12 @@ impl Follower {
             match self.delivered().await {
                 Ok(message) if message.sequence >= self.next => {
                     self.next = message.sequence + 1;
+                    // A delivery ends the outage, so the next outage begins with short waits.
                     self.waits = Waits::of(PATIENT);
                     return message;
                 }
+                // The client remakes the consumer by its own count. Before the first delivery this
+                // count is 0, and the client begins with the whole stream.
                 Ok(_seen_before) => {}
                 Err(fault) => {
                     self.restart(fault.as_ref());
@@ -68,23 +72,29 @@ impl Follower {
         let ordered = if let Some(ordered) = &mut self.ordered {
             ordered
         } else {
+            // Before the consumer is made: a connection that breaks meanwhile may have taken it
+            // along.
             self.connections.mark_unchanged();
             let ordered = open(&self.context, self.next).await?;
             self.ordered.insert(Box::new(ordered))
         };
         tokio::select! {
+            // What the client already has is yielded before the consumer is given up.
             biased;
             item = ordered.next() => match item {
                 Some(delivered) => read(delivered?),
                 None => Err("the consumer ended".into()),
             },
-            // A server that restarted has forgotten the consumer, and its heartbeats would be missed only later.
+            // A server that restarted has forgotten the consumer, and its heartbeats would be
+            // missed only later.
             _ = self.connections.changed() => Err("the connection was made anew".into()),
         }
     }
 }
 
 async fn open(context: &Context, from: u64) -> Result<Ordered, Fault> {
+    // An ordered consumer lives in the server's memory and needs no acknowledgements: each reader
+    // keeps its own position, and a durable would be a second one that could disagree with it.
     let config = OrderedConfig {
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
         max_expires: PULL_EXPIRES,

@@ -20,7 +20,8 @@ use crate::store::{Ack, EventStore, Expected, Message, Publication, PublishError
 
 /// How long one request may take before it is tried again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-/// Publishes whose acks are awaited at once; beyond that a caller is told to come back rather than made to wait.
+/// Publishes whose acks are awaited at once; beyond that a caller is told to come back rather than
+/// made to wait.
 const IN_FLIGHT_MAX: usize = 8_192;
 /// Extends the condition on a subject's last sequence to every subject that matches (server 2.11).
 const EXPECTED_LAST_SUBJECT_FILTER: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
@@ -35,6 +36,8 @@ const TRACE_BYTES_MAX: usize = 128;
 pub(crate) fn bounded_context(client: Client) -> Context {
     ContextBuilder::new()
         .timeout(REQUEST_TIMEOUT)
+        // Frees the permit of a publish whose caller was dropped; 30 s of such permits would refuse
+        // every other writer.
         .ack_timeout(REQUEST_TIMEOUT)
         .max_ack_inflight(IN_FLIGHT_MAX)
         .backpressure_on_inflight(false)
@@ -55,12 +58,13 @@ impl JetStreamStore {
     }
 
     async fn stream(&self) -> Result<Stream<()>, Fault> {
-        // Asks nobody: it only checks the name.
+        // Sends no request to the server: it only checks the name.
         Ok(self.context.get_stream_no_info(LEDGER_STREAM).await?)
     }
 
     async fn send(&self, publication: &Publication) -> Result<PublishAckFuture, PublishError> {
-        // What is sent now would wait in the client's buffer, and its fate would be unknown for no reason.
+        // Without a connection the message would wait in the client's buffer, and its fate would be
+        // unknown for no reason.
         if self.context.client().connection_state() != State::Connected {
             return Err(PublishError::Away("not connected".into()));
         }
@@ -79,6 +83,8 @@ impl EventStore for JetStreamStore {
     }
 
     async fn last(&self, filter: &str) -> Result<Option<Message>, Fault> {
+        // Not a direct get, which a replica may answer: a conflict that is read back from a replica
+        // could look like no conflict.
         let found = self.stream().await?.raw_message_builder().last_by_subject(filter).send().await;
         found_or_none(found)
     }
@@ -120,6 +126,7 @@ fn message_of(publication: &Publication) -> PublishMessage {
         .header(TYPE_HEADER, publication.kind);
     let message = match &publication.expected {
         Expected::Last(last) => message.expected_last_subject_sequence(*last),
+        // Headers by hand, since the client's builder knows no filter.
         Expected::NoneMatching(filter) => message
             .header(EXPECTED_LAST_SUBJECT_SEQUENCE, "0")
             .header(EXPECTED_LAST_SUBJECT_FILTER, filter.as_str()),
@@ -130,7 +137,8 @@ fn message_of(publication: &Publication) -> PublishMessage {
     }
 }
 
-/// Tells whether a text may stand in a header: it comes from clients, and must not bring headers of its own.
+/// Tells whether a text may stand in a header: it comes from clients, and must not bring headers of
+/// its own.
 fn is_traceparent(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
     !text.is_empty() && text.len() <= TRACE_BYTES_MAX && text.bytes().all(plain)

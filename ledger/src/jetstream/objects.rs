@@ -16,7 +16,8 @@ use crate::objects::{ObjectError, ObjectStore};
 use crate::retry::{PATIENT, until};
 use crate::store::StorageUsage;
 
-/// How long one try may take, and a second more for each MiB: a reader whose object is replaced under it waits in vain.
+/// How long one try may take, and a second more for each MiB: a reader whose object is replaced
+/// under it waits in vain.
 const TRY_TIMEOUT: Duration = Duration::from_secs(5);
 const MIB: u64 = 1024 * 1024;
 /// How many whole tries there is time for.
@@ -41,6 +42,8 @@ impl JetStreamObjects {
 
     async fn is_there(&self, object: &ObjectRef) -> Result<bool, ObjectError> {
         match self.bucket(object.bucket).await?.info(object.sha256.to_string()).await {
+            // The client writes the info after the last chunk, so an upload that broke off has
+            // none.
             Ok(info) => Ok(!info.deleted && info.size as u64 == object.bytes),
             Err(error) if error.kind() == InfoErrorKind::NotFound => Ok(false),
             Err(error) => Err(ObjectError::Unavailable(error.into())),
@@ -48,6 +51,8 @@ impl JetStreamObjects {
     }
 
     async fn write(&self, object: &ObjectRef, mut bytes: &[u8]) -> Result<(), ObjectError> {
+        // The client's `put` always writes, and then removes the old chunks under a reader that is
+        // fetching them.
         if self.is_there(object).await? {
             return Ok(());
         }
@@ -65,14 +70,18 @@ impl JetStreamObjects {
             }
             Err(error) => return Err(ObjectError::Unavailable(error.into())),
         };
+        // Compared before the fetch, so that an object of a wrong size costs no transfer.
         if stored.info().size as u64 != object.bytes {
             return Err(ObjectError::Corrupt(object.clone()));
         }
         let mut bytes = Vec::new();
-        // One byte more than it may have is enough to see that it is another one.
+        // The info may lie about the size. One byte too many is enough to see that, and keeps the
+        // memory bounded.
         match stored.take(object.bytes + 1).read_to_end(&mut bytes).await {
             Ok(_) if ObjectRef::of(object.bucket, &bytes) == *object => Ok(bytes),
             Ok(_) => Err(ObjectError::Corrupt(object.clone())),
+            // The client has found that the chunks do not have their digest. No later try mends
+            // that.
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
                 Err(ObjectError::Corrupt(object.clone()))
             }
@@ -109,7 +118,8 @@ fn put_failed(bucket: ObjectBucket, fault: Fault) -> ObjectError {
     ObjectError::Unavailable(fault)
 }
 
-/// Repeats what may be repeated (objects never change) until it is answered or the deadline has come.
+/// Repeats what may be repeated (objects never change) until it is answered or the deadline has
+/// come.
 async fn retried<T, F>(bytes: u64, operation: impl Fn() -> F) -> Result<T, ObjectError>
 where
     F: Future<Output = Result<T, ObjectError>>,
@@ -117,6 +127,8 @@ where
     let time_max = TRY_TIMEOUT + Duration::from_secs(bytes / MIB);
     let deadline = Instant::now() + TRIES * time_max;
     let one_try = || async {
+        // A try that waits in vain must leave time for the next one, so each has a limit of its
+        // own.
         let tried = timeout_at(deadline.min(Instant::now() + time_max), operation()).await;
         tried.unwrap_or_else(|late| Err(ObjectError::Unavailable(late.into())))
     };

@@ -1,4 +1,5 @@
-//! Stores in memory with the semantics of the real ones, and faults on demand. For tests; nothing here is durable.
+//! Stores in memory with the semantics of the real ones, and faults on demand. For tests; nothing
+//! here is durable.
 
 mod objects;
 
@@ -32,7 +33,7 @@ pub enum Mishap {
     RequestLost,
     /// It is refused because another write is on its way.
     InFlight,
-    /// Nobody takes it.
+    /// No server takes it.
     Away,
     /// The stream has no room.
     Full,
@@ -108,12 +109,13 @@ impl MemoryStore {
         self.state().reads
     }
 
-    /// Removes a message, as nobody may: for tests of those who must notice.
+    /// Removes a message, which no real store allows: for tests of readers that must notice it.
     pub fn remove(&self, sequence: u64) {
         self.state().messages.remove(&sequence);
     }
 
-    /// Stores bytes that no writer of ours would write: for tests of those who must refuse them.
+    /// Stores bytes that no writer of ours would write: for tests of
+    /// readers that must refuse them.
     pub fn put_raw(&self, subject: &str, payload: impl Into<bytes::Bytes>) -> u64 {
         let message = Message {
             subject: subject.to_owned(),
@@ -146,6 +148,7 @@ impl MemoryStore {
         }
         let known = state.by_id.get(&publication.id);
         let duplicate = known.map(|sequence| Ack { sequence: *sequence, duplicate: true });
+        // With replicas the leader asks its table of ids before it proposes the message.
         if duplicate.is_some() && self.checks == Checks::IdFirst {
             return Ok(duplicate);
         }
@@ -177,6 +180,7 @@ impl MemoryStore {
             id: Some(publication.id.clone()),
             payload: publication.payload.clone(),
         });
+        // Released first: a woken follower takes this lock at once.
         drop(state);
         self.grown.send_replace(sequence);
         Ok(Ack { sequence, duplicate: false })
@@ -242,18 +246,21 @@ impl EventStore for MemoryStore {
     async fn publish(&self, publication: &Publication) -> Result<Ack, PublishError> {
         let mishap = {
             let mut state = self.state();
+            // The harsher of the two answers: a writer must cope with not knowing.
             state.is_there().map_err(PublishError::Unknown)?;
             state.mishaps.pop_front()
         };
         match mishap {
             None => self.offer(publication),
             Some(Mishap::AnswerLost) => {
+                // A refusal goes to the caller as it is: nothing was stored whose answer could be
+                // lost.
                 self.offer(publication)?;
                 Err(PublishError::Unknown("the answer was lost".into()))
             }
             Some(Mishap::RequestLost) => Err(PublishError::Unknown("the request was lost".into())),
             Some(Mishap::InFlight) => Err(PublishError::InFlight),
-            Some(Mishap::Away) => Err(PublishError::Away("nobody is there".into())),
+            Some(Mishap::Away) => Err(PublishError::Away("no server is there".into())),
             Some(Mishap::Full) => Err(PublishError::Full),
         }
     }
@@ -286,7 +293,7 @@ impl EventStore for MemoryStore {
         let start = (Arc::clone(&self.state), self.grown.subscribe(), from);
         stream::unfold(start, |(state, mut grown, from)| async move {
             loop {
-                // Seen before looked at, so that what comes in between wakes us.
+                // Marked before the look, so that a message that is stored in between wakes us.
                 grown.mark_unchanged();
                 let found = {
                     let state = state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -51,6 +51,7 @@ impl ObjectStore for MemoryObjects {
         self.is_there()?;
         let object = ObjectRef::of(bucket, &bytes);
         let mut objects = self.objects();
+        // A full bucket still takes what it has already: nothing is written then.
         if objects.iter().all(|(stored, _)| *stored != object) {
             if self.full.load(Ordering::SeqCst) {
                 return Err(ObjectError::Full(bucket));

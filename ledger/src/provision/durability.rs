@@ -1,5 +1,6 @@
-//! Whether a server syncs before it acknowledges. A client's own connection does not tell (2.15.1: neither the account's
-//! information nor anything else that an ordinary account may ask), so the monitoring address is asked.
+//! Whether a server syncs before it acknowledges. A client's own connection does not tell (2.15.1:
+//! neither the account's information nor anything else that an ordinary account may ask), so the
+//! monitoring address is asked.
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -14,7 +15,7 @@ use crate::error::{Fault, ProvisionError};
 use crate::monitor;
 use crate::retry::{PATIENT, until};
 
-/// How long servers that are just starting are waited for.
+/// How long to wait for servers that are just starting.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How long one answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -30,11 +31,15 @@ pub(super) async fn check(monitor_urls: &[String]) -> Result<(), ProvisionError>
     let mut servers = 1;
     for monitor_url in monitor_urls {
         let answer = ask_patiently(monitor_url).await?;
+        // An absent member counts as false: only a server that says so syncs before it
+        // acknowledges.
         if answer["config"]["sync_always"] != Value::Bool(true) {
             return Err(ProvisionError::NotDurable { monitor_url: monitor_url.clone() });
         }
+        // Counted by id, since two addresses may lead to the same server.
         asked.insert(answer["server_id"].to_string());
         let cluster = answer["meta_cluster"]["cluster_size"].as_u64().unwrap_or(1);
+        // One server that does not sync is enough: it may be the leader of the stream tomorrow.
         servers = servers.max(usize::try_from(cluster).unwrap_or(usize::MAX));
     }
     let asked = asked.len();
@@ -56,7 +61,8 @@ async fn ask_patiently(monitor_url: &str) -> Result<Value, ProvisionError> {
     })
 }
 
-/// A server that is not there yet may come. One that answers something else is another one.
+/// A server that is not there yet may come. A program that answers something else is not a NATS
+/// server's monitoring, and waiting does not change that.
 fn may_be_starting(fault: &Fault) -> bool {
     match fault.downcast_ref::<std::io::Error>() {
         Some(error) => error.kind() != ErrorKind::ConnectionReset,

@@ -1,4 +1,5 @@
-//! Streams and buckets as the design wants them, on servers that sync before they acknowledge.
+//! Makes streams and buckets with the settings of `streams`, on servers that sync before they
+//! acknowledge.
 
 mod durability;
 mod streams;
@@ -17,7 +18,7 @@ use crate::retry::{PATIENT, until};
 
 pub use streams::StreamSettings;
 
-/// How long a server that is starting, or a cluster without a leader, is waited for.
+/// How long to wait for a server that is starting, or for a cluster without a leader.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// Since 2.11 an expected sequence can be held against a filter.
 const SERVER_VERSION_MIN: (i64, i64, i64) = (2, 11, 0);
@@ -27,6 +28,7 @@ pub(crate) async fn provision(
     context: &Context,
     settings: &StreamSettings,
 ) -> Result<(), ProvisionError> {
+    // First: on a server that can lose what it acknowledged, not even a stream must be made.
     durability::check(&settings.monitor_urls).await?;
     for config in streams::wanted(settings) {
         ensure(context, &config).await?;
@@ -77,7 +79,9 @@ async fn ensure_once(context: &Context, wanted: &Config) -> Result<(), Trouble> 
         let stream = wanted.name.clone();
         return Err(Trouble::Lasting(ProvisionError::Different { stream, differences }));
     }
+    // Only ever more: a limit below what is stored would refuse every outcome at once.
     if found.max_bytes < wanted.max_bytes {
+        // On top of what was found, so that settings which we do not compare stay an operator's.
         let larger = Config { max_bytes: wanted.max_bytes, ..found };
         context.update_stream(larger).await.map_err(|error| Trouble::Passing(error.into()))?;
     }
@@ -90,10 +94,11 @@ async fn create(context: &Context, wanted: &Config) -> Result<(), Trouble> {
         return Ok(());
     };
     let passing = match error.kind() {
-        // Another service was first: the next look compares.
+        // Another service was first, and the next try compares; or the cluster has no leader yet.
         CreateStreamErrorKind::JetStream(answer) => {
             answer.error_code() == ErrorCode::STREAM_NAME_EXIST || answer.code() == 503
         }
+        // The stream may exist by now, so the next try begins with a lookup.
         CreateStreamErrorKind::TimedOut
         | CreateStreamErrorKind::Response
         | CreateStreamErrorKind::ResponseParse => true,

@@ -9,7 +9,8 @@ use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
 
 use crate::store::SUBJECT_MESSAGES_MAX;
 
-/// How long the server remembers message ids. Its memory grows with it, and the expected sequence guards for ever.
+/// How long the server remembers message ids. Its memory grows with it, and the expected sequence
+/// guards for ever.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
 /// What the ledger may use where nothing else is said.
@@ -26,7 +27,8 @@ pub struct StreamSettings {
     pub ledger_bytes_max: u64,
     /// Bytes that each bucket of objects may use.
     pub objects_bytes_max: u64,
-    /// The monitoring addresses of all servers, as `http://127.0.0.1:8222`: only they tell how a server syncs.
+    /// The monitoring addresses of all servers, as `http://127.0.0.1:8222`: only they tell how a
+    /// server syncs.
     pub monitor_urls: Vec<String>,
 }
 
@@ -52,14 +54,20 @@ fn ledger(settings: &StreamSettings) -> Config {
     Config {
         name: LEDGER_STREAM.to_owned(),
         subjects: vec![LEDGER_SUBJECTS.to_owned()],
+        // Not a work queue: that would remove a submission when its executor acknowledges it.
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
+        // The default makes room by removing the oldest events, in the stream and on each subject.
         discard: DiscardPolicy::New,
         discard_new_per_subject: true,
         max_bytes: i64::try_from(settings.ledger_bytes_max).unwrap_or(i64::MAX),
+        // Admission measures bytes. A second limit could refuse the outcome of a submission that
+        // was admitted.
         max_messages: -1,
         max_messages_per_subject: i64::from(SUBJECT_MESSAGES_MAX),
         duplicate_window: DUPLICATE_WINDOW,
+        // The server lets no later update take these two back, so not even an operator can remove
+        // an event.
         deny_delete: true,
         deny_purge: true,
         allow_direct: true,
@@ -68,8 +76,8 @@ fn ledger(settings: &StreamSettings) -> Config {
     }
 }
 
-/// A bucket as NATS object stores are laid out, but read from the leader only: without direct get, what was just put
-/// is there for everybody.
+/// A bucket as NATS object stores are laid out, but read from the leader only: without direct get,
+/// what was just put is there for everybody.
 fn objects(bucket: ObjectBucket, settings: &StreamSettings) -> Config {
     let name = bucket.as_str();
     Config {
@@ -80,8 +88,10 @@ fn objects(bucket: ObjectBucket, settings: &StreamSettings) -> Config {
         discard: DiscardPolicy::New,
         max_bytes: i64::try_from(settings.objects_bytes_max).unwrap_or(i64::MAX),
         max_messages: -1,
+        // All chunks of an object have one subject.
         max_messages_per_subject: -1,
         duplicate_window: DUPLICATE_WINDOW,
+        // The client stores an object's info with a rollup, which a stream refuses by default.
         allow_rollup: true,
         allow_direct: false,
         num_replicas: settings.replicas,
@@ -89,10 +99,12 @@ fn objects(bucket: ObjectBucket, settings: &StreamSettings) -> Config {
     }
 }
 
-/// Every setting that matters to what is stored and that is not as it must be. More room than wanted is no difference.
+/// Every setting that matters to what is stored and that is not as it must be. More room than
+/// wanted is no difference.
 pub(super) fn differences(found: &Config, wanted: &Config) -> Vec<String> {
     let mut differences = Vec::new();
     let mut hold = |name: &str, found: &dyn Debug, wanted: &dyn Debug| {
+        // Compared as text: the fields have many types, and the text is needed for the message.
         let (found, wanted) = (format!("{found:?}"), format!("{wanted:?}"));
         if found != wanted {
             differences.push(format!("{name} is {found} and must be {wanted}"));

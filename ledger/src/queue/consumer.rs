@@ -1,4 +1,5 @@
-//! The durable consumer of a lane and pool: how it is named and set up, how it is made, and how much it has to give.
+//! The durable consumer of a lane and pool: how it is named and set up, how it is made, and how
+//! much it has to give.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::error::Fault;
 
 /// Jobs of one lane and pool that all executors together may hold.
 const HELD_MAX: i64 = 65_536;
-/// Never: the executor gives a submission up itself, with an event.
+/// The server must never give a submission up. An executor does so, with an event.
 const DELIVERIES_UNBOUNDED: i64 = -1;
 
 /// How much there is to do.
@@ -39,7 +40,9 @@ pub(super) fn durable_name(lane: Lane, pool: &PoolName) -> String {
 pub(super) fn config(lane: Lane, pool: &PoolName, ack_wait: Duration) -> Config {
     Config {
         durable_name: Some(durable_name(lane, pool)),
+        // A pool may have submissions before it has its first executor.
         deliver_policy: DeliverPolicy::All,
+        // `All` would acknowledge each older job of other executors as well.
         ack_policy: AckPolicy::Explicit,
         ack_wait,
         max_deliver: DELIVERIES_UNBOUNDED,
@@ -49,8 +52,9 @@ pub(super) fn config(lane: Lane, pool: &PoolName, ack_wait: Duration) -> Config 
     }
 }
 
-/// Takes the durable as it is, makes it where it is not, and changes it only where its wait differs: a create that
-/// the server refuses has cost consumers their state before (nats-server PR 8491).
+/// Takes the durable as it is, makes it where it is not, and changes it only where its wait
+/// differs: a create that the server refuses has cost consumers their state before (nats-server PR
+/// 8491).
 pub(super) async fn ensure(context: &Context, config: &Config) -> Result<PullConsumer, Fault> {
     let name = config.durable_name.as_deref().unwrap_or_default();
     let found: Result<PullConsumer, _> =

@@ -22,8 +22,8 @@ pub trait Acknowledge: Debug + Send + Sync {
     async fn in_progress(&self) -> Result<(), QueueError>;
 }
 
-/// The handle of one delivery. Answers are sent and not confirmed: one that is lost leads to a redelivery, and the fold
-/// shows then that there is nothing to do.
+/// The handle of one delivery. Answers are sent and not confirmed: one that is lost leads to a
+/// redelivery, and the fold shows then that there is nothing to do.
 #[derive(Clone, Debug)]
 pub struct Receipt(Arc<dyn Acknowledge>);
 
@@ -56,7 +56,8 @@ pub struct Job {
     pub aggregate: Aggregate,
     /// The trace context of the request that it came with.
     pub traceparent: Option<String>,
-    /// How often it was delivered, as far as the server remembers. Decides nothing: it can go back over a crash.
+    /// How often it was delivered, as far as the server remembers. Decides nothing: it can go back
+    /// over a crash.
     pub delivered: u64,
     /// Answers for it.
     pub receipt: Receipt,
@@ -70,7 +71,8 @@ impl Job {
         Ok(Self { aggregate, traceparent, delivered, receipt })
     }
 
-    /// Tells whether it seems to be delivered for the first time, so that an append may be tried before a read.
+    /// Tells whether it seems to be delivered for the first time, so that an append may be tried
+    /// before a read.
     pub const fn fresh(&self) -> bool {
         self.delivered <= 1
     }
@@ -81,6 +83,8 @@ pub(super) struct Delivery(pub(super) Acker);
 
 impl Delivery {
     async fn say(&self, kind: AckKind) -> Result<(), QueueError> {
+        // Not `double_ack`: a lost answer costs one redelivery, and a confirmation costs each job a
+        // round trip.
         self.0.ack_with(kind).await.map_err(QueueError::Unavailable)
     }
 }
@@ -92,6 +96,7 @@ impl Acknowledge for Delivery {
     }
 
     async fn nak(&self, delay: Duration) -> Result<(), QueueError> {
+        // Without a delay the server redelivers at once, and the short form says so.
         self.say(AckKind::Nak(Some(delay).filter(|delay| !delay.is_zero()))).await
     }
 

@@ -1,4 +1,5 @@
-//! The ledger as a queue: a durable consumer for each lane and pool. Knows no Docker and runs nothing.
+//! The ledger as a queue: a durable consumer for each lane and pool. Knows no Docker and runs
+//! nothing.
 
 mod consumer;
 mod job;
@@ -30,7 +31,8 @@ impl Queue {
         Self { context, link }
     }
 
-    /// Joins the workers of a lane and pool. What is not acknowledged within `ack_wait` goes to another one.
+    /// Joins the workers of a lane and pool. What is not acknowledged within `ack_wait` goes to
+    /// another one.
     pub async fn consumer(
         &self,
         lane: Lane,

@@ -1,8 +1,9 @@
 //! One pull request at a time on a lasting inbox. Knows deliveries, not jobs.
 //!
-//! A request is one-shot (`no_wait` with `expires`): the server holds it until there is something, sends what is there
-//! at once, and says when it is over. So nothing waits on the server for a reader that has gone, and what a dropped
-//! reader left behind is found by the next one, in the same inbox.
+//! A request is one-shot (`no_wait` with `expires`): the server holds it until there is something,
+//! sends what is there at once, and says when it is over. So nothing waits on the server for a
+//! reader that has gone, and what a dropped reader left behind is found by the next one, in the
+//! same inbox.
 
 use std::time::Duration;
 
@@ -73,9 +74,12 @@ impl Pull {
         if self.waiting.is_some() {
             return Ok(());
         }
+        // Before the request is sent: a connection that breaks meanwhile may have taken it along.
         self.connections.mark_unchanged();
         self.requests += 1;
+        // A subject for each request, so that a late status of an old one does not end this one.
         let inbox = format!("{}.{}", self.inbox, self.requests);
+        // The server refuses a heartbeat of more than half of the time that the request lives.
         let heartbeat = HEARTBEAT_MAX.min(expires / 2);
         let request = BatchConfig {
             batch: max,
@@ -95,17 +99,21 @@ impl Pull {
         self.waiting.is_some()
     }
 
-    /// Waits for the next delivery or for the end of the request. Nothing is lost when the wait is given up.
+    /// Waits for the next delivery or for the end of the request. Nothing is lost when the wait is
+    /// given up.
     pub(super) async fn next(&mut self) -> Arrival {
         loop {
             let Some(waiting) = &mut self.waiting else {
                 return Arrival::Over;
             };
+            // One heartbeat may get lost without the request being over.
             let late = waiting.heard + 2 * waiting.heartbeat + GRACE;
             let message = tokio::select! {
+                // Deliveries in the inbox are taken before the request is given up.
                 biased;
                 message = self.subscriber.next() => message,
-                // The server may have forgotten the request, and would say so only by missing heartbeats.
+                // A server that restarted has forgotten the request, and without this only the
+                // missing heartbeats would show it.
                 _ = self.connections.changed() => return self.over(),
                 () = sleep_until(late) => return self.over(),
             };
@@ -125,6 +133,7 @@ impl Pull {
             return Vec::new();
         }
         let left = self.subscriber.filter(|message| std::future::ready(message.status.is_none()));
+        // A drain ends when the server has confirmed it, which a server that is away never does.
         left.take_until(tokio::time::sleep(GRACE)).collect().await
     }
 
@@ -132,12 +141,13 @@ impl Pull {
         let waiting = self.waiting.as_mut()?;
         let Some(status) = message.status else {
             waiting.remaining = waiting.remaining.saturating_sub(1);
+            // The server sends no status when the last delivery ends the request.
             if waiting.remaining == 0 {
                 self.waiting = None;
             }
             return Some(Arrival::Delivery(message));
         };
-        // The word on an earlier request that was taken for lost.
+        // A status of an earlier request, which was taken for lost.
         if message.subject.as_str() != waiting.inbox {
             return None;
         }

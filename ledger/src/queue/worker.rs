@@ -16,9 +16,10 @@ use crate::error::{Fault, QueueError, ReadError};
 use crate::link::Link;
 use crate::store::Message;
 
-/// A job that this program cannot read is left to a newer one for so long.
+/// How long a job that this program cannot read is left to a newer one.
 const UNREADABLE_DELAY: Duration = Duration::from_secs(5);
-/// How long a delivery that is no submission stays away. Only an operator can remove it.
+/// How long a delivery that is not a submission stays away. It comes back for ever, since events
+/// cannot be removed.
 const FOREIGN_DELAY: Duration = Duration::from_mins(1);
 
 /// How long jobs that have arrived wait for the rest of what the server sends at once.
@@ -48,9 +49,11 @@ impl Worker {
         Ok(Self { context, config, consumer, in_doubt: false, pull, ready: Vec::new() })
     }
 
-    /// Waits up to `expires` (at least a second) for jobs, and returns as soon as there are any: at most `max`.
+    /// Waits up to `expires` (at least a second) for jobs, and returns as soon as there are any: at
+    /// most `max`.
     ///
-    /// May be dropped at any time; what had arrived is returned by the next fetch. Empty when nothing came.
+    /// May be dropped at any time; what had arrived is returned by the next fetch. Empty when
+    /// nothing came.
     pub async fn fetch(&mut self, max: usize, expires: Duration) -> Result<Vec<Job>, QueueError> {
         let max = max.max(1);
         let deadline = Instant::now() + expires.max(EXPIRES_MIN);
@@ -63,6 +66,8 @@ impl Worker {
                 Arrival::Over => break,
                 Arrival::Broken(fault) => {
                     self.in_doubt = true;
+                    // Jobs that have arrived are still ours. If the fault lasts, the next fetch
+                    // meets it.
                     if self.ready.is_empty() {
                         return Err(QueueError::Unavailable(fault));
                     }
@@ -75,6 +80,7 @@ impl Worker {
 
     /// Takes no more, and hands back what was on its way.
     pub async fn close(self) {
+        // What is not handed back reaches no other executor before its ack wait is over.
         for message in self.pull.close().await {
             let (_, acker) = jetstream::Message { message, context: self.context.clone() }.split();
             hand_back(&Receipt::new(Arc::new(Delivery(acker))), Duration::ZERO).await;
@@ -88,7 +94,8 @@ impl Worker {
         if self.ready.is_empty() {
             return self.pull.next().await;
         }
-        // The server ends a request in the same breath as it delivers; jobs do not wait for its word.
+        // The server ends a request in the same breath as it delivers; jobs do not wait for its
+        // word.
         timeout(END_MAX, self.pull.next()).await.unwrap_or(Arrival::Over)
     }
 
@@ -98,6 +105,8 @@ impl Worker {
     }
 
     async fn ask_once(&mut self, max: usize, expires: Duration) -> Result<(), Fault> {
+        // Only after a fault: to look the consumer up before each request would double the
+        // requests.
         if self.in_doubt {
             self.consumer = ensure(&self.context, &self.config).await?;
             self.in_doubt = false;
@@ -117,6 +126,7 @@ impl Worker {
             subject: message.subject.into_string(),
             sequence,
             stored_at,
+            // Only the append compares ids.
             id: None,
             payload: message.payload,
         };
@@ -127,11 +137,12 @@ impl Worker {
                 self.ready.push(job);
                 Ok(())
             }
-            // It can be read, so no newer version will find a job in it, and the jobs behind it need not wait.
+            // It can be read, so no newer version will find a job in it, and the jobs behind it
+            // need not wait.
             Err(error @ ReadError::NotAccepted { .. }) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "a delivery is no submission"
+                    "a delivery is not a submission"
                 );
                 hand_back(&receipt, FOREIGN_DELAY).await;
                 Ok(())
@@ -143,6 +154,7 @@ impl Worker {
     /// Leaves an unreadable job, and with it everything received, to others.
     async fn refuse(&mut self, receipt: &Receipt, error: ReadError) -> QueueError {
         hand_back(receipt, UNREADABLE_DELAY).await;
+        // The caller stops on this error, and these jobs would wait for the end of their ack wait.
         for job in self.ready.drain(..) {
             hand_back(&job.receipt, Duration::ZERO).await;
         }
@@ -151,6 +163,7 @@ impl Worker {
 
     /// Returns what is ready; what is more than wanted now goes to others at once.
     async fn hand_out(&mut self, max: usize) -> Vec<Job> {
+        // A fetch that was dropped may have asked for more than this one.
         let surplus = self.ready.split_off(max.min(self.ready.len()));
         for job in surplus {
             hand_back(&job.receipt, Duration::ZERO).await;
