@@ -10,15 +10,11 @@ pub type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// The URL cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub enum ConnectError {
     /// It is not a list of NATS URLs.
     #[error("{url:?} is not a NATS URL")]
-    Url {
-        /// What was given.
-        url: String,
-        /// What is wrong with it.
-        source: std::io::Error,
-    },
+    Url { url: String, source: std::io::Error },
     /// The client refuses the options.
     #[error("cannot connect to NATS")]
     Connect(#[from] async_nats::ConnectError),
@@ -26,24 +22,17 @@ pub enum ConnectError {
 
 /// Why the ledger must not be used as it is.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub enum ProvisionError {
     /// The server acknowledges what a power failure can take back.
     #[error(
         "the NATS server at {monitor_url} acknowledges before it syncs: add `sync_interval: always` to the \
          `jetstream {{ … }}` block of its configuration and restart it"
     )]
-    NotDurable {
-        /// The server's monitoring address.
-        monitor_url: String,
-    },
+    NotDurable { monitor_url: String },
     /// The server does not know conditions that span subjects.
     #[error("the NATS server has version {found}, and {min} or later is needed")]
-    TooOld {
-        /// The server's version.
-        found: String,
-        /// The least version.
-        min: &'static str,
-    },
+    TooOld { found: String, min: &'static str },
     /// No monitoring address is configured.
     #[error(
         "it cannot be seen whether NATS syncs before it acknowledges: set `[nats] monitor_url` to the monitoring address \
@@ -54,76 +43,41 @@ pub enum ProvisionError {
     #[error(
         "the NATS cluster has {servers} servers and `[nats] monitor_url` names {asked}: name every one"
     )]
-    NotAllMonitored {
-        /// Servers in the cluster.
-        servers: usize,
-        /// Servers that were asked.
-        asked: usize,
-    },
+    NotAllMonitored { servers: usize, asked: usize },
     /// A monitoring address does not answer as one does.
     #[error("the NATS server's monitoring at {monitor_url} does not answer")]
-    Monitor {
-        /// The address.
-        monitor_url: String,
-        /// What went wrong.
-        source: Fault,
-    },
+    Monitor { monitor_url: String, source: Fault },
     /// The stream exists with other settings than ours. To change them could remove what is stored.
     #[error("the stream {stream} exists with other settings: {differences}")]
     Different {
-        /// The stream.
         stream: String,
         /// Each setting, what it is and what it must be.
         differences: String,
     },
     /// The server does not make the stream.
     #[error("the stream {stream} cannot be made")]
-    Create {
-        /// The stream.
-        stream: String,
-        /// Why.
-        source: Fault,
-    },
+    Create { stream: String, source: Fault },
 }
 
 /// Why the ledger could not be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub enum ReadError {
     /// The server did not answer in time.
     #[error("the ledger does not answer")]
     Unavailable(#[source] Fault),
     /// A message is not an event that this program knows: stop, and upgrade.
     #[error("the message at sequence {sequence} cannot be read")]
-    Form {
-        /// Where it stands.
-        sequence: u64,
-        /// What is wrong with it.
-        source: FormError,
-    },
+    Form { sequence: u64, source: FormError },
     /// A message stands under a subject that does not belong to a submission.
     #[error("the message at sequence {sequence} has a foreign subject")]
-    Subject {
-        /// Where it stands.
-        sequence: u64,
-        /// What is wrong with it.
-        source: SubjectError,
-    },
+    Subject { sequence: u64, source: SubjectError },
     /// A message speaks of another submission than its subject.
     #[error("the event at sequence {sequence} does not belong under {subject}")]
-    WrongSubject {
-        /// Where it stands.
-        sequence: u64,
-        /// Its subject.
-        subject: String,
-    },
+    WrongSubject { sequence: u64, subject: String },
     /// Another event stands where a submission's accepted event belongs.
     #[error("sequence {sequence} under {subject} is not an accepted event")]
-    NotAccepted {
-        /// Where it stands.
-        sequence: u64,
-        /// Its subject.
-        subject: Subject,
-    },
+    NotAccepted { sequence: u64, subject: Subject },
 }
 
 /// Why an event was not recorded.

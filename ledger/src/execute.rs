@@ -103,7 +103,11 @@ impl Ledger {
                 Ok(None) => break,
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::warn!(error, submission.id = %aggregate.id(), "left to the next reader");
+                    tracing::warn!(
+                        error,
+                        submission.id = %aggregate.id(),
+                        "an event is left to the next executor"
+                    );
                     break;
                 }
             }

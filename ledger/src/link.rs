@@ -8,7 +8,7 @@ use async_nats::Event;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What is known of the connection's ups and downs.
+/// How often the connection was made, and when it was last made again.
 #[derive(Clone, Default)]
 pub(crate) struct Link(Arc<LinkState>);
 

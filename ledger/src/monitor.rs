@@ -15,8 +15,7 @@ pub(crate) async fn get(url: &str, path: &str) -> Result<Value, Fault> {
     let address = url.strip_prefix("http://").ok_or("it must begin with http://")?;
     let address = address.trim_end_matches('/');
     let mut connection = TcpStream::connect(address).await?;
-    // HTTP/1.0: a server must not answer it in chunks, so no HTTP client is needed to read the
-    // body.
+    // A server must not answer HTTP/1.0 in chunks, so no HTTP client is needed to read the body.
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     connection.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();

@@ -38,8 +38,8 @@ pub trait EventStore: Debug + Send + Sync {
 
 /// One message as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Message {
-    /// Its literal subject.
     pub subject: String,
     /// Its place in the stream, from 1.
     pub sequence: u64,
@@ -47,7 +47,6 @@ pub struct Message {
     pub stored_at: Timestamp,
     /// The id that it was published under.
     pub id: Option<String>,
-    /// Its bytes.
     pub payload: Bytes,
 }
 
@@ -118,12 +117,10 @@ pub enum PublishError {
 
 /// How full a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct StorageUsage {
-    /// Bytes stored.
     pub bytes: u64,
-    /// Bytes that may be stored.
     pub bytes_max: u64,
-    /// Messages stored.
     pub messages: u64,
     /// The sequence of the first message; 1 more than the last one's when there is none.
     pub first_sequence: u64,

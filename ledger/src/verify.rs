@@ -10,64 +10,30 @@ use crate::aggregate::Stored;
 /// A fault of a history. Each names the sequence of the event that shows it: what that event names,
 /// and what it must name.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub enum ChainFault {
     /// The event names another predecessor than the event before it.
     #[error("sequence {sequence}: the previous hash is {named:?}, and must be {must:?}")]
-    Previous {
-        /// The event.
-        sequence: u64,
-        /// What it names.
-        named: Option<Digest>,
-        /// What it must name.
-        must: Option<Digest>,
-    },
+    Previous { sequence: u64, named: Option<Digest>, must: Option<Digest> },
     /// The event names another cause than the event before it.
     #[error("sequence {sequence}: the cause is {named:?}, and must be {must:?}")]
-    Causation {
-        /// The event.
-        sequence: u64,
-        /// What it names.
-        named: Option<EventId>,
-        /// What it must name.
-        must: Option<EventId>,
-    },
+    Causation { sequence: u64, named: Option<EventId>, must: Option<EventId> },
     /// The event belongs to another chain.
     #[error("sequence {sequence}: the correlation is {named}, and must be {must}")]
-    Correlation {
-        /// The event.
-        sequence: u64,
-        /// What it names.
-        named: EventId,
-        /// What it must name.
-        must: EventId,
-    },
+    Correlation { sequence: u64, named: EventId, must: EventId },
     /// The bytes are not those that were hashed.
     #[error("sequence {sequence}: the bytes do not have the digest that is given")]
-    Digest {
-        /// The event.
-        sequence: u64,
-    },
+    Digest { sequence: u64 },
     /// Sequences do not grow.
     #[error("sequence {sequence} comes after sequence {before}")]
-    Order {
-        /// The event.
-        sequence: u64,
-        /// The event before it.
-        before: u64,
-    },
+    Order { sequence: u64, before: u64 },
     /// The event is of another submission, or under another subject than its place in the history
     /// asks for.
     #[error("sequence {sequence}: it stands under a subject that is not its own")]
-    Subject {
-        /// The event.
-        sequence: u64,
-    },
+    Subject { sequence: u64 },
     /// The event may not follow those before it.
     #[error("sequence {sequence}: it may not follow the events before it")]
-    Illegal {
-        /// The event.
-        sequence: u64,
-    },
+    Illegal { sequence: u64 },
 }
 
 /// Checks every event of one submission, as [`crate::Ledger::history`] gives them. Empty when all
@@ -107,8 +73,7 @@ fn check_place(
     if let Some(before) = before.filter(|before| *before >= sequence) {
         faults.push(ChainFault::Order { sequence, before });
     }
-    // Hashed anew: the links are compared by this digest, and a wrong one could close a forged
-    // chain.
+    // Hashed anew, since a wrong digest here could close a forged chain.
     if Digest::of(&stored.payload) != stored.recorded.digest {
         faults.push(ChainFault::Digest { sequence });
     }

@@ -72,8 +72,7 @@ impl Follower {
         let ordered = if let Some(ordered) = &mut self.ordered {
             ordered
         } else {
-            // Before the consumer is made: a connection that breaks meanwhile may have taken it
-            // along.
+            // Before the consumer is made: a connection that breaks meanwhile may take it along.
             self.connections.mark_unchanged();
             let ordered = open(&self.context, self.next).await?;
             self.ordered.insert(Box::new(ordered))
@@ -85,8 +84,8 @@ impl Follower {
                 Some(delivered) => read(delivered?),
                 None => Err("the consumer ended".into()),
             },
-            // A server that restarted has forgotten the consumer, and its heartbeats would be
-            // missed only later.
+            // A server that restarted has forgotten the consumer, and without this only the missing
+            // heartbeats would show it.
             _ = self.connections.changed() => Err("the connection was made anew".into()),
         }
     }

@@ -20,8 +20,8 @@ use crate::store::{Ack, EventStore, Expected, Message, Publication, PublishError
 
 /// How long one request may take before it is tried again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
-/// Publishes whose acks are awaited at once; beyond that a caller is told to come back rather than
-/// made to wait.
+/// Publishes whose acks are awaited at once. Above this a caller is told to try again: a wait for a
+/// permit would use up its deadline with nothing sent.
 const IN_FLIGHT_MAX: usize = 8_192;
 /// Extends the condition on a subject's last sequence to every subject that matches (server 2.11).
 const EXPECTED_LAST_SUBJECT_FILTER: &str = "Nats-Expected-Last-Subject-Sequence-Subject";

@@ -42,8 +42,7 @@ impl JetStreamObjects {
 
     async fn is_there(&self, object: &ObjectRef) -> Result<bool, ObjectError> {
         match self.bucket(object.bucket).await?.info(object.sha256.to_string()).await {
-            // The client writes the info after the last chunk, so an upload that broke off has
-            // none.
+            // The client writes the info last, so an upload that broke off has none.
             Ok(info) => Ok(!info.deleted && info.size as u64 == object.bytes),
             Err(error) if error.kind() == InfoErrorKind::NotFound => Ok(false),
             Err(error) => Err(ObjectError::Unavailable(error.into())),
@@ -80,8 +79,7 @@ impl JetStreamObjects {
         match stored.take(object.bytes + 1).read_to_end(&mut bytes).await {
             Ok(_) if ObjectRef::of(object.bucket, &bytes) == *object => Ok(bytes),
             Ok(_) => Err(ObjectError::Corrupt(object.clone())),
-            // The client has found that the chunks do not have their digest. No later try mends
-            // that.
+            // The chunks do not have their digest, and no later try changes that.
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
                 Err(ObjectError::Corrupt(object.clone()))
             }
@@ -118,8 +116,8 @@ fn put_failed(bucket: ObjectBucket, fault: Fault) -> ObjectError {
     ObjectError::Unavailable(fault)
 }
 
-/// Repeats what may be repeated (objects never change) until it is answered or the deadline has
-/// come.
+/// Repeats an operation until it is answered or the deadline has come. Objects never change, so
+/// every operation may be repeated.
 async fn retried<T, F>(bytes: u64, operation: impl Fn() -> F) -> Result<T, ObjectError>
 where
     F: Future<Output = Result<T, ObjectError>>,
@@ -127,8 +125,7 @@ where
     let time_max = TRY_TIMEOUT + Duration::from_secs(bytes / MIB);
     let deadline = Instant::now() + TRIES * time_max;
     let one_try = || async {
-        // A try that waits in vain must leave time for the next one, so each has a limit of its
-        // own.
+        // A try that waits in vain must leave time for the next one.
         let tried = timeout_at(deadline.min(Instant::now() + time_max), operation()).await;
         tried.unwrap_or_else(|late| Err(ObjectError::Unavailable(late.into())))
     };

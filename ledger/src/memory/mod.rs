@@ -114,8 +114,8 @@ impl MemoryStore {
         self.state().messages.remove(&sequence);
     }
 
-    /// Stores bytes that no writer of ours would write: for tests of
-    /// readers that must refuse them.
+    /// Stores bytes that no writer of ours would write: for tests of readers that must refuse
+    /// them.
     pub fn put_raw(&self, subject: &str, payload: impl Into<bytes::Bytes>) -> u64 {
         let message = Message {
             subject: subject.to_owned(),

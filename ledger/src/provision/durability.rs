@@ -31,8 +31,7 @@ pub(super) async fn check(monitor_urls: &[String]) -> Result<(), ProvisionError>
     let mut servers = 1;
     for monitor_url in monitor_urls {
         let answer = ask_patiently(monitor_url).await?;
-        // An absent member counts as false: only a server that says so syncs before it
-        // acknowledges.
+        // An absent member counts as false, since a wrong "true" would lose events.
         if answer["config"]["sync_always"] != Value::Bool(true) {
             return Err(ProvisionError::NotDurable { monitor_url: monitor_url.clone() });
         }

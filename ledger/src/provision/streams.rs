@@ -9,8 +9,8 @@ use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
 
 use crate::store::SUBJECT_MESSAGES_MAX;
 
-/// How long the server remembers message ids. Its memory grows with it, and the expected sequence
-/// guards for ever.
+/// How long the server remembers message ids. A longer window costs the server memory, and the
+/// expected sequence refuses a repetition for ever.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
 /// What the ledger may use where nothing else is said.
@@ -66,8 +66,8 @@ fn ledger(settings: &StreamSettings) -> Config {
         max_messages: -1,
         max_messages_per_subject: i64::from(SUBJECT_MESSAGES_MAX),
         duplicate_window: DUPLICATE_WINDOW,
-        // The server lets no later update take these two back, so not even an operator can remove
-        // an event.
+        // The server lets no later update take these two back, so an operator
+        // cannot remove an event either.
         deny_delete: true,
         deny_purge: true,
         allow_direct: true,
@@ -77,7 +77,7 @@ fn ledger(settings: &StreamSettings) -> Config {
 }
 
 /// A bucket as NATS object stores are laid out, but read from the leader only: without direct get,
-/// what was just put is there for everybody.
+/// every reader sees what was just put.
 fn objects(bucket: ObjectBucket, settings: &StreamSettings) -> Config {
     let name = bucket.as_str();
     Config {
@@ -100,7 +100,7 @@ fn objects(bucket: ObjectBucket, settings: &StreamSettings) -> Config {
 }
 
 /// Every setting that matters to what is stored and that is not as it must be. More room than
-/// wanted is no difference.
+/// wanted is not a difference.
 pub(super) fn differences(found: &Config, wanted: &Config) -> Vec<String> {
     let mut differences = Vec::new();
     let mut hold = |name: &str, found: &dyn Debug, wanted: &dyn Debug| {

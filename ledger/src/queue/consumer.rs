@@ -52,9 +52,9 @@ pub(super) fn config(lane: Lane, pool: &PoolName, ack_wait: Duration) -> Config 
     }
 }
 
-/// Takes the durable as it is, makes it where it is not, and changes it only where its wait
-/// differs: a create that the server refuses has cost consumers their state before (nats-server PR
-/// 8491).
+/// Takes the durable as it is, makes it if it does not exist, and changes it only if its ack wait
+/// differs: a create that the server refuses has cost consumers their state before (nats-server
+/// PR 8491).
 pub(super) async fn ensure(context: &Context, config: &Config) -> Result<PullConsumer, Fault> {
     let name = config.durable_name.as_deref().unwrap_or_default();
     let found: Result<PullConsumer, _> =

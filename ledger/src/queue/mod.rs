@@ -31,8 +31,8 @@ impl Queue {
         Self { context, link }
     }
 
-    /// Joins the workers of a lane and pool. What is not acknowledged within `ack_wait` goes to
-    /// another one.
+    /// Joins the workers of a lane and pool. A job that is not acknowledged within
+    /// `ack_wait` goes to another worker.
     pub async fn consumer(
         &self,
         lane: Lane,

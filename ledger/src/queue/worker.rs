@@ -66,8 +66,7 @@ impl Worker {
                 Arrival::Over => break,
                 Arrival::Broken(fault) => {
                     self.in_doubt = true;
-                    // Jobs that have arrived are still ours. If the fault lasts, the next fetch
-                    // meets it.
+                    // Jobs that have arrived are ours. If the fault lasts, the next fetch meets it.
                     if self.ready.is_empty() {
                         return Err(QueueError::Unavailable(fault));
                     }
@@ -94,8 +93,8 @@ impl Worker {
         if self.ready.is_empty() {
             return self.pull.next().await;
         }
-        // The server ends a request in the same breath as it delivers; jobs do not wait for its
-        // word.
+        // The server ends the request right after it has delivered. If that status is late, the
+        // jobs must not wait for it.
         timeout(END_MAX, self.pull.next()).await.unwrap_or(Arrival::Over)
     }
 
@@ -105,8 +104,7 @@ impl Worker {
     }
 
     async fn ask_once(&mut self, max: usize, expires: Duration) -> Result<(), Fault> {
-        // Only after a fault: to look the consumer up before each request would double the
-        // requests.
+        // Only after a fault: a lookup before each request would double the requests.
         if self.in_doubt {
             self.consumer = ensure(&self.context, &self.config).await?;
             self.in_doubt = false;
@@ -137,8 +135,8 @@ impl Worker {
                 self.ready.push(job);
                 Ok(())
             }
-            // It can be read, so no newer version will find a job in it, and the jobs behind it
-            // need not wait.
+            // The event can be read, so a newer version will not find a job in it either, and the
+            // jobs behind it need not wait.
             Err(error @ ReadError::NotAccepted { .. }) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
