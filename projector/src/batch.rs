@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use chrono::SubsecRound as _;
 use events::{Recorded, SubmissionId};
 
-/// PostgreSQL keeps microseconds. Times are cut before the fold, so that a row equals the fold it was written from.
+// PostgreSQL keeps microseconds. Times are cut before the fold, so that a row equals the fold that
+// it was written from.
 const SUBSECOND_DIGITS: u16 = 6;
 
 /// One or more events whose sequences follow each other without a hole.
@@ -34,6 +35,7 @@ impl EventBatch {
         if events.is_empty() {
             return Err(BatchError::Empty);
         }
+        // A fold over a hole would look right and be wrong for ever, so a hole ends here.
         for pair in events.windows(2) {
             let (previous, next) = (pair[0].sequence, pair[1].sequence);
             if next != previous + 1 {
@@ -53,6 +55,7 @@ impl EventBatch {
 
     /// Returns the sequence of the first event.
     pub fn first(&self) -> u64 {
+        // Not an `Option`: `new` refuses a batch without events.
         self.0[0].sequence
     }
 

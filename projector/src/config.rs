@@ -1,4 +1,5 @@
-//! The projector's configuration: sections that it shares with other services, and nothing of its own.
+//! The projector's configuration: sections that it shares with other services, and nothing of its
+//! own.
 
 use platform::config::{HttpConfig, LogConfig, MongoConfig, NatsConfig, PostgresConfig};
 use serde::Deserialize;
@@ -8,6 +9,7 @@ pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 /// What can be configured.
 #[derive(Clone, Debug, Deserialize)]
+// A misspelt key must stop the start: its default would be in force without a word.
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where health and metrics are served.

@@ -16,18 +16,18 @@ use crate::results::ResultsProjection;
 
 /// Everything that the projector works with. Connects in the background.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Connections {
-    /// The connection to the ledger.
     pub connection: Connection,
-    /// `results`.
     pub results: ResultsProjection,
-    /// `progress`.
     pub progress: ProgressProjection,
 }
 
 impl Connections {
     /// Makes the connections that the configuration names.
     pub async fn open(config: &Config) -> Result<Self, ServiceError> {
+        // None of the three waits for its server: a store that is away at the start must hold up
+        // its own projection only.
         let connection = Connection::open(&config.nats.url, "projector").await;
         let results = ResultsWriter::connect_lazy(config.postgres.url.expose_secret());
         let mongo = &config.mongo;

@@ -28,6 +28,8 @@ pub(crate) fn router(connections: &Connections, statuses: &[Status], recorder: M
 
 async fn databases(connections: Connections) -> Result<(), String> {
     let (results, progress) = (connections.results.writer(), connections.progress.writer());
+    // At the same time: the check has one deadline, and a silent PostgreSQL would use up what
+    // MongoDB needs to answer.
     let (results, progress) = tokio::join!(results.ping(), progress.ping());
     let fault = |name: &str, answer: Result<(), WriteError>| {
         answer.err().map(|error| format!("{name}: {}", error_chain(&error)))

@@ -1,6 +1,9 @@
-//! Events in, views out: the projections `results` (PostgreSQL) and `progress` (MongoDB), and the service that runs them.
+//! Events in, views out: the projections `results` (PostgreSQL) and `progress` (MongoDB), and the
+//! service that runs them.
 //!
-//! Folding is pure, and stands here; how a view is stored stands in the crate `views`. Nothing here writes to the ledger.
+//! Folding is pure, and is done here; the crate `views` stores the result. Nothing here writes to
+//! the ledger.
+// A new event must not compile before each projection says what the event means to it.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod batch;

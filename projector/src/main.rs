@@ -30,7 +30,8 @@ enum ProjectorCommand {
     Serve(ServiceArgs),
     /// Bring the stores' schemas up to date, and exit
     Migrate(ServiceArgs),
-    /// Fold the whole ledger into a new copy of one view, beside the live one, and switch readers to it
+    /// Fold the whole ledger into a new copy of one view, beside the live one, and switch readers
+    /// to it
     Rebuild {
         /// Which view
         view: RebuiltView,
@@ -52,7 +53,7 @@ async fn main() -> ExitCode {
     match run(ProjectorArgs::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // When standard error is closed, no one can be told.
+            // If standard error is closed, the exit code is all that is left to tell.
             let _unheard = writeln!(std::io::stderr().lock(), "projector: {error:#}");
             ExitCode::FAILURE
         }
@@ -89,6 +90,7 @@ async fn rebuild_view(config: &Config, view: RebuiltView) -> anyhow::Result<()> 
     };
     let mut line = ProgressLine::new(projection.store().name());
     let rebuilt = rebuild(&stores.ledger(), projection, &mut |stage| line.show(stage)).await;
+    // Before the error is shown, which else would be written behind the line.
     line.end();
     rebuilt.with_context(|| format!("rebuild {}", projection.store().name()))?;
     Ok(())

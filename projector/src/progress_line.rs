@@ -1,7 +1,5 @@
-//! How a rebuild goes, on standard error: on a terminal one line that is written over, else a new line every few seconds.
-//!
-//! By hand and not by `indicatif`, which is silent where standard error is not a terminal: in a log of a rebuild that takes an
-//! hour, these lines are what an operator has.
+//! How a rebuild goes, on standard error: on a terminal one line that is written over, elsewhere a
+//! new line every few seconds.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -16,7 +14,9 @@ const TERMINAL_EVERY: Duration = Duration::from_millis(200);
 /// How often a line is added elsewhere.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// The line.
+// By hand and not by `indicatif`, which is silent where standard error is not a terminal: in the
+// log of a rebuild that takes an hour, these lines are what an operator has.
+/// How far a rebuild is, shown on standard error.
 #[derive(Debug)]
 pub struct ProgressLine {
     name: &'static str,
@@ -36,6 +36,7 @@ impl ProgressLine {
     pub fn show(&mut self, stage: RebuildStage) {
         let every = if self.terminal { TERMINAL_EVERY } else { LOG_EVERY };
         let due = self.shown.is_none_or(|shown| shown.elapsed() >= every);
+        // The switch is always shown, however soon it comes: an operator waits for it.
         if due || matches!(stage, RebuildStage::Switched(_)) {
             self.shown = Some(Instant::now());
             self.write(&describe(stage, self.begun.elapsed()));
@@ -44,15 +45,18 @@ impl ProgressLine {
 
     /// Ends the line.
     pub fn end(&self) {
+        // On a terminal the line has no newline yet, and the shell would write its prompt behind
+        // it.
         if self.terminal && self.shown.is_some() {
             let _unheard = writeln!(std::io::stderr().lock());
         }
     }
 
     fn write(&self, text: &str) {
+        // Erased and not only written over: the end of a longer text would stay.
         let (start, end) = if self.terminal { ("\r\x1b[K", "") } else { ("", "\n") };
         let mut stderr = std::io::stderr().lock();
-        // When standard error is closed, no one can be told.
+        // A rebuild goes on without its line if standard error is closed.
         let _unheard = write!(stderr, "{start}{}: {text}{end}", self.name);
         let _unheard = stderr.flush();
     }

@@ -1,4 +1,5 @@
-//! What a projection is to the code that runs or rebuilds it: a store, and a way to move its view forward.
+//! What a projection is to the code that runs or rebuilds it: a store, and a way to move its view
+//! forward.
 
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use crate::batch::EventBatch;
 
 /// How many events are folded in one step by the running service.
 pub const BATCH_EVENTS_MAX: usize = 500;
-/// How many bytes of payload are folded in one step: the bound on memory, since one event may be a megabyte.
+// The bound on memory: one event may be a megabyte, so a bound on their number is not enough.
+/// How many bytes of payload are folded in one step.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// How long the running service waits for more to fold in one step: each step costs transactions in two stores, and all events
-/// of a short program come within this time.
+// Each step costs a durable write, and all events of a short program come within this time.
+/// How long the running service waits for more events to fold in one step.
 pub const BATCH_TIME_MAX: Duration = Duration::from_millis(50);
 
 /// A view that can be folded from the ledger, one batch after the other.
@@ -23,8 +25,8 @@ pub trait Projection: Send + Sync {
     /// Returns the view's store.
     fn store(&self) -> &dyn ViewStore;
 
-    /// Folds `batch` into the live generation and makes it durable. [`WriteError::Moved`] when `at` is not where it
-    /// stands any more.
+    /// Folds `batch` into the live generation and makes it durable. [`WriteError::Moved`] if the
+    /// generation does not stand at `at` any more.
     async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError>;
 
     /// Folds `batch` into a generation that no reader sees yet.

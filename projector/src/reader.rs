@@ -50,7 +50,8 @@ impl Reader {
 
     /// Waits for the next event, and takes what comes behind it.
     ///
-    /// Not cancel safe: events that were taken before the future is dropped are lost, so make a new reader.
+    /// Not cancel safe: events that were taken before the future is dropped are lost, so make a new
+    /// reader.
     pub async fn next(&mut self) -> Result<EventBatch, ReaderError> {
         if let Some(error) = self.failed.take() {
             return Err(error.into());
@@ -62,18 +63,21 @@ impl Reader {
         let mut events = vec![first.recorded];
         while events.len() < self.limits.events_max && bytes < self.limits.bytes_max {
             let Some(next) = self.next_until(until).await else { break };
+            // The event that crosses the bound stays in the batch: it cannot be put back.
             bytes += next.payload.len();
             events.push(next.recorded);
         }
         Ok(EventBatch::new(events)?)
     }
 
-    /// Takes an event that comes until then. A failure is kept for the next batch: the events before it are good.
+    /// Takes the next event, if it comes before `until`.
     async fn next_until(&mut self, until: Instant) -> Option<Stored> {
-        // Unconstrained, since the runtime's budget would end every batch after a few hundred events.
+        // Unconstrained, since the runtime's budget would end every batch after a few hundred
+        // events.
         match unconstrained(timeout_at(until, self.events.next())).await.ok()?? {
             Ok(stored) => Some(stored),
             Err(error) => {
+                // Kept for the next call: the events before the failure are good, and are folded.
                 self.failed = Some(error);
                 None
             }

@@ -1,4 +1,5 @@
-//! A rebuild: the whole ledger folded into a new generation beside the live one, then shown to readers in one step.
+//! A rebuild: the whole ledger folded into a new generation beside the live one, then shown to
+//! readers in one step.
 
 use std::time::Duration;
 
@@ -10,9 +11,11 @@ use crate::reader::{BatchLimits, Reader, ReaderError};
 use views::error::WriteError;
 use views::generation::{Hold, Position, SwitchOutcome, ViewStore};
 
-/// Larger batches than the running service takes: no reader waits for a single event here.
+// Larger batches than the running service takes: no reader waits for a single event here. A wait of
+// zero still takes every event that is ready, since `timeout_at` asks the stream before the clock.
 const LIMITS: BatchLimits =
     BatchLimits { events_max: 2_000, bytes_max: 16 * 1024 * 1024, time_max: Duration::ZERO };
+// Shorter than a store grants a hold, so that the switch itself still falls into it.
 /// How long the live generation may be held to draw level with it, before it is let go on.
 const LEVEL_TIME_MAX: Duration = Duration::from_secs(3);
 
@@ -76,6 +79,7 @@ pub async fn rebuild(
             SwitchOutcome::Overtaken => return Err(RebuildError::Overtaken),
         }
     }
+    // Only now may earlier generations go: until the switch, readers read one of them.
     report(RebuildStage::Switched(replay.position));
     delete_superseded(projection.store(), report).await?;
     Ok(replay.position)
@@ -98,6 +102,7 @@ impl Replay<'_> {
         while self.position.sequence < last {
             self.fold_next_batch().await?;
             let Position { generation, sequence } = self.position;
+            // The last batch may go past `last`, and what is left must not come out negative.
             report(RebuildStage::Replaying { generation, sequence, last: last.max(sequence) });
         }
         Ok(())
@@ -107,7 +112,7 @@ impl Replay<'_> {
     async fn draw_level(&mut self, hold: &dyn Hold) -> Result<bool, RebuildError> {
         let deadline = Instant::now() + LEVEL_TIME_MAX;
         while self.position.sequence < hold.live().sequence {
-            // Between steps, since one that is cut off in the middle leaves the position unknown.
+            // Between steps, since a step that is cut off leaves the position unknown.
             if Instant::now() >= deadline {
                 return Ok(false);
             }
@@ -119,7 +124,7 @@ impl Replay<'_> {
     async fn fold_next_batch(&mut self) -> Result<(), RebuildError> {
         let batch = self.reader.next().await?;
         self.position = match self.projection.build(self.position, &batch).await {
-            // Our generation is gone: a later one was switched to, and ours deleted.
+            // Our generation is gone: another rebuild switched to a later one and deleted ours.
             Err(WriteError::Moved) => return Err(RebuildError::Overtaken),
             folded => folded?,
         };

@@ -1,4 +1,5 @@
-//! The loop that keeps one projection level with the ledger, while its store or the ledger may go away and come back.
+//! The loop that keeps one projection level with the ledger, while its store or the ledger may go
+//! away and come back.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -23,10 +24,14 @@ use views::generation::Position;
 const WAITS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(50))
     .with_max_delay(Duration::from_secs(2))
+    // A projection never gives up: an outage of a day must end without a person.
     .without_max_times();
-/// The wait before an impossible event or row is read again: only a person can mend it.
+// Long, since only a person can mend it, and not for ever, since a rebuild in another process may
+// have been the cure.
+/// The wait before an impossible event or row is read again.
 const WAIT_STOPPED: Duration = Duration::from_secs(30);
-/// The wait after another process has folded, so that two of them do not chase each other event by event.
+// Two processes would otherwise chase each other event by event.
+/// The wait after another process has folded.
 const WAIT_MOVED: Duration = Duration::from_millis(50);
 /// The wait while a rebuild is about to switch.
 const WAIT_HELD: Duration = Duration::from_millis(10);
@@ -77,6 +82,7 @@ impl Interruption {
                 | WriteError::TooLarge(_)
                 | WriteError::Encoding(_)
                 | WriteError::Hole { .. } => Some(WAIT_STOPPED),
+                // A missing schema, too: `projector migrate` may be running at this moment.
                 WriteError::Missing(_)
                 | WriteError::Postgres(_)
                 | WriteError::Mongo(_)
@@ -85,7 +91,8 @@ impl Interruption {
         }
     }
 
-    /// Tells whether this happens in normal operation: another process folded, or a rebuild switches.
+    /// Tells whether this happens in normal operation: another process folded, or a rebuild
+    /// switches.
     fn is_ordinary(&self) -> bool {
         matches!(self, Self::View(WriteError::Moved | WriteError::Held))
     }
@@ -125,6 +132,8 @@ impl ProjectionRunner {
         let Some(begun) = self.stop.run_until_cancelled(self.begin()).await else { return Ok(()) };
         let mut position = begun?;
         let mut reader = Reader::after(&self.ledger, position.sequence, LIMITS);
+        // The stop cuts off the wait for events and never a fold: a fold that was begun would have
+        // to be done again at the next start.
         while let Some(batch) = self.stop.run_until_cancelled(reader.next()).await {
             let after = position.sequence;
             let batch = batch.map_err(|source| Interruption::Broken { after, source })?;
@@ -140,10 +149,11 @@ impl ProjectionRunner {
     async fn begin(&self) -> Result<Position, Interruption> {
         let position = self.projection.store().position().await?;
         let last = self.ledger.last_sequence().await?;
-        // A ledger that was set back or replaced. Folding on would mix two histories.
+        // The ledger was set back or replaced, and folding on would mix two histories.
         if last < position.sequence {
             return Err(Interruption::Ahead { stands: position.sequence, last });
         }
+        // Not after each fault: a store that comes and goes would fill the log with this line.
         if self.status.position().map(|before| before.generation) != Some(position.generation) {
             let name = self.name();
             info!(
@@ -161,12 +171,16 @@ impl ProjectionRunner {
         loop {
             let begun = Instant::now();
             let folded = timeout(FOLD_TIME_MAX, self.projection.fold(at, batch)).await;
+            // A fold that was cut off may be committed or not, so it is not tried again here: the
+            // runner reads the position from the store first.
             match folded.map_err(|_elapsed| Interruption::Silent)? {
                 Ok(next) => {
                     metrics::folded(self.name(), batch.events().len(), begun.elapsed());
                     self.moved(next);
                     return Ok(next);
                 }
+                // A hold lasts for seconds at most and moves nothing by itself, so the batch in
+                // hand is kept. At the stop it is let go: the service must not wait for a rebuild.
                 Err(WriteError::Held) if !self.stop.is_cancelled() => sleep(WAIT_HELD).await,
                 Err(error) => return Err(error.into()),
             }
@@ -179,6 +193,7 @@ impl ProjectionRunner {
     }
 
     fn report(&self, interruption: &Interruption) {
+        // Not counted as a fault, and still ready: each rebuild would set off an alarm.
         if interruption.is_ordinary() {
             return;
         }
@@ -186,6 +201,7 @@ impl ProjectionRunner {
         self.status.stop(error_chain(interruption));
         let projection = self.name();
         let error = interruption as &dyn Error;
+        // An error is for a person. A store that is away comes back by itself, which is a warning.
         if interruption.fixed_wait().is_some() {
             error!(error, projection.name = projection, "the projection has stopped");
         } else {

@@ -17,7 +17,8 @@ use crate::{health, metrics};
 
 /// How often the lag is measured.
 const LAG_EVERY: Duration = Duration::from_secs(1);
-/// How long a batch that has begun may take after the stop. A longer one is folded again at the next start.
+// A batch that takes longer is folded again at the next start.
+/// How long a batch that has begun may take after the stop.
 const FINISH_TIME_MAX: Duration = Duration::from_secs(25);
 
 /// Runs until SIGTERM or SIGINT.
@@ -30,11 +31,13 @@ pub async fn serve(config: &Config) -> Result<(), ServiceError> {
     watch_lag(connections.ledger(), statuses.clone(), &runtime.shutdown);
     let router = health::router(&connections, &statuses, runtime.metrics.clone());
     let served = runtime.serve(config.http.listen, router, FINISH_TIME_MAX).await;
+    // Last, since the runners read through this connection until `serve` has seen them end.
     connections.connection.close().await;
     served
 }
 
-/// Starts each projection on a task of its own, so that one whose store is away does not stop the other.
+/// Starts each projection on a task of its own, so that one whose store is away does not stop the
+/// other.
 pub fn start(
     ledger: &Ledger,
     projections: impl IntoIterator<Item = Arc<dyn Projection>>,
@@ -54,8 +57,11 @@ pub fn start(
 
 fn watch_lag(ledger: Ledger, statuses: Vec<Status>, shutdown: &Shutdown) {
     let stop = shutdown.token();
+    // Not vital: both views stay level with the ledger while the lag is not measured.
     shutdown.spawn(async move {
         let mut ticks = interval(LAG_EVERY);
+        // By default an interval makes up for missed ticks at once: a burst of questions to a
+        // ledger that has just come back.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             // While the ledger is away nothing is known of the lag, and the last value stays.
@@ -69,8 +75,12 @@ fn watch_lag(ledger: Ledger, statuses: Vec<Status>, shutdown: &Shutdown) {
 }
 
 fn report_lag(status: &Status, last: u64) {
+    // A projection that has never reached its store counts as empty, so that an alarm on the lag
+    // fires for it, too.
     let stands = status.position().map_or(0, |position| position.sequence);
+    // `last` was read first, and the projection may have passed it since.
     let behind = last.saturating_sub(stands);
+    // A view that does not move while there is nothing to fold has not stalled.
     let stalled = if behind == 0 { Duration::ZERO } else { status.unmoved() };
     metrics::lag(status.name(), behind, stalled);
 }

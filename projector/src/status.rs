@@ -1,4 +1,5 @@
-//! What is known of a running projection: for readiness and for the lag. Shared between its task and those who ask.
+//! What is known of a running projection: for readiness and for the lag. The projection's task and
+//! the routes of health share it.
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ pub enum Phase {
     Starting,
     /// It folds events as they come.
     Following,
-    /// It cannot go on, and tries again: the store or the ledger is away, or an event or a row makes no sense.
+    /// It cannot go on, and tries again: the store or the ledger is away, or an event or a row
+    /// makes no sense.
     Stopped(String),
 }
 
@@ -72,7 +74,7 @@ impl Status {
     pub async fn reached(&self, sequence: u64) {
         let there = |known: &Known| known.position.is_some_and(|at| at.sequence >= sequence);
         let mut known = self.known.subscribe();
-        // The sender lives as long as this does, so the wait cannot be cut off.
+        // `self` has the sender, so the wait cannot end because the channel is closed.
         let _never_closed = known.wait_for(there).await;
     }
 
@@ -87,8 +89,11 @@ impl Status {
     }
 
     pub(crate) fn follow(&self, position: Position) {
+        // Not `send`, which leaves the old value in place while no receiver exists.
         self.known.send_modify(|known| {
             known.phase = Phase::Following;
+            // The runner announces the same position again after each fault, and the time of a
+            // stall must not begin anew with that.
             if known.position != Some(position) {
                 known.position = Some(position);
                 known.moved_at = Instant::now();
@@ -97,6 +102,7 @@ impl Status {
     }
 
     pub(crate) fn stop(&self, why: String) {
+        // The position stays, so that the lag of a stopped projection goes on growing.
         self.known.send_modify(|known| known.phase = Phase::Stopped(why));
     }
 }

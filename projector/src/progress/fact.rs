@@ -5,22 +5,17 @@ use views::progress::{Moment, Points, TrackedSubmission};
 
 /// One legal event that changes a user's progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Fact {
-    /// The event's sequence.
     pub sequence: u64,
-    /// When it was stored.
+    // When the ledger stored the event, and not when it was folded: a rebuild has to come to the
+    // same streaks.
     pub at: Moment,
-    /// The submission.
     pub submission: SubmissionId,
-    /// Whose it is.
     pub principal: UserId,
-    /// Its lane.
     pub lane: Lane,
-    /// Its language.
     pub language: LanguageSlug,
-    /// The hash of its cases.
     pub suite_sha256: Option<Digest>,
-    /// What happened to it.
     pub change: Change,
 }
 
@@ -33,13 +28,9 @@ pub enum Change {
     Running,
     /// Its cancellation was requested.
     Cancelling,
-    /// It has a verdict.
-    Completed {
-        /// The verdict.
-        verdict: Verdict,
-        /// The points, where it was judged by cases.
-        points: Option<Points>,
-    },
+    /// It has a verdict, and points if it was judged by cases.
+    #[expect(missing_docs, reason = "plain data: the names say it")]
+    Completed { verdict: Verdict, points: Option<Points> },
     /// The platform could not run it.
     Failed,
     /// It was cancelled.
@@ -82,6 +73,7 @@ impl Change {
             }),
             Event::Failed(_) => Some(Self::Failed),
             Event::Cancelled(_) => Some(Self::Cancelled),
+            // Steps inside one run. No document shows them, and a fact costs a write.
             Event::Compiled(_) | Event::Judged(_) | Event::Lost(_) => None,
         }
     }

@@ -1,4 +1,5 @@
-//! The pure half of `progress`: from a batch of events to facts, and from facts to documents. No driver.
+//! The pure half of `progress`: from a batch of events to facts, and from facts to documents. No
+//! driver.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +12,17 @@ use super::user::fold_into_user;
 use super::{solved, tracked};
 use crate::batch::EventBatch;
 
-/// What a batch says: facts in order, and what is remembered of its submissions afterwards.
+/// What a batch says: facts in order, and what is remembered afterwards of the submissions that
+/// have new events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Derived {
-    /// The facts, in order.
     pub facts: Vec<Fact>,
-    /// What is remembered of the submissions that have new events.
     pub tracked: BTreeMap<SubmissionId, TrackedSubmission>,
 }
 
-/// Derives the facts of a batch. An event that a submission has folded already, or that is illegal, is none.
+/// Derives the facts of a batch. An event that its submission has folded already, or that is
+/// illegal, is not a fact.
 #[must_use]
 pub fn derive(
     generation: i32,
@@ -36,8 +38,10 @@ pub fn derive(
             continue;
         }
         let advanced = advance(known.map(tracked::lifecycle), &recorded.envelope.event);
+        // An outcome without an acceptance names no user, so no document can count it.
         let begun = || tracked::begin(generation, recorded);
         let Some(mut submission) = known.cloned().or_else(begun) else { continue };
+        // An illegal event, too: it stays in the ledger, and a batch that comes again must skip it.
         submission.last_seq = recorded.sequence;
         if let Ok(lifecycle) = advanced {
             tracked::remember(&mut submission, lifecycle);
@@ -50,19 +54,17 @@ pub fn derive(
 
 /// The documents that some facts are folded into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Views {
-    /// Progress by user.
     pub progress: BTreeMap<UserId, UserProgress>,
-    /// Solved suites by user.
     pub solved: BTreeMap<(UserId, Digest), SolvedSuite>,
 }
 
 /// The documents that some facts concern.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Viewed {
-    /// The users.
     pub users: BTreeSet<UserId>,
-    /// Their suites.
     pub suites: BTreeSet<(UserId, Digest)>,
 }
 
@@ -91,7 +93,8 @@ pub fn view(generation: i32, mut views: Views, facts: &[Fact]) -> Views {
     views
 }
 
-/// Folds a fact into its solved suite, if it has one. Tells whether it is the one that solved it first.
+/// Folds a fact into its solved suite, if it has one. Tells whether this fact solved the suite
+/// first.
 fn solve(
     generation: i32,
     suites: &mut BTreeMap<(UserId, Digest), SolvedSuite>,
@@ -102,6 +105,8 @@ fn solve(
     let key = SolvedKey { generation, principal: principal.clone(), suite_sha256 };
     let place = (principal, suite_sha256);
     let entry = solved::fold(suites.remove(&place), key, fact);
+    // By the sequence and not by the suite's absence: after a crash the suite may be stored and its
+    // user's document not, which then still has to count it.
     let first = entry.first_seq == fact.sequence;
     suites.insert(place, entry);
     first

@@ -1,8 +1,8 @@
 //! The projection `progress`: what each user has done, as MongoDB documents.
 //!
-//! No transaction binds the documents together. Each names the last event folded into it and skips what it has; and
-//! they are written in an order in which a crash at any point loses nothing: views, then the memory of submissions
-//! that the views' facts were derived from, then the checkpoint.
+//! No transaction binds the documents together. Each document names the last event folded into it
+//! and skips what it has. The order of the writes loses nothing in a crash at any point: views,
+//! then the memory of submissions that the views' facts were derived from, then the checkpoint.
 
 mod fact;
 mod fold;

@@ -19,9 +19,11 @@ use crate::projection::Projection;
 
 /// How often a batch is loaded and folded again because another writer was faster.
 const CONFLICTS_MAX: u32 = 5;
-/// How many submissions are kept in memory. A document is half a KiB.
+// A document is half a KiB.
+/// How many submissions are kept in memory.
 const SUBMISSIONS_MAX: usize = 5_000;
-/// How many users are kept in memory. A document is 15 KiB at most.
+// A document is 15 KiB at most.
+/// How many users are kept in memory.
 const USERS_MAX: usize = 500;
 
 /// The projection `progress` on MongoDB.
@@ -31,6 +33,7 @@ pub struct ProgressProjection {
     last_batch: Arc<LastBatch<Recalled>>,
 }
 
+// Without solved suites: a user solves few of them, so a kept one would rarely be asked for again.
 /// Documents as they stand at one position.
 #[derive(Debug, Default)]
 struct Recalled {
@@ -41,6 +44,7 @@ struct Recalled {
 impl Recalled {
     /// Returns the documents that are likely to be needed again.
     fn latest(mut self) -> Self {
+        // Nothing follows the end of a submission.
         self.tracked.retain(|_, tracked| !tracked.state.is_terminal());
         keep_latest(&mut self.tracked, SUBMISSIONS_MAX, GuardedDocument::last_seq);
         keep_latest(&mut self.progress, USERS_MAX, GuardedDocument::last_seq);
@@ -66,14 +70,16 @@ impl ProgressProjection {
             if let Some(written) = self.try_batch(at.generation, batch, recalled).await? {
                 return Ok(written);
             }
-            // Another writer has changed a document, so what was recalled is worth nothing: load all of it.
+            // Another writer has changed a document, so what was recalled may be old: load all of
+            // it.
             recalled = Recalled::default();
         }
+        // A writer that wins each time has probably moved the position, too. If the runner reads
+        // the position again, the two of them stop competing for one batch.
         Err(WriteError::Moved)
     }
 
-    /// Loads, folds and writes once; `None` where another writer was faster. The views go before what their facts were
-    /// derived from, so that a crash in between derives the same facts again, which the views that have them skip.
+    /// Loads, folds and writes once; `None` if another writer was faster.
     async fn try_batch(
         &self,
         generation: i32,
@@ -85,6 +91,7 @@ impl ProgressProjection {
         let derived = derive(generation, &known, batch);
         let mut before = Views { progress, ..Views::default() };
         self.load_views(generation, Viewed::of(&derived.facts), &mut before).await?;
+        // Taken before the fold changes the documents: a replacement has to find what was loaded.
         let (progress, solved) = (guards(&before.progress), guards(&before.solved));
         let after = view(generation, before, &derived.facts);
         let (solved, progress) = tokio::try_join!(
@@ -94,6 +101,8 @@ impl ProgressProjection {
         if solved == Written::Conflict || progress == Written::Conflict {
             return Ok(None);
         }
+        // After the views: a crash in between derives the same facts again, and the views that have
+        // them skip them. The other way round, the facts would be lost.
         let tracked = self.writer.replace(&guards(&known), &derived.tracked).await?;
         if tracked == Written::Conflict {
             return Ok(None);
@@ -150,6 +159,7 @@ impl Projection for ProgressProjection {
 
     async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
         let next = at.after(batch.first(), batch.last())?;
+        // Before any document: a rebuild learns from the reservation how far readers may have seen.
         self.writer.reserve(at, next.sequence).await?;
         let written = self.write_batch(at, batch).await?;
         self.writer.commit(at, next.sequence).await?;
@@ -158,6 +168,8 @@ impl Projection for ProgressProjection {
     }
 
     async fn build(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
+        // Neither reserved nor committed: no reader sees this generation, and a rebuild that dies
+        // begins another one instead of going on with it.
         let next = at.after(batch.first(), batch.last())?;
         let written = self.write_batch(at, batch).await?;
         self.last_batch.keep(next, written.latest());

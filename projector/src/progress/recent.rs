@@ -5,11 +5,14 @@ use views::progress::RecentSubmission;
 
 use super::fact::{Change, Fact};
 
+// Each event of a user replaces the whole document, and this list is the largest part of it.
 /// How many submissions are kept.
 pub const RECENT_MAX: usize = 50;
 
 /// Folds a fact into the list, newest first. A submission that has dropped out of it stays out.
 pub(super) fn fold(list: &mut Vec<RecentSubmission>, fact: &Fact) {
+    // No search for an entry that is there already: the user's document has skipped facts that come
+    // again.
     if fact.change == Change::Accepted {
         list.insert(0, accepted(fact));
         list.truncate(RECENT_MAX);

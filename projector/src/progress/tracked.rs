@@ -1,5 +1,5 @@
-//! What the projection remembers of each submission: outcome events do not name the user, and the ledger's own rules have to
-//! be asked whether the next event is legal.
+//! What the projection remembers of each submission: outcome events do not name the user, and the
+//! ledger's own rules have to be asked whether the next event is legal.
 
 use events::event::Suite;
 use events::submission::Lifecycle;
@@ -41,6 +41,7 @@ pub(super) fn lifecycle(tracked: &TrackedSubmission) -> Lifecycle {
 
 /// Remembers where the submission is in its life now.
 pub(super) fn remember(tracked: &mut TrackedSubmission, lifecycle: Lifecycle) {
+    // Named one by one: a field that the rules get later must not compile until it is stored.
     let Lifecycle { state, case_count, attempt, lost, compiled, results } = lifecycle;
     tracked.state = state;
     tracked.case_count = case_count;

@@ -7,8 +7,8 @@ use views::progress::{Streak, UserProgress};
 use super::fact::{Change, Fact};
 use super::recent;
 
-/// Folds a fact of this user; one that is folded already changes nothing. `first_solution` tells whether it is the first one
-/// that solves its suite.
+/// Folds a fact of this user; one that is folded already changes nothing. `first_solution` tells
+/// whether this fact is the first one that solves its suite.
 pub fn fold_into_user(progress: &mut UserProgress, fact: &Fact, first_solution: bool) {
     // After a crash a batch comes again, and some of its documents were written already.
     if fact.sequence <= progress.last_seq {
@@ -45,6 +45,8 @@ fn complete(progress: &mut UserProgress, fact: &Fact, verdict: Verdict, first_so
 /// Tells whether a program did what it should.
 const fn makes_its_day_active(verdict: Verdict) -> bool {
     match verdict {
+        // A program without expected output has no right answer: to finish is all that it should
+        // do.
         Verdict::Accepted | Verdict::Finished => true,
         Verdict::WrongAnswer
         | Verdict::CompileError
@@ -60,7 +62,8 @@ fn extended(before: Option<Streak>, day: NaiveDate) -> Streak {
     let Some(streak) = before else {
         return Streak { current: 1, longest: 1, last_active_day: day };
     };
-    // The stream's clock may step back with its leader, and a day before the last one was counted already.
+    // The server that leads the stream sets the time, and the clock of the next leader may be
+    // behind. An earlier day must not break the streak.
     if day <= streak.last_active_day {
         return streak;
     }

@@ -40,11 +40,14 @@ fn add(
     after: &Fold,
 ) -> Result<(), TooLarge> {
     let Some(submission) = &after.submission else {
+        // A row of `submissions` needs a user and a language, which only the acceptance names. The
+        // violations are kept apart, so that an audit still finds them.
         changes.unaccepted.push(UnacceptedRow::from_violations(id, after.violations));
         return Ok(());
     };
     let known = before.and_then(|fold| fold.submission.as_ref());
-    // Outcomes came before the acceptance, which no writer of ours does.
+    // Outcomes came before the acceptance: no writer of ours does that, but the ledger can hold it,
+    // and the submission must not stand in both tables.
     if before.is_some() && known.is_none() {
         changes.accepted_late.push(id);
     }
@@ -52,6 +55,8 @@ fn add(
     let attempts = known.map_or(&[][..], |known| &known.attempts);
     let begun = differing(attempts, &submission.attempts);
     changes.attempts.extend(begun.map(|attempt| AttemptRow::from_attempt(id, attempt)));
+    // Only what differs: a suite of a thousand cases would otherwise be written anew for each
+    // event.
     let results = known.map_or(&[][..], |known| &known.results);
     for result in differing(results, &submission.results) {
         changes.case_results.push(CaseRow::from_result(id, result)?);

@@ -1,4 +1,5 @@
-//! The projection `results`: submissions, attempts and case results, each row the fold of its events.
+//! The projection `results`: submissions, attempts and case results, each row the fold of its
+//! events.
 
 mod changes;
 mod projection;

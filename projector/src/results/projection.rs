@@ -1,4 +1,5 @@
-//! The projection on its store: one transaction for each batch, which holds the rows and the checkpoint.
+//! The projection on its store: one transaction for each batch, which holds the rows and the
+//! checkpoint.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::batch::EventBatch;
 use crate::last_batch::{LastBatch, keep_latest};
 use crate::projection::Projection;
 
-/// How many submissions are kept in memory. The largest part of each is the compiler's output, 64 KiB at most.
+// The largest part of a submission is the compiler's output, 64 KiB at most.
+/// How many submissions are kept in memory.
 const SUBMISSIONS_MAX: usize = 1_000;
 
 /// The projection `results` on PostgreSQL.
@@ -50,7 +52,9 @@ impl ResultsProjection {
         let after = fold(&known, batch);
         writing.write(changes_between(&known, &after)?).await?;
         writing.commit(next).await?;
+        // Only after the commit: if it fails, memory must not hold what the store does not have.
         known.extend(after);
+        // Nothing follows the end of a submission, so an ended one is not asked for again.
         known.retain(|_, fold| is_live(fold));
         keep_latest(&mut known, SUBMISSIONS_MAX, last_event);
         self.last_batch.keep(next, known);
