@@ -19,7 +19,7 @@ const LIMITS: BatchLimits =
 /// How long the live generation may be held to draw level with it, before it is let go on.
 const LEVEL_TIME_MAX: Duration = Duration::from_secs(3);
 
-/// Why there is no rebuilt view. The live one is as it was.
+/// Why a rebuild failed. The live view is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The store failed.

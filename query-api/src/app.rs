@@ -1,4 +1,5 @@
-//! The service's parts in one value, and the questions that it answers. It knows neither headers nor statuses.
+//! The service's parts in one value, and the questions that it answers. It knows neither headers
+//! nor statuses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::error::QueryError;
 use crate::freshness::FreshSubmissions;
 use crate::long_poll::{Waiters, wait_for_change};
 
-/// Answers whose outputs are fetched at the same time: each may hold several MiB. Further ones take their turn.
+// Each answer may hold several MiB of fetched outputs, so this is the bound on memory.
+/// Answers whose outputs are fetched at the same time. Further ones take their turn.
 const FETCHES_MAX: usize = 32;
 
 /// Everything that a request needs. Clones share it.
@@ -27,22 +29,17 @@ pub struct QueryApi(Arc<Inner>);
 
 /// What [`QueryApi`] is made of.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct QueryApiParts {
-    /// The truth, where the views are behind or away.
+    /// Answers for single submissions while their view is behind or away.
     pub ledger: Ledger,
-    /// The view of submissions.
     pub results: Arc<dyn ResultsView>,
-    /// The view of progress.
     pub progress: Arc<dyn ProgressView>,
-    /// Where large outputs lie.
+    /// Has the outputs that are too large for an event.
     pub outputs: Arc<dyn ObjectStore>,
-    /// Who waits for changes.
     pub waiters: Arc<Waiters>,
-    /// Who may call.
     pub verifier: Arc<Verifier>,
-    /// The languages there are.
     pub catalog: Catalog,
-    /// The time.
     pub clock: Arc<dyn Clock>,
     /// The end of the service, which ends every wait.
     pub stop: CancellationToken,
@@ -59,14 +56,14 @@ struct Inner {
 /// Whose submissions a caller may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sight {
-    /// Everybody's.
+    /// Those of every user.
     All,
     /// One user's.
     Own(UserId),
 }
 
 impl Sight {
-    /// Tells whether it covers what is `owner`'s.
+    /// Tells whether the caller may see what belongs to `owner`.
     pub(crate) fn covers(&self, owner: &UserId) -> bool {
         match self {
             Self::All => true,
@@ -78,11 +75,10 @@ impl Sight {
 /// How long a caller waits for a change, and what the answer must not be behind.
 #[derive(Clone, Copy)]
 pub(crate) struct LongPoll<'a> {
-    /// The longest wait.
     pub(crate) wait: Duration,
-    /// What the answer must not be behind.
     pub(crate) min_seq: u64,
-    /// Tells whether the caller has a version already. A caller that does not have it is answered at once.
+    /// Tells whether the caller has a version already. A caller that does not have it is answered
+    /// at once.
     pub(crate) has: &'a (dyn Fn(&Submission) -> bool + Sync),
 }
 
@@ -109,7 +105,8 @@ impl QueryApi {
         self.0.parts.clock.as_ref()
     }
 
-    /// Returns a submission as it stands; if the caller wants to wait, once its state is another than at first.
+    /// Returns a submission as it is now or, if the caller wants to wait, as it is after its state
+    /// has changed.
     #[instrument(skip_all, fields(submission.id = %id))]
     pub(crate) async fn submission(
         &self,
@@ -119,14 +116,17 @@ impl QueryApi {
     ) -> Result<Submission, QueryError> {
         // Waiting begins before the first read, so that no change falls in between.
         let waiter = if poll.wait.is_zero() { None } else { self.0.parts.waiters.wait_for(id) };
-        // A change that was announced before that wakes no one again, so the first read has to have it, even if
-        // the view does not have it yet.
+        // A change that was announced earlier wakes no waiter again, so the first read has to have
+        // it, even if the view does not have it yet.
         let announced = waiter.as_ref().map_or(0, |_| self.0.parts.waiters.heard());
         let first = self.0.submissions.read(id, poll.min_seq.max(announced)).await?;
+        // Another user's submission is absent and not forbidden: a 403 would confirm the id.
         let first =
             first.filter(|known| sight.covers(&known.principal)).ok_or(QueryError::NotFound)?;
         match waiter {
             Some(waiter) if !first.state.is_terminal() && (poll.has)(&first) => {
+                // Only here, since an ended submission never changes: the wait would last its full
+                // time.
                 let (submissions, stop) = (&self.0.submissions, &self.0.parts.stop);
                 Ok(wait_for_change(first, waiter, poll.wait, submissions, stop).await)
             }
@@ -141,7 +141,8 @@ impl QueryApi {
     ) -> Result<FetchedOutputs, QueryError> {
         let mut outputs = [None, None, None];
         let captured = captured_outputs(submission).into_iter().flatten();
-        // What stands in the events themselves does not queue up behind an object store that may be away.
+        // Outputs that are in the events themselves need not queue up behind an object store that
+        // may be away.
         let is_fetched = captured.map(|output| output.content.bytes()).any(|bytes| bytes.is_err());
         let _turn = if is_fetched { Some(self.0.fetches.acquire().await) } else { None };
         for (output, captured) in outputs.iter_mut().zip(captured_outputs(submission)) {
@@ -164,6 +165,7 @@ impl QueryApi {
         id: SubmissionId,
         sight: &Sight,
     ) -> Result<Vec<Stored>, QueryError> {
+        // From the ledger and not from the view: a client checks the hash chain over these bytes.
         let history = self.0.parts.ledger.history(id).await?;
         let seen = history.first().is_some_and(|first| {
             let event = &first.recorded.envelope.event;
@@ -175,10 +177,12 @@ impl QueryApi {
     /// Lists submissions from the view.
     #[instrument(skip_all)]
     pub(crate) async fn list(&self, query: &ListQuery) -> Result<Vec<Summary>, QueryError> {
+        // No fold stands in for the view here: the ledger has no index by user, and a list would be
+        // a read of the whole ledger.
         Ok(self.0.parts.results.list(query).await?)
     }
 
-    /// Returns a user's progress; of a new user there is none.
+    /// Returns a user's progress, which a new user does not have yet.
     #[instrument(skip_all)]
     pub(crate) async fn progress(&self, user: &UserId) -> Result<Option<UserProgress>, QueryError> {
         Ok(self.0.parts.progress.find_user(user).await?)

@@ -1,13 +1,14 @@
-//! Entity tags and what may be kept how long. A finished submission never changes.
+//! Entity tags, and how long a client may keep an answer. A finished submission never changes.
 
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use events::SubmissionId;
 
-/// For what has ended. Private, since it is its owner's.
+// Private, since a shared cache would show one user's submission to another.
+/// For what has ended.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
-/// For what may change: to be asked about each time.
+/// For what may change: the client asks each time.
 const ASK: &str = "private, no-cache";
 
 /// A strong tag of one version of a resource.
@@ -28,7 +29,10 @@ impl Tag {
     /// Tells whether the client has this version already.
     pub(crate) fn is_known_to(&self, headers: &HeaderMap) -> bool {
         let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        // Our own tags have no comma, so a split can only break tags that are not ours.
         let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
+        // HTTP compares `If-None-Match` weakly: a proxy that compresses the body marks the tag as
+        // weak.
         tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.0)
     }
 
@@ -50,9 +54,11 @@ impl Tag {
             Keep::Ask => HeaderValue::from_static(ASK),
             Keep::AnHour => HeaderValue::from_static("private, max-age=3600"),
         };
+        // On a 304, too: a client updates its stored answer from these headers.
         let answered = response.headers_mut();
         answered.insert(ETAG, tag);
         answered.insert(CACHE_CONTROL, control);
+        // Two users of one browser have one cache, and the token tells them apart.
         answered.insert(VARY, HeaderValue::from_static("authorization"));
         response
     }

@@ -10,19 +10,17 @@ pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
+// A misspelt key must stop the start: its default would be in force without a word.
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Config {
-    /// Where to listen.
     pub http: HttpConfig,
-    /// The event bus.
     pub nats: NatsConfig,
     /// The view of submissions.
     pub postgres: PostgresConfig,
     /// The view of progress.
     pub mongo: MongoConfig,
-    /// Who may call.
     pub auth: AuthConfig,
-    /// What is logged.
     pub log: LogConfig,
 }
 

@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+// A sequence and not an offset: submissions that arrive while a client pages would shift an offset.
+// Not signed: a cursor selects among what its caller may see anyway, so a forged one gains nothing.
 /// The sequence before which a page begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -14,7 +16,7 @@ pub(crate) struct Cursor(pub(crate) u64);
 #[error("not a cursor of this list")]
 pub(crate) struct CursorError;
 
-/// Makes a cursor of a later form recognizable.
+// A later form gets another number, so that an old cursor is refused instead of misread.
 const FORM: &str = "1:";
 
 impl From<Cursor> for String {

@@ -1,4 +1,5 @@
-//! Everything that can go wrong with a request, and what a client is told of it: one exhaustive match.
+//! Everything that can go wrong with a request, and what a client is told of it: one exhaustive
+//! match.
 
 use ledger::{ObjectError, ReadError};
 use platform::problem::Problem;
@@ -18,12 +19,8 @@ pub enum QueryError {
     View(#[from] ViewError),
     /// A stored event cannot be shown.
     #[error("the event at sequence {sequence} is not JSON")]
-    Payload {
-        /// Where it stands.
-        sequence: u64,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
+    #[expect(missing_docs, reason = "plain data: the names say it")]
+    Payload { sequence: u64, source: serde_json::Error },
     /// An output could not be fetched.
     #[error("an output could not be fetched")]
     Output(#[from] ObjectError),
@@ -45,6 +42,7 @@ fn problem(error: &QueryError) -> Problem {
         QueryError::Output(ObjectError::Unavailable(_)) => {
             Problem::no_answer("the store of outputs does not answer")
         }
+        // Damage that a later try meets again. A 503 would make each client try for ever.
         QueryError::Payload { .. }
         | QueryError::Ledger(_)
         | QueryError::View(ViewError::Impossible(_))

@@ -1,6 +1,8 @@
-//! What operators and probes ask: each store by itself, and whether anything can be answered at all.
+//! What operators and probes ask: each store by itself, and whether anything can be answered at
+//! all.
 //!
-//! The service is of use while either the view or the ledger answers, so neither of them alone decides whether it is ready.
+//! The service is of use while either the view or the ledger answers, so neither of them alone
+//! decides whether it is ready.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,7 +16,8 @@ use platform::telemetry::{Metrics, error_chain};
 use views::progress::ProgressView;
 use views::results::ResultsView;
 
-/// How long one store may take to answer: less than a check may, so that one silent store does not fail the check of both.
+// Less than a whole check may take, so that one silent store does not fail the check of both.
+/// How long one store may take to answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(1_500);
 
 /// The stores behind the service.
@@ -36,6 +39,8 @@ impl ReadStores {
         let postgres = check(|stores| Box::pin(async move { stores.postgres().await }));
         let mongo = check(|stores| Box::pin(async move { stores.mongo().await }));
         let queue = check(|stores| Box::pin(async move { stores.ledger().await }));
+        // The pages of single stores do not count for readiness: a balancer would take out a
+        // service that can still answer. MongoDB is only behind the progress of users.
         health::router(&HealthChecks::new().with("submissions", either), metrics)
             .merge(health::page(
                 "db",

@@ -1,5 +1,5 @@
-//! Views out: answers about submissions and progress. Only reads, and folds a submission from the ledger where its view is
-//! behind or away.
+//! Views out: answers about submissions and progress. The service only reads. If the view of a
+//! submission is behind or away, the service folds the submission from the ledger.
 
 pub mod app;
 mod body;

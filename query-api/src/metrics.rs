@@ -1,4 +1,4 @@
-//! The names of this service's own metrics, described at start. The frame around the router has its own.
+//! The names of this service's own metrics, described at the start. The middleware has its own.
 
 platform::declare_metrics! {
     counters {
@@ -15,6 +15,7 @@ pub(crate) fn read_from(source: &'static str) {
 }
 
 pub(crate) fn waiting() -> impl Drop {
+    // A guard, since a client that hangs up drops the request in the middle of its wait.
     metrics::gauge!(WAITING).increment(1.0);
     WaitingGauge
 }

@@ -32,10 +32,12 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let stores = open(&config).await?;
     let waiters = Arc::new(Waiters::default());
     let feed = Feed::new(ledger(&stores), Arc::clone(&waiters));
+    // Vital: after its end the waiters would go on trusting a feed that no longer wakes them.
     service.shutdown.spawn_vital("feed", feed.run(service.shutdown.token()));
     let app = app(&config, &stores, waiters, &service.shutdown);
     let router = router(app, &stores, service.metrics.clone());
     let served = service.serve(config.http.listen, router, FINISH_TIME_MAX).await;
+    // Last, since the answers that are still being made read through this connection.
     stores.connection.close().await;
     served
 }

@@ -13,7 +13,8 @@ pub(crate) struct EventBody<'a> {
     sequence: u64,
     stored_at: Stamp,
     subject: String,
-    /// The stored bytes: their hash is the next event's `previous`.
+    // Raw, as it was stored: the next event's `previous` is the hash of these bytes, and a client
+    // could not check it after a parse and a print.
     event: &'a RawValue,
 }
 

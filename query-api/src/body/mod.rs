@@ -1,4 +1,5 @@
-//! What clients read: domain values in the words of the contract (docs/api.md). Builds bodies and decides nothing.
+//! What clients read: domain values in the words of the contract (docs/api.md). Builds bodies and
+//! decides nothing.
 
 mod event;
 mod language;
@@ -64,6 +65,7 @@ pub(crate) struct ScoreBody {
 
 impl From<&CasesSummary> for ScoreBody {
     fn from(cases: &CasesSummary) -> Self {
+        // Named one by one, so that a new field is shown or left out on purpose.
         let CasesSummary { points, points_max, passed, total, run: _, results_sha256: _ } = *cases;
         Self { points, points_max, passed, total }
     }

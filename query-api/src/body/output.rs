@@ -22,6 +22,7 @@ impl OutputBody {
     pub(crate) fn of(captured: &Captured, bytes: Vec<u8>) -> Self {
         let (text, encoding) = match String::from_utf8(bytes) {
             Ok(text) => (text, None),
+            // Not with replacement characters: a client could not get back what its program wrote.
             Err(not_utf8) => (STANDARD.encode(not_utf8.as_bytes()), Some("base64")),
         };
         Self { text, encoding, bytes: captured.bytes_total, truncated: captured.truncated }

@@ -62,6 +62,7 @@ struct RecentBody {
 impl ProgressBody {
     /// Shows a user's progress as it is on `today`. A user without any has a body of zeros.
     pub(crate) fn of(user: UserId, progress: Option<UserProgress>, today: NaiveDate) -> Self {
+        // Zeros and not a 404: a user who has done nothing exists. No client sees the generation.
         let none = || UserProgress::none(ProgressKey { generation: 0, principal: user.clone() });
         let progress = progress.unwrap_or_else(none);
         let ByLane { run, submit } = progress.verdicts;
@@ -87,6 +88,7 @@ impl ProgressBody {
 impl StreakBody {
     fn on(today: NaiveDate, streak: Streak) -> Self {
         let last_active_day = Some(streak.last_active_day);
+        // By today and not as stored: a streak ends because a day passes, which is not an event.
         Self { current: streak.current_on(today), longest: streak.longest, last_active_day }
     }
 }

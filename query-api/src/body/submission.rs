@@ -15,7 +15,8 @@ pub(crate) struct FetchedOutputs {
     pub(crate) compile_output: Option<OutputBody>,
 }
 
-/// The body of `GET /v1/submissions/{id}`. What is not known yet is null; what describes an output is absent without one.
+/// The body of `GET /v1/submissions/{id}`. What is not known yet is null. Without an output, the
+/// fields that describe it are absent.
 #[derive(Debug, Serialize)]
 pub(crate) struct SubmissionBody {
     id: SubmissionId,
@@ -102,6 +103,7 @@ impl SubmissionBody {
             exit_code: exit.and_then(exit_code),
             signal: exit.and_then(signal),
             limit: completed.and_then(|completed| completed.stopped_by),
+            // What describes an output goes before the output itself, whose text is moved out.
             stdout_encoding: stdout.as_ref().and_then(|output| output.encoding),
             stdout_bytes: stdout.as_ref().map(|output| output.bytes),
             stdout_truncated: stdout.as_ref().map(|output| output.truncated),
@@ -126,7 +128,8 @@ impl SubmissionBody {
     }
 }
 
-/// Returns a submission's stdout, stderr and compiler output, each of which says where its bytes lie.
+/// Returns a submission's stdout, stderr and compiler output, each of which says where its bytes
+/// are.
 pub(crate) fn captured_outputs(submission: &Submission) -> [Option<&Captured>; 3] {
     let completed = completed(submission);
     [

@@ -1,5 +1,6 @@
-//! Reads one submission: from the view where the view is new enough, else folded from the ledger. Of two answers the newer
-//! one counts, and none is older than `min_seq` or than what any client of this process has seen.
+//! Reads one submission: from the view if the view is new enough, else folded from the ledger. Of
+//! two answers the newer one counts, and no answer is older than `min_seq` or than what any client
+//! of this process has seen.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ impl FreshSubmissions {
         let found = match self.view.find(id).await {
             Ok(found) => found,
             Err(error) => {
-                // The ledger answers, too: without the view it is as if the view knew nothing.
+                // Not an error to the client: a view that is away is a view that knows nothing yet,
+                // and the ledger answers.
                 report(&error);
                 FoundSubmission { position: 0, submission: None }
             }
@@ -65,8 +67,12 @@ impl FreshSubmissions {
         id: SubmissionId,
         behind: Option<Submission>,
     ) -> Result<Option<Submission>, QueryError> {
+        // If the ledger is away, this is an error although `behind` may be known: a client that has
+        // seen more would be shown a step back.
         let folded = self.ledger.load(id).await?.map(|found| found.submission);
         metrics::read_from("ledger");
+        // The fold need not be the newer one: a leader that has just been elected may lack what the
+        // view has already.
         let newest = [behind, folded].into_iter().flatten().max_by_key(|known| known.sequence);
         if let Some(newest) = &newest {
             self.seen.note(id, newest.sequence);

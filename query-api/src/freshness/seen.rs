@@ -1,12 +1,14 @@
 //! How far clients have seen ahead of the view, so that no later answer from the view steps back.
 //!
-//! It covers this process. Behind several replicas a client that must never see a step back passes `min_seq`.
+//! It covers this process. If there are several replicas, a client that must never see a step back
+//! passes `min_seq`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use events::SubmissionId;
 
+// Without a bound this would grow for as long as the view is away: each answer is noted then.
 /// The most submissions remembered one by one.
 const SUBMISSIONS_MAX: usize = 10_000;
 
@@ -43,7 +45,8 @@ impl SeenSequences {
         let noted = state.sequences.entry(id).or_default();
         *noted = sequence.max(*noted);
         if state.sequences.len() > self.submissions_max {
-            // Too strict for other submissions, but only until the view reaches the highest of these.
+            // Too strict for other submissions, but only until the view reaches the highest of
+            // these. To drop the oldest instead would let their answers step back.
             let last = state.sequences.drain().map(|(_, sequence)| sequence).max();
             state.floor = state.floor.max(last.unwrap_or(0));
         }
@@ -52,6 +55,7 @@ impl SeenSequences {
     /// Forgets what the view has caught up with: it knows everything up to `upto`.
     pub(crate) fn forget(&self, id: SubmissionId, upto: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Unless a concurrent request has noted a later answer from the ledger.
         if state.sequences.get(&id).is_some_and(|sequence| *sequence <= upto) {
             state.sequences.remove(&id);
         }

@@ -1,4 +1,5 @@
-//! Follows the ledger for changes of submissions, so that a waiting request need not wait for a view.
+//! Follows the ledger for changes of submissions, so that a waiting request need not wait for a
+//! view.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -35,7 +36,7 @@ enum FeedLost {
 }
 
 impl Feed {
-    /// Will follow `ledger`.
+    /// Makes a feed that wakes `waiters` once it runs.
     pub fn new(ledger: Ledger, waiters: Arc<Waiters>) -> Self {
         Self { ledger, waiters }
     }
@@ -47,7 +48,8 @@ impl Feed {
                 let Err(lost) = self.follow().await;
                 warn!(error = &lost as &dyn Error, "lost the ledger");
                 self.waiters.set_fed(false);
-                // Changes may have been missed, and each waiting request looks for itself from now on.
+                // Changes may have been missed, and each waiting request looks for itself from now
+                // on.
                 self.waiters.wake_all();
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
@@ -57,6 +59,7 @@ impl Feed {
 
     async fn follow(&self) -> Result<Infallible, FeedLost> {
         let last = self.ledger.last_sequence().await?;
+        // Not from the beginning: a request reads everything up to `last` by itself.
         let mut events = self.ledger.follow(last + 1);
         info!(ledger.sequence = last, "following the ledger");
         self.waiters.hear(last);
@@ -65,7 +68,8 @@ impl Feed {
         self.waiters.wake_all();
         loop {
             let stored = events.next().await.ok_or(FeedLost::Ended)??;
-            // Before any request is woken: see `Waiters::heard`.
+            // Each event and not only those that wake: `heard` promises all events up to it. Before
+            // the wake: a request that begins too late to be woken finds the event in `heard`.
             self.waiters.hear(stored.recorded.sequence);
             if changes_state(&stored.recorded.envelope.event) {
                 self.waiters.wake(stored.subject.id);
@@ -74,7 +78,8 @@ impl Feed {
     }
 }
 
-/// Tells whether a submission's state may be another after the event. Requests wait for no lesser change.
+/// Tells whether a submission's state may be another after the event. Lesser changes wake no
+/// request.
 fn changes_state(event: &Event) -> bool {
     match event {
         Event::Accepted(_)

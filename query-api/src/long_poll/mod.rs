@@ -1,5 +1,5 @@
-//! Long polls: who waits for a change of which submission, and who wakes them. One follower of the ledger wakes all of
-//! them, so that no request polls by itself.
+//! Long polls: requests that wait for a change of a submission. One follower of the ledger wakes
+//! all of them, so that no request polls by itself.
 
 mod feed;
 mod wait;

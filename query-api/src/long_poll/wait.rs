@@ -12,14 +12,14 @@ use super::waiters::Waiter;
 use crate::freshness::FreshSubmissions;
 use crate::metrics;
 
-/// How often a waiting request looks into the ledger while changes are announced: a guard against an announcement that is
-/// lost.
+// A guard against a lost announcement.
+/// How often a waiting request looks into the ledger while changes are announced.
 const LOOK_WHEN_FED: Duration = Duration::from_secs(2);
 /// How often a waiting request looks into the ledger while no changes are announced.
 const LOOK_WHEN_UNFED: Duration = Duration::from_millis(500);
 
-/// Waits until a submission has another state than `first`. When the time is over, or nothing can be read, what is known is
-/// the answer.
+/// Waits until a submission has another state than `first`. When the time is over, the answer is
+/// what was read last.
 pub(crate) async fn wait_for_change(
     first: Submission,
     mut waiter: Waiter,
@@ -33,17 +33,23 @@ pub(crate) async fn wait_for_change(
     loop {
         let state = known.state;
         let pause = if waiter.is_fed() { LOOK_WHEN_FED } else { LOOK_WHEN_UNFED };
+        // The last look is at the deadline itself, so that the answer has a change that was not
+        // announced.
         let look_at = (Instant::now() + pause).min(deadline);
         tokio::select! {
             () = waiter.changed() => {}
             () = tokio::time::sleep_until(look_at) => {}
+            // A stop lets requests finish for less time than the longest wait takes.
             () = stop.cancelled() => return known,
         }
-        // Not from the view: the projector reads the same event no sooner than the feed that woke us.
+        // Not from the view: the projector gets the same event no sooner than the feed that woke
+        // this request.
         match submissions.read_from_ledger(known.id).await {
             Ok(now) => known = now.unwrap_or(known),
+            // The request goes on waiting: it has a good answer already, and the ledger may come
+            // back before the deadline.
             Err(error) => {
-                warn!(error = &error as &dyn Error, "cannot look while waiting");
+                warn!(error = &error as &dyn Error, "cannot read the ledger while waiting");
             }
         }
         if known.state != state || Instant::now() >= deadline {

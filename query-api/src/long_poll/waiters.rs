@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use events::SubmissionId;
 use tokio::sync::watch;
 
-/// The most requests that wait at once; further ones are answered as if they had not asked to wait.
+// A bound, since each of them holds a connection, and all of them read the ledger when the feed
+// begins anew. Further requests are answered as if they had not asked to wait.
+/// The most requests that wait at once.
 const WAITERS_MAX: usize = 4_096;
 
 /// Every request that waits.
@@ -30,6 +32,8 @@ impl Waiters {
     /// Begins to wait. What changes from now on wakes the waiter, even before it sleeps.
     pub fn wait_for(self: &Arc<Self>, id: SubmissionId) -> Option<Waiter> {
         let mut by_id = self.lock();
+        // Counted and added under one lock, so that requests that come together cannot pass the
+        // bound.
         let waiting: usize = by_id.values().map(watch::Sender::receiver_count).sum();
         if waiting >= WAITERS_MAX {
             return None;
@@ -48,11 +52,13 @@ impl Waiters {
 
     /// Notes that the events up to `sequence` are about to wake their waiters.
     pub fn hear(&self, sequence: u64) {
+        // A request enters the map and then reads `heard`. The feed sets `heard` and then looks
+        // into the map. One of the two sees the other, whichever comes first.
         self.heard.fetch_max(sequence, Ordering::SeqCst);
     }
 
-    /// Returns the last sequence that was heard. A request that has begun to wait is woken by every later event, and must
-    /// have seen all up to this one.
+    /// Returns the last sequence that was heard. A request that has begun to wait is woken by every
+    /// later event, and must have seen all events up to this one.
     pub fn heard(&self) -> u64 {
         self.heard.load(Ordering::SeqCst)
     }
@@ -66,6 +72,8 @@ impl Waiters {
 
     /// Tells whether a feed announces changes at the moment.
     pub fn is_fed(&self) -> bool {
+        // Relaxed: it only sets how often a request looks for itself, and an old value delays one
+        // look.
         self.is_fed.load(Ordering::Relaxed)
     }
 

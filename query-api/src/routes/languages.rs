@@ -17,6 +17,7 @@ pub(super) async fn list_languages(
     _caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    // Made once here and not by `Json`, since the tag is a hash of these very bytes.
     let body = serde_json::to_vec(&LanguagesBody::from(app.catalog()))
         .expect("languages are made of texts and booleans");
     let tag = Tag::of_content(&body);

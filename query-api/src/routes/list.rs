@@ -23,6 +23,7 @@ const LIMIT_DEFAULT: u32 = 20;
 
 /// The parameters.
 #[derive(Debug, Deserialize)]
+// Without this a misspelt filter would select everything.
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
     user: Option<UserId>,
@@ -54,7 +55,8 @@ impl TryFrom<u32> for Limit {
     }
 }
 
-/// Lists submissions, the newest first: the caller's own, or another user's where the caller may see it.
+/// Lists submissions, the newest first: the caller's own, or another user's if the caller may see
+/// them.
 pub(super) async fn list_submissions(
     State(app): State<QueryApi>,
     caller: Caller,
@@ -88,8 +90,10 @@ fn visible_user(caller: &Caller, asked: Option<UserId>) -> Result<UserId, Proble
     Ok(user)
 }
 
-/// A language by its slug or an alias; one that is not offered any more still has its slug.
+/// Finds a language by its slug or an alias.
 fn slug(app: &QueryApi, name: &str) -> Result<LanguageSlug, Problem> {
+    // A name that the catalog does not have counts as a slug: submissions in a language that is not
+    // offered any more can still be listed.
     let known = app.catalog().find(name).map_or(name, |language| language.slug.as_str());
     known.parse().map_err(|error| Problem::new(Slug::Malformed, format!("language: {error}")))
 }

@@ -15,7 +15,8 @@ use platform::auth::{Caller, Scope, Verifier};
 
 use crate::app::{QueryApi, Sight};
 
-/// Returns every path with its handlers. The router is made from this list, and a test goes through it.
+// A list and not calls on the router, which cannot tell its paths: a test goes through them.
+/// Returns every path with its handlers.
 pub fn table() -> [(&'static str, MethodRouter<QueryApi>); 5] {
     [
         ("/v1/submissions", get(list::list_submissions)),

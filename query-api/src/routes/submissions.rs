@@ -33,6 +33,7 @@ pub(super) struct SubmissionParams {
 #[serde(try_from = "f64")]
 struct WaitParam(Duration);
 
+// Under the minute after which many proxies cut off a request without an answer.
 /// The longest time to wait, in seconds.
 const WAIT_SECONDS_MAX: f64 = 30.0;
 
@@ -40,6 +41,7 @@ impl TryFrom<f64> for WaitParam {
     type Error = String;
 
     fn try_from(seconds: f64) -> Result<Self, String> {
+        // NaN, which a number in a query can be, is in no range.
         if (0.0..=WAIT_SECONDS_MAX).contains(&seconds) {
             return Ok(Self(Duration::from_secs_f64(seconds)));
         }
@@ -56,12 +58,13 @@ pub(super) async fn get_submission(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let tag = |submission: &Submission| Tag::of(id, submission.sequence);
-    // A client that says what it has, and has something older, need not wait for news.
+    // A client whose tag is older than the first read has its news already, and need not wait.
     let has =
         |now: &Submission| !headers.contains_key(IF_NONE_MATCH) || tag(now).is_known_to(&headers);
     let poll = LongPoll { wait: params.wait.0, min_seq: params.min_seq, has: &has };
     let submission = app.submission(id, &sight(&caller), poll).await?;
     let (tag, keep) = (tag(&submission), Keep::ended(submission.state.is_terminal()));
+    // Before the outputs are fetched, which may be several MiB that the client has already.
     if tag.is_known_to(&headers) {
         return Ok(tag.answer(&headers, keep, ()));
     }
