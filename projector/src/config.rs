@@ -11,16 +11,15 @@ pub const DEFAULTS: &str = include_str!("../defaults.toml");
 #[derive(Clone, Debug, Deserialize)]
 // A misspelt key must stop the start: its default would be in force without a word.
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Config {
     /// Where health and metrics are served.
     pub http: HttpConfig,
-    /// Where the ledger is.
     pub nats: NatsConfig,
     /// Where `results` is kept.
     pub postgres: PostgresConfig,
     /// Where `progress` is kept.
     pub mongo: MongoConfig,
-    /// What is logged.
     pub log: LogConfig,
 }
 

@@ -12,10 +12,10 @@ use crate::batch::{BatchError, EventBatch};
 
 /// How large a batch may be.
 #[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct BatchLimits {
-    /// In events.
     pub events_max: usize,
-    /// In bytes of payload. One event may go over it.
+    /// Counts payloads. The last event of a batch may go over it.
     pub bytes_max: usize,
     /// How long the first event waits for others.
     pub time_max: Duration,

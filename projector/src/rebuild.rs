@@ -29,7 +29,7 @@ pub enum RebuildError {
     #[error("the ledger cannot be read")]
     Away(#[from] ReadError),
     /// The ledger makes no sense.
-    #[error("the ledger cannot be read on")]
+    #[error("the ledger cannot be read any further")]
     Broken(#[from] ReaderError),
     /// Another rebuild was faster.
     #[error("another rebuild was faster, and readers see its view")]
@@ -39,11 +39,10 @@ pub enum RebuildError {
 /// What a rebuild is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RebuildStage {
-    /// It has folded up to `sequence`, of `last`.
+    /// The new generation holds every event up to `sequence`, of `last`.
+    #[expect(missing_docs, reason = "plain data: the names say it")]
     Replaying {
-        /// The new generation.
         generation: i32,
-        /// The last event folded.
         sequence: u64,
         /// The last event of the ledger when it was looked at.
         last: u64,

@@ -61,7 +61,7 @@ enum Interruption {
     Silent,
     #[error("the ledger cannot be read")]
     Away(#[from] ReadError),
-    #[error("the ledger cannot be read on after event {after}")]
+    #[error("the ledger cannot be read after event {after}")]
     Broken { after: u64, source: ReaderError },
     #[error(
         "the view stands at event {stands} and the ledger ends at {last}: it is not this ledger's view, or events were lost"

@@ -25,7 +25,7 @@ struct Known {
 /// What a projection is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// It does not know yet where it stands.
+    /// It has not read its position yet.
     Starting,
     /// It folds events as they come.
     Following,
@@ -65,7 +65,7 @@ impl Status {
     pub fn check(&self) -> Result<(), String> {
         match self.phase() {
             Phase::Following => Ok(()),
-            Phase::Starting => Err(format!("{}: does not know yet where it stands", self.name)),
+            Phase::Starting => Err(format!("{}: has not read its position yet", self.name)),
             Phase::Stopped(why) => Err(format!("{}: {why}", self.name)),
         }
     }

@@ -73,7 +73,7 @@ pub(crate) enum Keep {
 }
 
 impl Keep {
-    /// Keeps what has ended.
+    /// Returns how long an answer about a submission may be kept.
     pub(crate) fn ended(is_terminal: bool) -> Self {
         if is_terminal { Self::ForEver } else { Self::Ask }
     }

@@ -15,7 +15,7 @@ use super::seen::SeenSequences;
 use crate::error::QueryError;
 use crate::metrics;
 
-/// Reads submissions.
+/// Reads single submissions, none of them older than a client may expect.
 #[derive(Debug)]
 pub(crate) struct FreshSubmissions {
     view: Arc<dyn ResultsView>,

@@ -27,7 +27,7 @@ pub struct Feed {
 /// Why the ledger is not followed any more.
 #[derive(Debug, thiserror::Error)]
 enum FeedLost {
-    #[error("the end of the ledger is not known")]
+    #[error("the end of the ledger cannot be read")]
     Read(#[from] ReadError),
     #[error("the ledger cannot be followed")]
     Follow(#[from] FollowError),
