@@ -168,8 +168,8 @@ impl Projection for ProgressProjection {
     }
 
     async fn build(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
-        // Neither reserved nor committed: no reader sees this generation, and a rebuild that dies
-        // begins another one instead of going on with it.
+        // Neither reserved nor committed: no reader sees this generation, and after a rebuild that
+        // died the next one begins a generation of its own.
         let next = at.after(batch.first(), batch.last())?;
         let written = self.write_batch(at, batch).await?;
         self.last_batch.keep(next, written.latest());
