@@ -27,8 +27,11 @@ pub fn make_public(dir: &Path) -> Result<()> {
 
 fn make(dir: &Path, mode: u32) -> Result<()> {
     let shown = || format!("create directory {}", dir.display());
+    // Parents can be entered by all: a server that runs as another user has to pass through them.
     fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).with_context(shown)?;
     let owner = fs::metadata(dir).with_context(shown)?.uid();
+    // Only where it is ours: a directory that was given to a server's user keeps the mode that the
+    // server wants. Set again because the umask has cut the mode above.
     if owner == rustix::process::getuid().as_raw() {
         fs::set_permissions(dir, fs::Permissions::from_mode(mode)).with_context(shown)?;
     }
@@ -45,8 +48,10 @@ pub fn give(path: &Path, to: Option<RunAs>) -> Result<()> {
 pub fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let shown = || format!("write {}", path.display());
     let dir = path.parent().with_context(shown)?;
+    // In the same directory, since a rename works within one file system only.
     let mut file = tempfile::NamedTempFile::new_in(dir).with_context(shown)?;
     file.write_all(content).with_context(shown)?;
+    // Before the rename, so that the name never stands for a file with another mode.
     fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).with_context(shown)?;
     file.persist(path).with_context(shown)?;
     Ok(())
@@ -66,6 +71,7 @@ pub fn remove_tree(dir: &Path) -> Result<()> {
 pub fn reachable_by_all(dir: &Path) -> bool {
     dir.ancestors()
         .filter(|part| !part.as_os_str().is_empty())
+        // A part that does not exist yet is made by `make_public`, so it will not be in the way.
         .all(|part| fs::metadata(part).map_or(true, |meta| meta.mode() & 0o001 != 0))
 }
 

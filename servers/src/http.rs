@@ -21,6 +21,7 @@ pub fn get(address: &str, path: &str) -> Result<(u16, String)> {
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     connection.write_all(request.as_bytes()).context("ask")?;
     let mut answer = Vec::new();
+    // Bounded, because another program may have the port, and may send without an end.
     connection.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).context("broken answer")?;
     parse(&String::from_utf8_lossy(&answer)).context("it does not speak HTTP")
 }

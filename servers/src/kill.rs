@@ -50,13 +50,15 @@ pub fn kill_with_descendants(process: &ProcessIdentity) -> Result<()> {
     process.signal(Signal::STOP)?;
     let descendants = descendants(process.pid);
     kill_own_group(process)?;
+    // Each has its signal before the first is waited for, so that none has the time to act on the
+    // death of another.
     for killed in descendants.iter().chain([process]) {
         killed.signal(Signal::KILL)?;
     }
     descendants.iter().chain([process]).try_for_each(kill)
 }
 
-/// A child whose parent has ended is a descendant no more, but it stays in the group.
+/// A child whose parent has ended is not a descendant any more, but it stays in the group.
 fn kill_own_group(leader: &ProcessIdentity) -> Result<()> {
     let Some(group) = Pid::from_raw(leader.pid).filter(|_| leader.is_alive()) else {
         return Ok(());
@@ -72,6 +74,8 @@ fn kill_own_group(leader: &ProcessIdentity) -> Result<()> {
 /// session, so that the parent is all that tells whose they are.
 fn descendants(of: i32) -> Vec<ProcessIdentity> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    // Parents are read from every process: the kernel's list of children in /proc is an option of
+    // its build, which some machines lack.
     for pid in all_pids() {
         if let Some(parent) = parent_of(pid) {
             children.entry(parent).or_default().push(pid);
@@ -90,6 +94,7 @@ fn descendants(of: i32) -> Vec<ProcessIdentity> {
 /// Returns the pid of every process.
 pub fn all_pids() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    // A name that is not a number, such as `sys`, does not stand for a process.
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 

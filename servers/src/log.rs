@@ -17,12 +17,16 @@ const TAIL_BYTES: u64 = 4 * 1024;
 /// Opens a log for appending.
 pub fn open(path: &Path) -> Result<File> {
     let dir = path.parent().context("log directory")?;
+    // A directory that exists keeps its mode: that of a test is private.
     if !dir.is_dir() {
         files::make_public(dir)?;
     }
+    // Only while it is opened: a running program holds the file by its descriptor, and would go on
+    // writing into the renamed one.
     if fs::metadata(path).is_ok_and(|meta| meta.len() > LOG_BYTES_MAX) {
         fs::rename(path, path.with_extension("log.1")).context("turn the log over")?;
     }
+    // Appended to, so that a restart keeps what the last run said about its end.
     let open = OpenOptions::new().create(true).append(true).open(path);
     open.with_context(|| format!("open {}", path.display()))
 }
@@ -36,6 +40,7 @@ pub fn tail(path: &Path) -> String {
         log.read_to_end(&mut end)
     });
     match read {
+        // The first byte may lie in the middle of a character.
         Ok(_) => String::from_utf8_lossy(&end).into_owned(),
         Err(error) => format!("(there is no log: {error})"),
     }

@@ -51,6 +51,8 @@ impl Server for Nats {
     }
 
     fn check(&self) -> Result<()> {
+        // Without its options, the question includes whether streams and consumers are recovered. A
+        // test that starts before would find them absent.
         match http::get(&self.monitor_address, "/healthz")? {
             (200, _) => Ok(()),
             (status, body) => bail!("/healthz answers {status}: {}", body.trim()),

@@ -60,6 +60,8 @@ impl Server for Nginx {
         };
         let globals = format!("daemon off; {processes}");
         Ok(Program::new(&self.program)
+            // Until nginx has read its configuration, it logs to a path that was compiled in, and
+            // that only root can write to.
             .args(["-e", "stderr", "-c"])
             .args([self.config.as_os_str(), "-g".as_ref(), globals.as_ref()])
             .file(&self.config)
@@ -83,6 +85,7 @@ fn fill_in(template: &str, values: &[(&str, String)]) -> String {
 
 /// Workers of root's nginx run as `nobody`, unless that user could not read what they serve.
 fn worker_user(dirs: &[&Path]) -> &'static str {
+    // From any other user nginx ignores the directive, with a warning at each start.
     if !rustix::process::geteuid().is_root() {
         ""
     } else if dirs.iter().all(|dir| files::reachable_by_all(dir)) {

@@ -33,6 +33,8 @@ pub struct ClaimedPort {
 impl ClaimedPort {
     /// Claims this port; none if another program listens on it, or another claim holds it.
     pub fn claim(number: u16) -> io::Result<Option<Self>> {
+        // The mark goes first: binding does not keep another claim away, since both sockets have
+        // the option that lets them share the port.
         let claimed = mark(number).and_then(|mark| Ok((mark, bind_without_listening(number)?)));
         match claimed {
             Ok((mark, bound)) => Ok(Some(Self { number, _mark: mark, _bound: bound })),
@@ -47,6 +49,8 @@ impl ClaimedPort {
         let first = std::process::id().wrapping_mul(STRIDE) % u32::from(count);
         let first = u16::try_from(first).map_err(io::Error::other)?;
         for _ in 0..count {
+            // Onwards from the last one: a client of a test that has ended may still try to
+            // reconnect to the port that the test gave back.
             let step = NEXT.fetch_add(1, Ordering::Relaxed) % count;
             if let Some(port) = Self::claim(TEST_PORTS.start + (first + step) % count)? {
                 return Ok(port);

@@ -20,6 +20,7 @@ pub const SUPERUSER: &str = "postgres";
 /// What every server of ours is set to. Durability stays on: it is what is tested.
 const SETTINGS: &[(&str, &str)] = &[
     ("listen_addresses", "127.0.0.1"),
+    // Compiling a plan takes longer than the short statements of the views run.
     ("jit", "off"),
     ("log_min_duration_statement", "500ms"),
     ("log_timezone", "UTC"),
@@ -63,7 +64,10 @@ impl Postgres {
         files::make_private(&fresh)?;
         files::give(&fresh, run_as)?;
         let mut initdb = Command::new(self.programs.join("initdb"));
+        // Without a password: the server listens on loopback alone.
         initdb.args(["--username", SUPERUSER, "--auth=trust"]);
+        // C.UTF-8 sorts by code point, as Rust does, and does not change with the system's library.
+        // From the root directory, because the server's user may be unable to enter ours.
         initdb.args(["--encoding=UTF8", "--locale=C.UTF-8", "-D"]).arg(&fresh).current_dir("/");
         if let Some(user) = run_as {
             initdb.uid(user.uid).gid(user.gid);
@@ -87,6 +91,7 @@ impl Postgres {
 
     fn query(&self, statement: &str) -> Result<String> {
         let mut psql = Command::new(self.programs.join("psql"));
+        // `-X`: a `.psqlrc` of the person's must not change what is read here.
         psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", SUPERUSER]);
         psql.args(["-p", &self.port.to_string(), "-d", "postgres", "-c", statement]);
         psql.env("PGCONNECT_TIMEOUT", ASK_PATIENCE.as_secs().to_string());
@@ -109,6 +114,7 @@ impl Server for Postgres {
         let config = self.data.join("runledger.conf");
         fs::write(&config, self.settings()?).context("write the server's settings")?;
         files::give(&config, run_as)?;
+        // The file replaces the cluster's own, whose values depend on the machine where initdb ran.
         let mut program = Program::new(self.programs.join("postgres"))
             .args(["-D".as_ref(), self.data.as_os_str()])
             .args(["-c".into(), format!("config_file={}", config.display())])
@@ -129,6 +135,7 @@ impl Server for Postgres {
         if self.query(&format!("select 1 from pg_roles where rolname = '{owner}'"))?.is_empty() {
             self.query(&format!("create role {owner} login"))?;
         }
+        // Looked for first, since `create database` has no `if not exists`.
         let found =
             self.query(&format!("select 1 from pg_database where datname = '{database}'"))?;
         if found.is_empty() {
@@ -138,7 +145,7 @@ impl Server for Postgres {
     }
 }
 
-/// Root runs the server as the package's user; every other user runs it as himself.
+/// Root runs the server as the package's user; every other user runs it under the user's own name.
 fn server_user() -> Result<Option<RunAs>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);

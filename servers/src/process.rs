@@ -66,6 +66,8 @@ impl ProcessIdentity {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+            // A pidfd polls as readable once its process has ended. `waitpid` would serve for
+            // children only, and most of these are children of a command that has returned.
             match poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&timeout)) {
                 Ok(0) => return Ok(false),
                 Ok(_) => return Ok(true),
@@ -98,7 +100,7 @@ impl ProcessIdentity {
     }
 
     /// Waits until the pid of a process that has ended is free again. A parent that takes no notice
-    /// of its child's end can hold it for ever, so time running out is no error.
+    /// of its child's end can hold it for ever, so it is not an error that time runs out.
     pub fn wait_until_reaped(&self, patience: Duration) {
         let until = Instant::now() + patience;
         let is_there = || Self::read(self.pid).is_some_and(|(_, found)| found == *self);

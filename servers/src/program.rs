@@ -31,10 +31,9 @@ pub enum Lifetime {
 
 /// A program that runs for long: a server, or one of our services.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Program {
-    /// The program's file.
     pub path: PathBuf,
-    /// Its arguments.
     pub args: Vec<OsString>,
     /// Its variables, beside those that every program gets.
     pub env: Vec<(String, OsString)>,
@@ -96,6 +95,8 @@ impl Program {
     ) -> Result<Child> {
         let out = log::open(log)?;
         let mut command = wrapper(lifetime);
+        // From the root directory, so that a server does not keep the caller's directory busy, and
+        // so that another user need not be able to enter it.
         command.arg(&self.path).args(&self.args).current_dir("/");
         command.env_clear().envs(passed_on).envs(self.env.iter().cloned());
         command.stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out);
@@ -109,9 +110,15 @@ impl Program {
 /// A command that replaces itself by the program, so that the pid stays.
 fn wrapper(lifetime: Lifetime) -> Command {
     match lifetime {
+        // A terminal that closes ends its session, but not this one. No group is made before: a
+        // leader of a group cannot begin a session, so `setsid` would fork, and the pid would be
+        // another.
         Lifetime::Detached => Command::new("setsid"),
         Lifetime::Thread => {
+            // A program sets the signal, because `pre_exec`, which could, is unsafe code.
             let mut command = Command::new("setpriv");
+            // The group of its own lets a signal reach its children, and keeps the terminal's
+            // Ctrl-C away.
             command.args(["--pdeathsig", "KILL", "--"]).process_group(0);
             command
         }

@@ -41,6 +41,7 @@ impl Server for RunledgerService {
     }
 
     fn check(&self) -> Result<()> {
+        // Ready and not merely live: a service is live before its stores answer.
         match http::get(&self.address, "/health/ready")? {
             (200, _) => Ok(()),
             (status, body) => bail!("/health/ready answers {status}: {}", body.trim()),

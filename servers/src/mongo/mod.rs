@@ -59,6 +59,8 @@ impl Mongo {
         member.insert("host", self.address());
         let version = config.get_i32("version").unwrap_or(1);
         config.insert("version", version + 1);
+        // By force: only a primary takes it otherwise, and a node that does not find its own
+        // address in the configuration does not become one.
         let command = doc! { "replSetReconfig": config, "force": true };
         self.run(command).context("correct the replica set's address").map(drop)
     }
@@ -68,8 +70,10 @@ impl Server for Mongo {
     fn prepare(&self) -> Result<Program> {
         files::make_private(&self.data)?;
         let mut text = String::from("# Written at each start.\n");
+        // By default the cache may take half of the machine's memory, which all topologies share.
         let cache = "wiredTiger: {engineConfig: {cacheSizeGB: 0.25}}";
         writeln!(text, "storage: {{dbPath: \"{}\", {cache}}}", self.data.display())?;
+        // The socket would lie in /tmp, and stay there after a kill. All clients use the port.
         let sockets = "unixDomainSocket: {enabled: false}";
         writeln!(text, "net: {{bindIp: 127.0.0.1, port: {}, {sockets}}}", self.port)?;
         let set = format!("replSetName: {REPLICA_SET}, oplogSizeMB: {}", self.oplog_mb);
@@ -83,7 +87,7 @@ impl Server for Mongo {
 
     fn check(&self) -> Result<()> {
         let hello = self.run(doc! { "hello": 1 })?;
-        // Before its first start is set up there is no replica set; then being there is enough.
+        // A node that is not set up yet has no replica set; it is enough that it answers.
         if hello.contains_key("setName") && !is_primary(&hello) {
             bail!("the node is not the primary yet");
         }

@@ -31,6 +31,7 @@ pub(super) fn run(address: &str, mut command: Document) -> Result<Document> {
     command.insert("$db", "admin");
     connection.write_all(&request(&command)?).context("ask mongod")?;
     let answer = read_answer(&mut connection).context("broken answer of mongod")?;
+    // A failed command is answered as well, with `ok: 0.0`.
     if answer.get_f64("ok").is_ok_and(|ok| ok > 0.0) {
         return Ok(answer);
     }
@@ -41,9 +42,12 @@ fn request(command: &Document) -> Result<Vec<u8>> {
     let document = command.to_vec()?;
     let length = HEADER_BYTES + BEFORE_DOCUMENT_BYTES + document.len();
     let mut message = Vec::with_capacity(length);
+    // After the length: our number for the request, the request that this answers (none), the
+    // operation, and the flags (none).
     for number in [i32::try_from(length)?, 1, 0, MESSAGE, 0] {
         message.extend(number.to_le_bytes());
     }
+    // The section's kind: one document that is the whole body.
     message.push(0);
     message.extend(document);
     Ok(message)
@@ -53,6 +57,7 @@ fn read_answer(connection: &mut impl Read) -> Result<Document> {
     let mut length = [0; 4];
     connection.read_exact(&mut length)?;
     let length = usize::try_from(i32::from_le_bytes(length))?;
+    // Before memory is taken: another program on the port could announce any length.
     if !(HEADER_BYTES + BEFORE_DOCUMENT_BYTES..=ANSWER_BYTES_MAX).contains(&length) {
         bail!("it has {length} bytes");
     }

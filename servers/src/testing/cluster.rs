@@ -8,8 +8,8 @@ use crate::port::ClaimedPort;
 
 /// A cluster on loopback. Every server syncs always.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct NatsCluster {
-    /// The servers.
     pub servers: Vec<NatsServer>,
     _routes: Vec<ClaimedPort>,
 }
@@ -17,6 +17,7 @@ pub struct NatsCluster {
 impl NatsCluster {
     /// Starts `size` servers and waits until they have a leader.
     pub async fn start(size: usize) -> Self {
+        // All before the first start: the configuration of each server names the routes of all.
         let routes: Vec<ClaimedPort> =
             (0..size).map(|_| ClaimedPort::any().expect("a port")).collect();
         let all: Vec<String> =
@@ -33,6 +34,7 @@ impl NatsCluster {
                 NatsServer::configured(&format!("n{index}"), &options)
             })
             .collect();
+        // All before the first is waited for: a single server has no majority, and is never ready.
         servers.iter_mut().for_each(NatsServer::launch);
         for server in &servers {
             server.wait().await;
@@ -53,6 +55,7 @@ impl NatsCluster {
 
     /// Returns the index of the server that leads `stream`.
     pub fn leader_of(&self, stream: &str) -> Option<usize> {
+        // Any server knows the leader, so one that the test has killed is passed over.
         let leader = self.servers.iter().find_map(|server| {
             let (_, body) = http::get(server.monitor_address(), "/jsz?streams=true").ok()?;
             let answer: Value = serde_json::from_str(&body).ok()?;

@@ -24,10 +24,10 @@ const READY_PATIENCE: Duration = Duration::from_mins(5);
 
 /// A server with the process that it runs in.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct TestServer<S> {
     /// How it is configured.
     pub server: S,
-    /// Its process.
     pub process: TiedProcess,
     _ports: Vec<ClaimedPort>,
 }

@@ -58,6 +58,7 @@ impl NatsServer {
     /// Writes a server's configuration: the deployed one, with the differences.
     pub(super) fn configured(name: &str, options: &ServerOptions) -> Self {
         let directory = TempDir::with_prefix("runledger-nats-").expect("a temporary directory");
+        // The deployed file and not one for tests, so that a mistake in it fails here.
         let deployed = fs::read_to_string(workspace_root().join("deploy/nats/nats.conf"))
             .expect("the deployed configuration");
         assert!(deployed.contains(SYNC_ALWAYS), "the deployed server syncs always");
