@@ -83,14 +83,19 @@ pub(super) async fn replace<K: Ord, T: GuardedDocument>(
         // On disk before the answer. With less, a server could lose the documents in a crash and
         // still take the checkpoint, which the driver sends again by itself once it is back.
         let answer = database
+            // The driver's `bulk_write` asks for a server of version 8, and ours is 6.
             .run_command(doc! {
                 "update": T::COLLECTION,
                 "updates": updates,
+                // No document waits for another. In order, the server would stop at the first
+                // duplicate key.
                 "ordered": false,
                 "writeConcern": {"w": "majority", "j": true},
             })
             .await?;
         if outcome_of_update(&answer, chunk.len())? == Written::Conflict {
+            // The other chunks go on: each document is guarded by itself, and the next try loads it
+            // as it is by then.
             written = Written::Conflict;
         }
     }
@@ -120,6 +125,7 @@ fn update<T: GuardedDocument>(replacement: &Replacement<'_, T>) -> Result<Docume
     let document = replacement.document;
     let last_seq = match replacement.loaded {
         Some(sequence) => to_bson(&sequence)?,
+        // A document that has appeared since has the field, so the upsert meets its key and fails.
         None => Bson::from(doc! {"$exists": false}),
     };
     Ok(doc! {
@@ -139,11 +145,14 @@ fn outcome_of_update(answer: &Document, offered: usize) -> Result<Written, Write
             return Err(WriteError::Refused { code, message });
         }
     }
+    // The documents are written then, but perhaps not on disk, and the checkpoint must not pass
+    // them.
     if let Ok(concern) = answer.get_document("writeConcernError") {
         let code = concern.get_i32("code").unwrap_or_default();
         let message = concern.get_str("errmsg").unwrap_or_default().to_owned();
         return Err(WriteError::Refused { code, message });
     }
+    // `n` counts upserts, too: it falls short only where a guard did not match.
     let matched = answer.get_i32("n").unwrap_or_default();
     let all = usize::try_from(matched).is_ok_and(|matched| matched == offered);
     Ok(if all { Written::All } else { Written::Conflict })

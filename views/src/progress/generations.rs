@@ -32,6 +32,7 @@ struct ProgressHold {
 /// Asks the live generation to stand still.
 pub(super) async fn hold(pointers: &Pointers) -> Result<Box<dyn Hold>, WriteError> {
     let GenerationPointer { generation, reserved, .. } =
+        // A token for each hold, so that a writer lifts only the one that it has waited for.
         pointers.hold(&ObjectId::new().to_hex()).await?;
     let live = Position { generation, sequence: reserved };
     Ok(Box::new(ProgressHold { pointers: pointers.clone(), live }))
@@ -77,6 +78,7 @@ impl Hold for ProgressHold {
         if self.pointers.switch(rebuilt).await? {
             return Ok(SwitchOutcome::Done);
         }
+        // The refusal does not say which condition failed, so the pointer is read once more.
         let pointer = self.pointers.get().await?;
         let overtaken = pointer.generation >= rebuilt.generation;
         Ok(if overtaken { SwitchOutcome::Overtaken } else { SwitchOutcome::Behind })

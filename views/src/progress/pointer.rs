@@ -78,12 +78,15 @@ impl Pointers {
         stands.insert("hold", doc! {"$exists": false});
         // Never lower: a batch that was cut off may have written documents up to the higher number.
         let reserved = doc! {"$max": {"reserved": signed(to)?}};
+        // Not worth a sync of its own: documents follow with one, and the server's journal keeps
+        // the order of writes.
         let done = self.0.update_one(stands, reserved).write_concern(taken_by_primary()).await?;
         Ok(done.matched_count == 1)
     }
 
     /// Moves the checkpoint, durably. False when it is not at `at` any more.
     pub(super) async fn commit(&self, at: Position, to: u64) -> Result<bool, WriteError> {
+        // A hold does not stop this: a batch that was reserved before it may be finished.
         let moved = doc! {"$set": {"sequence": signed(to)?}};
         let done =
             self.0.update_one(pointer_at(at)?, moved).write_concern(on_disk_of_majority()).await?;
@@ -106,6 +109,7 @@ impl Pointers {
 
     /// Lifts a hold, if it is still the one named.
     pub(super) async fn release(&self, token: &str) -> Result<(), WriteError> {
+        // If a crash loses this, the writer meets the hold again, and lifts it again.
         let lifted = doc! {"$unset": {"hold": ""}};
         self.0
             .update_one(doc! {"_id": NAME, "hold": token}, lifted)

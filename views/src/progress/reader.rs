@@ -40,6 +40,7 @@ impl ProgressReader {
     pub async fn open(url: &str, database: &str) -> Result<Self, OpenError> {
         let mut options = ClientOptions::parse(url).await?;
         options.app_name = Some("query-api".to_owned());
+        // By default the driver looks for a server for 30 seconds, longer than a client waits.
         options.server_selection_timeout = Some(QUESTION_TIME_MAX);
         options.connect_timeout = Some(QUESTION_TIME_MAX);
         // The pointer and the documents must be seen in the order in which they were written.
@@ -98,6 +99,7 @@ impl ProgressView for ProgressReader {
 }
 
 async fn in_time<T>(question: impl Future<Output = Result<T, ViewError>>) -> Result<T, ViewError> {
+    // The driver's own limits are for connecting; a server that hangs after that has none.
     let answer = tokio::time::timeout(QUESTION_TIME_MAX, question).await;
     answer.unwrap_or_else(|late| Err(away(late)))
 }

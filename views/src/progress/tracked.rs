@@ -11,6 +11,7 @@ use super::field::text;
 /// own rules whether the next event is legal. Outputs, results and times stay out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct TrackedSubmission {
     /// The document's key.
     #[serde(rename = "_id")]
@@ -19,9 +20,7 @@ pub struct TrackedSubmission {
     pub last_seq: u64,
     /// Who submitted it.
     pub principal: UserId,
-    /// Its lane.
     pub lane: Lane,
-    /// Its language.
     pub language: LanguageSlug,
     /// The hash of its cases.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -126,6 +126,7 @@ impl ProgressWriter {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         match &*met {
             Some((known, since)) if known == token => *since,
+            // Another token is another hold, which has its whole time before it.
             Some(_) | None => met.insert((token.to_owned(), Instant::now())).1,
         }
     }

@@ -26,6 +26,7 @@ const LOCK_LIVE: &str = "
     where projection_name = 'results' and projections.generation = $1 and checkpoints.generation = $1
     for share of projections for update of checkpoints";
 
+// Without `projections`: no reader sees the generation, so a switch does not concern its batch.
 const LOCK_BUILDING: &str = "
     select sequence from checkpoints where projection_name = 'results' and generation = $1 for update";
 
@@ -47,6 +48,7 @@ pub(super) async fn position(connection: &mut PgConnection) -> Result<Position, 
         sqlx::query_as(POSITION).fetch_optional(connection).await;
     let found = row.map_err(|error| {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        // The error for a database before its first migration says what to run.
         if code.as_deref() == Some(UNDEFINED_TABLE) {
             WriteError::Missing(NAME)
         } else {
@@ -81,6 +83,7 @@ pub(super) async fn lock(
 /// Moves the checkpoint, in the transaction that writes the rows.
 pub(super) async fn advance(connection: &mut PgConnection, to: Position) -> Result<(), WriteError> {
     let sequence = place(to.generation).fits("sequence", to.sequence)?;
+    // No guard on the old sequence: `lock` has compared it, and the lock lasts until the commit.
     sqlx::query(MOVE).bind(to.generation).bind(sequence).execute(connection).await?;
     Ok(())
 }

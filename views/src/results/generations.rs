@@ -102,6 +102,7 @@ impl Hold for ResultsHold {
         if sequence_of(rebuilt.generation, stands)? < self.live.sequence {
             return Ok(SwitchOutcome::Behind);
         }
+        // No guard here: the row of `projections` has been locked since the hold began.
         sqlx::query(SWITCH).bind(rebuilt.generation).execute(&mut *self.transaction).await?;
         self.transaction.commit().await?;
         Ok(SwitchOutcome::Done)

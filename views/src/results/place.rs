@@ -59,6 +59,7 @@ impl<K: Display> RowPlace<K> {
         column: &str,
         word: &str,
     ) -> Result<T, Impossible> {
+        // Through serde, so that a column has exactly the words that events have.
         T::deserialize(StrDeserializer::<TextError>::new(word))
             .map_err(|error| self.impossible(column, error))
     }

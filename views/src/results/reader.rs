@@ -123,6 +123,7 @@ impl fmt::Debug for ResultsReader {
 impl ResultsView for ResultsReader {
     #[instrument(skip_all, fields(submission.id = %id))]
     async fn find(&self, id: SubmissionId) -> Result<FoundSubmission, ViewError> {
+        // Safe: the text is made of names in this crate; what clients send is bound.
         let question = sqlx::query(AssertSqlSafe(find_sql())).bind(id.as_uuid());
         let row = self.ask(question.fetch_one(&self.pool)).await?;
         found(id, &row)
@@ -133,6 +134,7 @@ impl ResultsView for ResultsReader {
         let before = query.before.and_then(|before| i64::try_from(before).ok());
         let question = sqlx::query_as::<_, SummaryRow>(AssertSqlSafe(list_sql()))
             .bind(query.principal.as_str())
+            // A bound that the column cannot hold lies above every row.
             .bind(before.unwrap_or(i64::MAX))
             .bind(query.state.map(State::as_str))
             .bind(query.language.as_ref().map(LanguageSlug::as_str))
@@ -151,6 +153,8 @@ impl ResultsView for ResultsReader {
 /// Spells the statement for one submission with its attempts and results, and the view's position;
 /// one row always.
 pub fn find_sql() -> String {
+    // Joined to the id rather than selected by it, so that the position comes even where there is
+    // no submission.
     let columns = select_list::<SubmissionRow>(&[]);
     let (attempts, results) = (rows_as_json::<AttemptRow>(), rows_as_json::<CaseRow>());
     format!(
@@ -163,6 +167,7 @@ pub fn find_sql() -> String {
 
 /// Spells the statement for the newest submissions of one principal, before a sequence.
 pub fn list_sql() -> String {
+    // One text for every combination of filters, so that each connection prepares one statement.
     let columns = select_list::<SubmissionRow>(&LEFT_OUT);
     format!(
         "select {columns}, {PARTS_OF_OUTCOME}
@@ -211,6 +216,7 @@ fn from_json<R: TableRow + DeserializeOwned>(
     rows: Option<JsonText>,
 ) -> Result<Vec<R>, Impossible> {
     let place = RowPlace { table: R::TABLE, key: id };
+    // All columns come as one text, so it is the source of the error that names the faulty one.
     rows.map(|rows| place.json("*", &rows)).transpose().map(Option::unwrap_or_default)
 }
 

@@ -32,7 +32,7 @@ macro_rules! table {
         $(#[$attribute])*
         #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow, serde::Deserialize)]
         #[serde(deny_unknown_fields)]
-        #[expect(missing_docs, reason = "the migration describes each column, and this is the same list")]
+        #[expect(missing_docs, reason = "the migration describes each column of this list")]
         pub struct $row {
             $(pub $column: $type,)+
         }
@@ -182,6 +182,7 @@ where
     if submissions.is_empty() {
         return Ok(Vec::new());
     }
+    // In the order of the keys: a fold has its attempts and results as vectors, by number.
     let (columns, table, key) = (select_list::<R>(&[]), R::TABLE, key_list::<R>());
     // Safe: every part of the text is a name that a `table!` of this crate spells.
     let select = AssertSqlSafe(format!(

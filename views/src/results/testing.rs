@@ -62,6 +62,7 @@ impl ResultsDatabase {
 
     /// Reads every accepted submission as readers see it, in one snapshot.
     pub async fn visible(&self) -> BTreeMap<SubmissionId, Fold> {
+        // Without one snapshot a projector could commit between two of the selects.
         let mut snapshot = self.pool.begin().await.unwrap();
         let isolation = "set transaction isolation level repeatable read read only";
         sqlx::query(isolation).execute(&mut *snapshot).await.unwrap();
@@ -94,6 +95,7 @@ impl ResultsDatabase {
     /// Writes a submission into a generation as the projector does, over what stands there.
     pub async fn put(&self, generation: i32, submission: &Submission) {
         let mut connection = self.pool.acquire().await.unwrap();
+        // Deleted first: an upsert keeps fixed columns, and rows that the new state does not have.
         for table in [SubmissionRow::TABLE, AttemptRow::TABLE, CaseRow::TABLE] {
             let delete = AssertSqlSafe(format!(
                 "delete from {table} where generation = $1 and submission_id = $2"
@@ -154,6 +156,7 @@ impl ResultsDatabase {
     /// Removes the database.
     pub async fn remove(self) {
         self.pool.close().await;
+        // By force: a service that the test has killed may have left a session behind.
         let drop = AssertSqlSafe(format!("drop database {} with (force)", self.name));
         sqlx::query(drop).execute(&mut server().await).await.unwrap();
     }

@@ -101,6 +101,8 @@ impl ResultsBatch {
         let (connection, generation) = (&mut *self.transaction, self.generation);
         let rows: Vec<SubmissionRow> = select(connection, generation, &ids).await?;
         let known: Vec<Uuid> = rows.iter().map(|row| row.submission_id).collect();
+        // Attempts and results are written beside a submission's row only, so the others need not
+        // be looked for.
         let attempts = select(connection, generation, &known).await?;
         let mut attempts = grouped(attempts, |row: &AttemptRow| row.submission_id);
         let results = select(connection, generation, &known).await?;
