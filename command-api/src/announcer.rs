@@ -1,4 +1,5 @@
-//! The seam through which executors hear of a cancellation, so that the router can be tested in one process.
+//! The seam through which executors hear of a cancellation, so that the router can be tested in one
+//! process.
 
 use std::fmt;
 

@@ -82,8 +82,8 @@ pub mod describe {
 }
 
 /// Declares a service's metrics: a constant, a name and one sentence for each, under `counters`,
-/// `gauges` or `durations`. Makes the constants, and `describe()`, which gives every sentence to the
-/// recorder: what is declared here cannot be left without a description.
+/// `gauges` or `durations`. Makes the constants, and `describe()`, which gives every sentence to
+/// the recorder: what is declared here cannot be left without a description.
 #[macro_export]
 macro_rules! declare_metrics {
     ($($kind:ident { $($constant:ident = $name:literal: $text:literal,)+ })+) => {

@@ -1,5 +1,5 @@
-//! A Docker engine of a test's own, for tests that kill it. `cargo dev` knows how one is started, and what a killed one leaves
-//! behind.
+//! A Docker engine of a test's own, for tests that kill it. `cargo dev` knows how one is started,
+//! and what a killed one leaves behind.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,6 @@
-//! No two files of a crate import each other, by whatever way round: each can be read after those that it builds on.
-//! What a module uses of its own children does not count, since the children are its parts.
+//! No two files of a crate import each other, by whatever way round: each can be read after those
+//! that it builds on. What a module uses of its own children does not count, since the children are
+//! its parts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +49,8 @@ impl<'ast> Visit<'ast> for Written {
     fn visit_item_mod(&mut self, _: &'ast ItemMod) {}
 }
 
-/// The path from the crate's root, of a path that a module writes; none when it leads to another crate.
+/// The path from the crate's root, of a path that a module writes; none when it leads to another
+/// crate.
 fn from_root(module: &Path, written: &[String], known: &BTreeSet<&Path>) -> Option<Path> {
     let (first, rest) = written.split_first()?;
     match first.as_str() {

@@ -1,5 +1,5 @@
-//! The layout of the workspace, held against what cargo and the sources say: which package imports which, where drivers
-//! live, and that lints, versions and the licence come from the workspace.
+//! The layout of the workspace, held against what cargo and the sources say: which package imports
+//! which, where drivers live, and that lints, versions and the licence come from the workspace.
 
 mod circles;
 mod names;
@@ -11,8 +11,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-/// What each package imports of ours: what it is built on, and what only its tests add. A line that allows more than there is
-/// fails as much as one that is missing, so that this list is the map.
+/// What each package imports of ours: what it is built on, and what only its tests add. A line that
+/// allows more than there is fails as much as one that is missing, so that this list is the map.
 const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
     ("events", &[], &[]),
     ("ledger", &["events"], &["servers"]),
@@ -156,7 +156,8 @@ fn every_version_stands_in_the_workspace() -> Result<()> {
             };
             for (name, value) in dependencies {
                 let here = format!("{name} in {} of {}", table, package.name);
-                // A package that tests itself with other features names itself by its path, without a version.
+                // A package that tests itself with other features names itself by its path, without
+                // a version.
                 let itself = *name == package.name.as_str() && value.get("version").is_none();
                 ensure!(
                     itself || value.get("workspace").is_some(),

@@ -1,4 +1,5 @@
-//! One type name, one meaning: a reader who meets a name need not ask which of two things it stands for.
+//! One type name, one meaning: a reader who meets a name need not ask which of two things it stands
+//! for.
 
 use std::collections::BTreeMap;
 

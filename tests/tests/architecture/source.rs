@@ -1,5 +1,5 @@
-//! The product code of the workspace as syntax trees: every library and program from its root down, without what only tests
-//! are built from.
+//! The product code of the workspace as syntax trees: every library and program from its root down,
+//! without what only tests are built from.
 
 use std::fs;
 use std::path::{Path, PathBuf};

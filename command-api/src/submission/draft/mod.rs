@@ -13,8 +13,8 @@ pub(crate) use self::checker::DraftChecker;
 pub(crate) use self::whole::WholeNumber;
 pub(crate) use self::words::Words;
 
-/// A submission whose members have the right types. An optional member may be `null`, which is the same as
-/// leaving it out.
+/// A submission whose members have the right types. An optional member may be `null`, which is the
+/// same as leaving it out.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Draft {
