@@ -30,6 +30,7 @@ impl BareProgram {
     /// Runs it once, and returns the time from before its start to after its end.
     pub(super) fn run(&self) -> Result<Duration> {
         let mut command = Command::new(INTERPRETER);
+        // The program was written before, so that only start, run and end are timed.
         command.arg("main.py").current_dir(self.dir.path()).stdin(Stdio::null());
         let begun = Instant::now();
         let output = command.output().context("run the bare program")?;

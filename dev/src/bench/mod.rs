@@ -61,6 +61,7 @@ struct Side {
 
 /// Measures release builds on topologies of their own, which are started, and stopped at the end.
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
+    // Beside another commit this one has an engine of its own, too, so that both run alike.
     let mut stacks = vec![Stack::here(layout, options.against.is_some())?];
     if let Some(rev) = &options.against {
         stacks.push(Stack::of_commit(layout, rev)?);
@@ -70,6 +71,7 @@ pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
 
 /// Starts one stack after the other, measures all of them, and stops each that was started.
 fn with_all_up(stacks: &[Stack], mut sides: Vec<Side>, options: &Options) -> Result<()> {
+    // Recursion and not a loop: each call stops its own stack, whatever has failed further in.
     let [stack, rest @ ..] = stacks else { return measure(sides, options) };
     let measured = stack.up().and_then(|client| {
         sides.push(Side { client, figures: Figures::of(&stack.name) });

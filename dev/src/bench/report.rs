@@ -114,6 +114,8 @@ fn millis(time: Duration) -> f64 {
 fn percentile(times: &[Duration], percent: usize) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
+    // A time that was measured rather than one between two. Of nothing the rank would be 0, and
+    // there is no place before the first.
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
 }

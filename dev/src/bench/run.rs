@@ -44,6 +44,8 @@ pub(super) async fn submit(client: &Client) -> Result<Run> {
 pub(super) async fn projected(client: &Client, id: &str) -> Result<i64> {
     let until = Instant::now() + VIEW_PATIENCE;
     while Instant::now() < until {
+        // The list, since only the view answers it: a single submission may be folded from the
+        // ledger while the view is behind, and would hide the delay.
         let page: Value = client.newest(1).await?.read()?;
         let newest = &page["items"][0];
         if newest["id"] == id && newest["state"] == "completed" {

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::run::Run;
 
 /// The parts, in the order in which a submission goes through them. Microseconds each. Files are
-/// prepared while the start is appended, so `prepare` lies beside `queue` and `append`; nobody
-/// waits for the view, so `project` lies beside `answer`.
+/// prepared while the start is appended, so `prepare` lies beside `queue` and `append`; the client
+/// does not wait for the view, so `project` lies beside `answer`.
 pub(super) const PARTS: [&str; 8] =
     ["accept", "queue", "cell", "prepare", "run", "append", "answer", "project"];
 
@@ -33,6 +33,7 @@ pub(super) fn of(run: &Run, projected_at_us: i64, events: &[StoredEvent]) -> Res
         prepare,
         run_us,
         completed - started - run_us,
+        // The stream's server runs on this machine, so its timestamps and ours are of one clock.
         run.ended_at_us - completed,
         projected_at_us - completed,
     ])

@@ -41,6 +41,7 @@ impl Stack {
     /// is short.
     pub(super) fn of_commit(layout: &Layout, rev: &str) -> Result<Self> {
         let root = layout.dir.join("against");
+        // Peeled to a commit: git would also find a file's hash, which cannot be checked out.
         let commit = format!("{rev}^{{commit}}");
         let found =
             git(layout.root.as_os_str(), &["rev-parse", "--verify", "--end-of-options", &commit]);
@@ -57,6 +58,7 @@ impl Stack {
                 &["clone", "--quiet", "--shared", "--no-checkout", &from, &to],
             )?;
         }
+        // By force: a build of the last commit may have changed a file, such as Cargo.lock.
         git(root.as_os_str(), &["checkout", "--quiet", "--force", "--detach", hash])?;
         // A state of its own comes with the folder: every `cargo dev` keeps it in `.runledger`.
         let name = hash.chars().take(SHORT_HASH).collect();
@@ -76,6 +78,7 @@ impl Stack {
 
     /// Stops it and deletes its data, which another commit may be unable to read.
     pub(super) fn down(&self) -> Result<()> {
+        // The Ctrl-C that ended the measurement would also end the command that stops the servers.
         interrupt::take();
         loud_step(&format!("stop {}", self.name), || {
             shown_run(self.call().args(["down", "--wipe"]))

@@ -29,6 +29,7 @@ pub(crate) fn run(layout: &Layout, filter: &[String]) -> Result<()> {
     let begun = Instant::now();
     let _lock = Lock::take(layout)?;
     if filter.is_empty() {
+        // Before all checks, so that fetching and building a tool does not count as their time.
         DENY.ensure()?;
     }
     let nextest = NEXTEST.ensure();
@@ -48,6 +49,7 @@ fn static_checks(layout: &Layout) -> Result<()> {
     let check = |name: &str, args: &[&str], advice: &str| {
         loud_step(name, || {
             let mut cargo = cargo(layout);
+            // In a variable, since `cargo doc` passes no flags on to rustdoc.
             cargo.args(args).env("RUSTDOCFLAGS", "-D warnings");
             shown_run(&mut cargo).map_err(|error| failure(format!("{error:#}"), advice))
         })
@@ -93,6 +95,8 @@ fn cargo(layout: &Layout) -> Command {
 /// Starts the servers, runs the tests, and stops the servers whatever came of it.
 fn over_servers(layout: &Layout, filter: &[String], tools: &mut Duration) -> Result<TestCounts> {
     stack::stop(layout)?;
+    // What an aborted run has left is stopped by now: a server would not survive the loss of its
+    // data.
     for name in FRESH {
         for dir in [layout.data(name), layout.public_data(name)] {
             paths::remove_tree(&dir)?;
@@ -105,6 +109,7 @@ fn over_servers(layout: &Layout, filter: &[String], tools: &mut Duration) -> Res
     let tested = planned.and_then(|site| test(site, filter));
     let interrupted = interrupt::take();
     let stopped = stack::stop(layout);
+    // What went wrong in the tests tells more than trouble with stopping, so it goes first.
     let tally = tested?;
     stopped?;
     if interrupted {
@@ -126,6 +131,7 @@ fn test(mut site: Site, filter: &[String]) -> Result<TestCounts> {
     images::ensure(&site.layout.root, &site.engine)?;
     let mut tally = run_tests(&site, filter)?;
     if filter.is_empty() && tally.is_good() {
+        // With either runner: nextest does not run the tests in documentation.
         let mut doc = cargo(&site.layout);
         doc.args(["test", "--workspace", "--doc"]).envs(dev_env::for_tests(&site)?);
         tally.add(loud_step("tests in the documentation", || tee::run(&mut doc))?);
@@ -163,6 +169,7 @@ fn conclude(tally: &TestCounts, took: Duration, tools: Duration) -> Result<()> {
         let advice = "the output above names what failed; `cargo dev test NAME` runs one test";
         return Err(failure("the tests did not all pass", advice));
     }
+    // A misspelled filter would otherwise look like success.
     if tally.is_empty() {
         return Err(failure("no test ran", "see whether the filter names one"));
     }

@@ -41,6 +41,8 @@ impl TestCounts {
     fn count(&mut self, count: u64, what: &str) {
         match what {
             "passed" => self.passed += count,
+            // nextest writes `1 timed out` and `1 exec failed`: the first word after the number
+            // decides.
             "failed" | "timed" | "exec" => self.failed += count,
             "skipped" | "ignored" => self.skipped += count,
             _ => {}

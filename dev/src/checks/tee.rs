@@ -9,9 +9,10 @@ use anyhow::{Context, Result};
 use super::tally::TestCounts;
 use crate::{command, interrupt};
 
-/// Runs a test runner to its end. A failed test is no error here: it is counted.
+/// Runs a test runner to its end. A failed test is not an error here: it is counted.
 pub(super) fn run(runner: &mut Command) -> Result<TestCounts> {
     if io::stderr().is_terminal() {
+        // Behind a pipe cargo writes without colours, though a person reads them here.
         runner.env("CARGO_TERM_COLOR", "always");
     }
     let mut child = runner
@@ -24,6 +25,7 @@ pub(super) fn run(runner: &mut Command) -> Result<TestCounts> {
     let err = child.stderr.take().context("no pipe")?;
     let mut tally = TestCounts::default();
     let status = thread::scope(|scope| {
+        // Both pipes at once: a runner that fills the one that is not read stands still.
         let out = scope.spawn(|| pass_on(out, &mut io::stdout()));
         let err = scope.spawn(|| pass_on(err, &mut io::stderr()));
         let status = command::wait(&mut child, None);
@@ -33,6 +35,7 @@ pub(super) fn run(runner: &mut Command) -> Result<TestCounts> {
             .for_each(|part| tally.add(part));
         status
     })?;
+    // The count of a runner that was interrupted says nothing about the tests.
     interrupt::check()?;
     tally.ended(status.success());
     Ok(tally)
