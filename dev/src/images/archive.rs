@@ -52,6 +52,7 @@ pub(super) fn keep(engine: &EngineChoice, key: &str, tags: &[&str]) -> Result<()
     let dir = archives();
     paths::make_public(&dir)?;
     step("keep the image's layers in the cache", || {
+        // In the cache's own directory, since a rename works within one file system only.
         let partial = tempfile::NamedTempFile::new_in(&dir).context("file in the cache")?;
         let mut docker = engine.docker();
         docker.arg("save").args(tags).stdin(Stdio::null());

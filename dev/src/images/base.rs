@@ -72,6 +72,7 @@ fn bootstrap(engine: &EngineChoice) -> Result<()> {
     let tree = work.path().join("tree");
     let mut debootstrap = clean("debootstrap");
     debootstrap.arg("--variant=minbase");
+    // Without authorities apt inside could not read such an archive, not even to install them.
     if sources::lines(&found, SUITE, &mirror).contains("https://") {
         debootstrap.arg("--include=ca-certificates");
     }
@@ -91,6 +92,7 @@ fn configure(tree: &Path, found: &[PackageSource], mirror: &str) -> Result<()> {
     let dump = output(clean("apt-config").args(["dump", "Acquire"]))?;
     fs::write(tree.join("etc/apt/apt.conf.d/90machine"), sources::access_settings(&dump))
         .context("write the settings of apt")?;
+    // A proxy of this machine may sign with an authority that no package brings.
     let authorities = Path::new("/").join(AUTHORITIES);
     let inside = tree.join(AUTHORITIES);
     if authorities.is_file() && inside.is_file() {
@@ -102,6 +104,7 @@ fn configure(tree: &Path, found: &[PackageSource], mirror: &str) -> Result<()> {
 fn import(engine: &EngineChoice, tree: &Path) -> Result<()> {
     let mut tar: Command = clean("tar");
     tar.arg("--directory").arg(tree).args(["--create", "--file=-", "--one-file-system"]);
+    // Device nodes cannot be unpacked on every engine, and each container gets its own.
     tar.args(["--exclude=./var/cache/apt/archives/*.deb", "--exclude=./dev/*", "."]);
     let mut tar = tar.stdout(Stdio::piped()).spawn().context("start tar")?;
     let mut docker = engine.docker();

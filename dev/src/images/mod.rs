@@ -32,6 +32,7 @@ pub(crate) fn ensure(root: &Path, engine: &EngineChoice) -> Result<()> {
     let folder = root.join("sandbox/images/core");
     let slow = slow_key(&folder)?;
     let whole = whole_key(&slow, &cell_init)?;
+    // The label tells without a build what the image was made from.
     if label(engine, TAG) == Some(whole.clone()) {
         return step(&format!("image {TAG} is up to date"), || Ok(()));
     }
@@ -48,6 +49,7 @@ pub(crate) fn ensure(root: &Path, engine: &EngineChoice) -> Result<()> {
     })?;
     if fresh {
         output(engine.docker().args(["tag", TAG, &kept]))?;
+        // Together with the base, by whose name the Dockerfile begins.
         archive::keep(engine, &slow, &[base::TAG, &kept])?;
     }
     Ok(())
@@ -60,6 +62,8 @@ fn build_cell_init(root: &Path) -> Result<PathBuf> {
     let mut cargo = Command::new(environment::cargo());
     cargo.current_dir(root).env("RUSTFLAGS", "-C target-feature=+crt-static");
     cargo.args(["build", "--quiet", "--profile", "cell", "--package", "sandbox"]);
+    // The target is named, though it is the machine's: without one the flags would also be for
+    // macros and build scripts, which cannot be linked statically.
     cargo.args(["--bin", "cell-init", "--target", TARGET]);
     shown_run(&mut cargo)?;
     Ok(programs::target_dir(root)?.join(TARGET).join("cell/cell-init"))
@@ -71,6 +75,7 @@ fn build(
     cell_init: &Path,
     [key, from]: &[(&str, &str); 2],
 ) -> Result<()> {
+    // A folder of its own, since docker sends all that lies beside the Dockerfile to the engine.
     let context = tempfile::tempdir().context("directory for the image build")?;
     for name in ["Dockerfile", "packages.txt"] {
         fs::copy(folder.join(name), context.path().join(name))
@@ -82,6 +87,8 @@ fn build(
     docker.args(["build", "--network", "host", "--tag", TAG, "--cache-from", from.1]);
     docker.args(["--build-arg", &format!("BASE={}", base::TAG)]);
     docker.args(["--label", &format!("runledger.{}={}", key.0, key.1)]);
+    // A build sees no variable that is not passed as an argument. Docker knows these, and keeps
+    // them out of the image.
     for name in environment::PROXIES {
         if let Some(value) = environment::text(name) {
             docker.args(["--build-arg", &format!("{name}={value}")]);
@@ -110,6 +117,7 @@ fn whole_key(slow: &str, cell_init: &Path) -> Result<String> {
 fn key(inputs: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for input in inputs {
+        // Without lengths, a byte could move from one input to the next and leave the key the same.
         hash.update(input.len().to_le_bytes());
         hash.update(input);
     }

@@ -17,6 +17,7 @@ pub(super) fn of_machine() -> Vec<PackageSource> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     if let Ok(entries) = fs::read_dir("/etc/apt/sources.list.d") {
         let mut more: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        // In apt's own order, so that the first archive that fits is the one that apt asks first.
         more.sort();
         files.extend(more);
     }
@@ -52,6 +53,7 @@ fn parse_lines(text: &str) -> Vec<PackageSource> {
 
 /// Stanzas of fields: the form of `*.sources`.
 fn parse_stanzas(text: &str) -> Vec<PackageSource> {
+    // A comment may stand inside of a stanza, which it does not end.
     let plain: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     plain.split(|line| line.trim().is_empty()).flat_map(parse_stanza).collect()
 }
@@ -75,6 +77,7 @@ fn parse_stanza(lines: &[&str]) -> Vec<PackageSource> {
 pub(super) fn mirror(sources: &[PackageSource], suite: &str) -> Option<String> {
     let main = |source: &&PackageSource| source.components.iter().any(|part| part == "main");
     let exact = sources.iter().filter(main).find(|source| source.suites.iter().any(|s| s == suite));
+    // A machine of another release names the same archive, with another suite.
     let debian = |source: &&PackageSource| source.uri.trim_end_matches('/').ends_with("/debian");
     let other = || sources.iter().filter(main).find(debian);
     exact.or_else(other).map(|source| source.uri.clone())
@@ -100,6 +103,7 @@ pub(super) fn access_settings(dump: &str) -> String {
     let wanted = ["Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Retries"];
     dump.lines()
         .filter(|line| wanted.iter().any(|prefix| line.starts_with(prefix)))
+        // A line with an empty value only opens a group of settings.
         .filter(|line| !line.contains("\"\""))
         .fold(String::new(), |text, line| text + line + "\n")
 }

@@ -20,7 +20,6 @@ const LIBRARY_DIRS: &[&str] =
 /// A package, and how to see that it is not needed.
 #[derive(Debug)]
 pub(crate) struct Need {
-    /// The package's name.
     pub(crate) package: &'static str,
     /// Whether the machine has what the package would bring.
     pub(crate) met: fn() -> bool,
@@ -39,6 +38,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         return Ok(());
     }
     check_possible(&absent)?;
+    // Old lists name versions that the archive has replaced since.
     step("update the package lists", || {
         apt(&["update"]).map(drop).map_err(|error| {
             failure(format!("{error:#}"), "look at /etc/apt/sources.list and the network")
@@ -51,7 +51,7 @@ fn check_possible(absent: &[&str]) -> Result<()> {
     let list = absent.join(" ");
     if find("apt-get").is_none() {
         return Err(failure(
-            format!("this machine lacks {list}, and is no Debian that could install it"),
+            format!("this machine lacks {list}, and is not a Debian system that could install it"),
             "install the programs by other means, or use compose.yaml with Docker",
         ));
     }
@@ -76,7 +76,9 @@ fn install(packages: &[&str]) -> Result<()> {
 
 fn apt(args: &[&str]) -> Result<String> {
     let mut command = Command::new("apt-get");
+    // Another apt, such as one that runs by night, may have the lock for minutes.
     command.args(["-q", "-o", "DPkg::Lock::Timeout=300"]).args(args);
+    // A package that asks a question would wait for its answer for ever.
     command.env("DEBIAN_FRONTEND", "noninteractive");
     output(&mut command)
 }
@@ -91,6 +93,7 @@ impl NoServiceStart {
         if Path::new(POLICY).exists() {
             return Ok(Self { ours: false });
         }
+        // 101 is the hook's word for an action that is forbidden.
         fs::write(POLICY, "#!/bin/sh\nexit 101\n").context("write policy-rc.d")?;
         fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755)).context("policy-rc.d")?;
         Ok(Self { ours: true })

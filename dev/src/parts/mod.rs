@@ -22,11 +22,8 @@ pub(crate) use stores::superuser_url;
 /// What every part can be told about.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// Directories.
     pub(crate) layout: Layout,
-    /// Chosen ports.
     pub(crate) ports: Ports,
-    /// Installed programs.
     pub(crate) tools: Tools,
     /// The container engine that this topology uses.
     pub(crate) engine: EngineChoice,

@@ -60,6 +60,7 @@ fn environment(site: &Site) -> Result<Vec<(String, OsString)>> {
         ("LOG__FORMAT", "json".to_owned()),
     ];
     let named = values.map(|(key, value)| (format!("RUNLEDGER__{key}"), value.into()));
+    // A panic leaves nothing but its lines in the log, so they have to say where it was.
     Ok(named.into_iter().chain([("RUST_BACKTRACE".to_owned(), "1".into())]).collect())
 }
 

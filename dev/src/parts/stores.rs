@@ -28,6 +28,7 @@ pub(super) fn postgres(site: &Site) -> Result<Postgres> {
         sockets: Some(site.layout.sockets().join("postgres")),
         port: site.ports.of("postgres")?,
         settings: &[
+            // Tests run side by side, with services and pools of their own, over this one server.
             ("max_connections", "200"),
             ("shared_buffers", "128MB"),
             ("max_wal_size", "512MB"),
@@ -49,6 +50,7 @@ pub(super) fn mongo(site: &Site) -> Result<Mongo> {
         config: site.layout.conf("mongod.conf"),
         data: site.layout.data("mongo"),
         port: site.ports.of("mongo")?,
+        // By default the log of operations may grow to a twentieth of the free disk.
         oplog_mb: 256,
     })
 }
@@ -63,6 +65,7 @@ pub(super) fn nginx(site: &Site) -> Result<Nginx> {
         address: site.ports.address("edge")?,
         command_api: site.ports.address("command-api")?,
         query_api: site.ports.address("query-api")?,
+        // As it is deployed; a kill here ends the workers together with their master.
         is_single_process: false,
     })
 }

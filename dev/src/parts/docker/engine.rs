@@ -32,13 +32,14 @@ pub(crate) struct EngineChoice {
 }
 
 impl EngineChoice {
-    /// The engine for a topology that is to run: ours if it runs or is asked for, else one that answers, else ours
-    /// to be started.
+    /// The engine for a topology that is to run: ours if it runs or is asked for, else one that
+    /// answers, else ours to be started.
     pub(crate) fn choose(layout: &Layout) -> Self {
         let ours = Self::private(layout);
         if environment::text(OWN_ENGINE).is_some() {
             return ours;
         }
+        // The containers of this topology are in the engine that was started for it.
         if Record::alive(layout, "docker").is_ok_and(|record| record.is_some()) {
             return ours;
         }
@@ -47,6 +48,7 @@ impl EngineChoice {
         let candidates = named.into_iter().chain(before).chain([USUAL.to_owned()]);
         candidates
             .map(|host| Self { host, ours: false })
+            // Asked, since a socket may lie there without an engine behind it.
             .find(|engine| engine.ping().is_ok())
             .unwrap_or(ours)
     }
@@ -87,6 +89,7 @@ impl EngineChoice {
     pub(super) fn remove_containers(&self, layout: &Layout) -> Result<()> {
         let mut list = self.docker();
         list.args(["ps", "--all", "--quiet"]);
+        // An engine that is not ours runs containers of strangers, too.
         if !self.ours {
             list.args(["--filter", &format!("label={HOST_LABEL}={}", layout.key())]);
         }

@@ -27,6 +27,7 @@ fn processes_with(exec_root: &Path) -> Vec<ProcessIdentity> {
             let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
             let ours = line.split(|byte| *byte == 0).any(|arg| is_below(arg, wanted));
             let program = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+            // An editor or a shell may have the directory on its command line, too.
             (ours && program.starts_with("containerd")).then(|| ProcessIdentity::of(pid)).flatten()
         })
         .collect()
@@ -42,6 +43,7 @@ pub(super) fn end_contained(containers: &Path) -> Result<()> {
         return Ok(());
     }
     for pid in all_pids() {
+        // A process may end while it is looked at; then it has no groups.
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
         if let (true, Some(identity)) = (names_container(&groups, &ids), ProcessIdentity::of(pid)) {
             kill(&identity).context("end a process in a container")?;
@@ -50,7 +52,8 @@ pub(super) fn end_contained(containers: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a line of `/proc/<pid>/cgroup` ends in one of the containers, plainly or as systemd writes it.
+/// Whether a line of `/proc/<pid>/cgroup` ends in one of the containers, plainly or as systemd
+/// writes it.
 fn names_container(groups: &str, ids: &[String]) -> bool {
     groups.lines().filter_map(|line| line.rsplit('/').next()).any(|last| {
         let name = last.strip_prefix("docker-").unwrap_or(last);
@@ -68,6 +71,7 @@ fn is_below(arg: &[u8], dir: &[u8]) -> bool {
 pub(super) fn unmount_below(dirs: &[&Path]) -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("read the mounts")?;
     for point in mount_points(&mounts, dirs) {
+        // Lazily, because a process that is ending may still be inside.
         output(clean("umount").arg("--lazy").arg(point))?;
     }
     Ok(())

@@ -45,11 +45,13 @@ impl Server for Dockerd {
         let data = layout.data("docker");
         paths::make_private(&data)?;
         Ok(Program::new(&self.program)
+            // No bridge and no rules: cells have no network, and the machine's own stays as it is.
             .args(["--host", &self.engine.host, "--bridge=none"])
             .args([
                 "--iptables=false",
                 "--ip6tables=false",
                 "--exec-opt",
+                // The other driver asks systemd, which need not run here.
                 "native.cgroupdriver=cgroupfs",
             ])
             .args([flag("--data-root=", &data), flag("--exec-root=", &exec)])
@@ -70,6 +72,7 @@ pub(crate) fn remove_containers(layout: &Layout) -> Result<()> {
 
 /// Removes what an engine may have left behind that has ended, however it ended.
 pub(crate) fn remove_leftovers(layout: &Layout) -> Result<()> {
+    // Processes before mounts: one that is inside of a mount would keep it alive, out of sight.
     leftovers::end_helpers(&exec_root(layout))?;
     leftovers::end_contained(&layout.data("docker").join("containers"))?;
     leftovers::unmount_below(&[&exec_root(layout), &layout.data("docker")])?;
