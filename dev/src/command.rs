@@ -72,6 +72,7 @@ pub(crate) fn shown_run(command: &mut Command) -> Result<()> {
 
 /// Waits for a child; an interrupt, or the end of patience, ends the child first.
 pub(crate) fn wait(child: &mut Child, patience: Option<Duration>) -> Result<ExitStatus> {
+    // Polled: one thread watches the child, the interrupt and the time.
     let until = patience.map(|patience| Instant::now() + patience);
     let mut asked = false;
     loop {
@@ -80,6 +81,7 @@ pub(crate) fn wait(child: &mut Child, patience: Option<Duration>) -> Result<Exit
         }
         if interrupt::raised() && !asked {
             asked = true;
+            // SIGTERM and not SIGKILL, so that cargo and docker end what they have started.
             let pid = Pid::from_raw(i32::try_from(child.id()).context("pid")?);
             kill(pid, Signal::SIGTERM).context("end a program")?;
         }
@@ -95,6 +97,7 @@ pub(crate) fn wait(child: &mut Child, patience: Option<Duration>) -> Result<Exit
 fn drain(pipe: Option<impl Read + Send + 'static>) -> Option<JoinHandle<Vec<u8>>> {
     pipe.map(|mut pipe| {
         thread::spawn(move || {
+            // Read while the program runs: a pipe that is full would block it.
             let mut bytes = Vec::new();
             // A broken pipe ends the text early; the exit status tells whether that matters.
             drop(pipe.read_to_end(&mut bytes));
@@ -116,6 +119,7 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
 
 /// Where a program lies, looked up as a shell does, and in the directories for administrators.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    // A plain user's PATH lacks the folders `sbin`, where Debian puts nginx and dockerd.
     let usual = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"].map(PathBuf::from);
     environment::search_path()
         .into_iter()
@@ -127,6 +131,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+    // The first argument names the subcommand; all of them would not fit into a line.
     let first = command.get_args().next().map(|arg| arg.to_string_lossy().into_owned());
     format!("`{}`", [Some(name), first].into_iter().flatten().collect::<Vec<_>>().join(" "))
 }

@@ -35,6 +35,7 @@ pub(crate) fn write(site: &Site, token: &str) -> Result<()> {
     for (key, value) in &lines {
         writeln!(text, "{key}={value}")?;
     }
+    // For its user alone, because a token stands in it.
     paths::write_whole(&site.layout.dev_env(), text.as_bytes(), 0o600)
 }
 

@@ -47,5 +47,6 @@ pub(crate) fn search_path() -> Vec<PathBuf> {
 
 /// The cargo that runs us, else the one on the path.
 pub(crate) fn cargo() -> OsString {
+    // Cargo sets the variable for what it runs, so the same toolchain builds the programs.
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

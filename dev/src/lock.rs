@@ -29,12 +29,13 @@ impl Lock {
                 note("  another `cargo dev` command is at work here; waiting for it");
                 said = true;
             }
+            // Polled, because a call that blocks would not notice an interrupt.
             interrupt::pause(POLL);
             interrupt::check()?;
         }
     }
 
-    /// Takes the right if nobody has it.
+    /// Takes the right if no other command has it.
     pub(crate) fn try_take(layout: &Layout) -> Result<Option<Self>> {
         paths::make_public(&layout.run())?;
         let path = layout.run().join("lock");

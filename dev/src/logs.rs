@@ -75,7 +75,7 @@ impl Tail {
     fn read_lines(&mut self) -> Result<Vec<String>> {
         let Ok(mut file) = File::open(&self.path) else { return Ok(Vec::new()) };
         if file.metadata()?.len() < self.place {
-            // The log was turned over.
+            // The log was turned over: what was read of its last line belongs to the old file.
             self.place = 0;
             self.rest.clear();
         }

@@ -124,7 +124,7 @@ fn forget_inherited_files() {
     let open: Vec<i32> =
         entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     for file in open.into_iter().filter(|file| *file > 2) {
-        // The one that listed the others is closed already, which is no fault.
+        // The one that listed the others is closed already, which is not a fault.
         match nix::unistd::close(file) {
             Ok(()) | Err(_) => {}
         }
@@ -139,6 +139,7 @@ fn run(arguments: DevArguments) -> Result<ExitCode> {
         Task::Down { wipe } => down(&layout, wipe)?,
         Task::Status => {
             let healthy = status::show(&stack::recall(layout)?)?;
+            // Scripts go by the exit status; a part that is down is an answer and not an error.
             return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Task::Logs { part, follow } => logs::show(&layout, part.as_deref(), follow)?,
@@ -191,10 +192,12 @@ fn build_images(layout: Layout) -> Result<()> {
     let _lock = Lock::take(&layout)?;
     let site = stack::plan(layout)?;
     let docker = parts::named("docker")?;
+    // Asked before the start, since the engine runs after it in either case.
     let ran = !site.engine.ours || state::Record::alive(&site.layout, docker.name())?.is_some();
     stack::start(&site, &[docker])?;
     let built = images::ensure(&site.layout.root, &site.engine);
     if !ran {
+        // An engine that was started here is stopped after a Ctrl-C, too.
         interrupt::take();
         step("stop docker", || stack::stop_one(&site.layout, docker))?;
     }
@@ -212,6 +215,7 @@ fn one(layout: Layout, name: &str, deeds: &[&str]) -> Result<()> {
             _ => stack::kill_one(&site.layout, part),
         })?;
     }
+    // A part that was started again has another pid, which the file names.
     dev_env::refresh(&site)
 }
 

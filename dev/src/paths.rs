@@ -74,6 +74,7 @@ impl Layout {
 
     /// A directory outside of the clone, named after it.
     pub(crate) fn outside(&self) -> PathBuf {
+        // Only root has a place that outlives a boot and that every user can enter.
         let base = if rustix::process::getuid().is_root() { "/var/lib" } else { "/tmp" };
         Path::new(base).join(format!("runledger-{}", self.key()))
     }

@@ -74,6 +74,7 @@ impl Ports {
     /// Keeps every port that a running part holds or that can be claimed, and chooses the others.
     pub(crate) fn choose(&mut self, key: &str, held: impl Fn(&str) -> bool) -> Result<()> {
         for owner in OWNERS {
+            // The part itself listens there, so that a claim would fail.
             if self.chosen.contains_key(*owner) && held(owner) {
                 continue;
             }

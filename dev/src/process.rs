@@ -24,6 +24,7 @@ const REAP_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) fn fingerprint(program: &Program) -> String {
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {
+        // Without lengths, the end of one argument could be the start of the next.
         hash.update(bytes.len().to_le_bytes());
         hash.update(bytes);
     };
@@ -41,6 +42,7 @@ pub(crate) fn fingerprint(program: &Program) -> String {
 
 /// A program's file, told apart from an earlier build in the same place.
 fn version_of(program: &Path) -> String {
+    // Not by content: a debug build has hundreds of megabytes, and each start would read them.
     let meta = fs::metadata(program).map(|meta| (meta.ino(), meta.mtime_nsec(), meta.len()));
     format!("{} {meta:?}", program.display())
 }
@@ -56,7 +58,8 @@ pub(crate) fn start(layout: &Layout, name: &str, program: &Program) -> Result<Re
     Ok(record)
 }
 
-/// Ends a part: asks, waits, then kills. Says whether it had to be killed; none when it did not run.
+/// Ends a part: asks, waits, then kills. Says whether the part had to be killed; none when it did
+/// not run.
 pub(crate) fn stop(layout: &Layout, name: &str) -> Result<Option<StopOutcome>> {
     let Some(record) = Record::alive(layout, name)? else {
         Record::remove(layout, name)?;

@@ -24,6 +24,7 @@ impl Secret {
             return Ok(Self(text.trim().to_owned()));
         }
         paths::make_private(path.parent().context("directory of secrets")?)?;
+        // From the kernel's file, so that this tool needs no crate for it.
         let mut bytes = [0_u8; SECRET_BYTES];
         let random =
             fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));

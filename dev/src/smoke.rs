@@ -38,8 +38,7 @@ impl StepValue for Proof {
 }
 
 /// Submits the program and waits for its verdict, or until services have said for a while why there
-/// will be none.
-/// `trouble` returns what they say now.
+/// will be none. `trouble` returns what they say now.
 pub(crate) fn prove(
     url: String,
     token: String,
@@ -69,6 +68,7 @@ fn wait(
 ) -> Result<Value> {
     let mut since: Option<Instant> = None;
     loop {
+        // The shorter of both, for tests, whose grace is shorter than a poll.
         match ended.recv_timeout(HEALTH_POLL.min(grace)) {
             Ok(submission) => return submission,
             Err(RecvTimeoutError::Timeout) => interrupt::check()?,

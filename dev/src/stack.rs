@@ -35,6 +35,7 @@ pub(crate) fn plan(layout: Layout) -> Result<Site> {
     ] {
         paths::make_public(&dir)?;
     }
+    // First, because an engine that answers need not be installed.
     let engine = EngineChoice::choose(&layout);
     let tools = install::ensure(!engine.ours)?;
     let mut ports = Ports::load(&layout)?;
@@ -62,8 +63,8 @@ fn site(layout: Layout, ports: Ports, tools: Tools, engine: EngineChoice) -> Res
     Ok(Site { layout, ports, tools, engine, programs, secret })
 }
 
-/// Brings parts up, in their order: each is started when it
-/// does not run as it should, and asked until it is ready and set up.
+/// Brings parts up, in their order: each is started when it does not run as it should, and asked
+/// until it is ready and set up.
 pub(crate) fn start(site: &Site, parts: &[&Part]) -> Result<()> {
     for part in parts {
         interrupt::check()?;
@@ -95,6 +96,7 @@ pub(crate) fn start_one(site: &Site, part: &Part) -> Result<String> {
 }
 
 fn with_log(site: &Site, part: &Part, error: anyhow::Error) -> anyhow::Error {
+    // The person knows why the wait has ended; a log would look like a fault.
     if interrupt::raised() {
         return error;
     }
@@ -111,9 +113,11 @@ fn with_log(site: &Site, part: &Part, error: anyhow::Error) -> anyhow::Error {
     )
 }
 
-/// Takes a whole topology down. Does what it can even where a part resists, then reports the first trouble.
+/// Takes a whole topology down. Does what it can even where a part resists, then reports the first
+/// trouble.
 pub(crate) fn stop(layout: &Layout) -> Result<()> {
     let mut trouble = None;
+    // Against the order of the start, so that no service loses its stores before its own end.
     for part in parts::all().into_iter().rev() {
         let was_there = Record::load(layout, part.name())?.is_some();
         let result = if was_there {

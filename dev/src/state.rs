@@ -16,10 +16,10 @@ use crate::paths::{self, Layout};
 /// What is remembered about a started part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// The process.
     pub(crate) identity: ProcessIdentity,
     /// What it was started from: program, arguments, environment, files.
     pub(crate) fingerprint: String,
+    // As they were at the start: a later build may end the part in another way.
     stop_signal: i32,
     stop_patience: Duration,
 }

@@ -12,7 +12,7 @@ use crate::failure;
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// Writes a line to standard output. A reader that has gone away is no fault of ours.
+/// Writes a line to standard output. A reader that has gone away is not our fault.
 pub(crate) fn say(line: impl Display) {
     drop(writeln!(io::stdout().lock(), "{line}"));
 }

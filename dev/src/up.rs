@@ -21,11 +21,13 @@ pub(crate) fn run(layout: &Layout, detach: bool) -> Result<()> {
     let lock = Lock::take(layout)?;
     let begun = Instant::now();
     let brought = bring_up(layout.clone());
+    // With `--detach` what came up is left, for a look at why the rest did not.
     if brought.is_err() && (!detach || interrupt::raised()) {
         interrupt::take();
         stack::stop(layout)?;
     }
     let (site, token) = brought?;
+    // Given back while it runs, so that `cargo dev stop` and the like can work on it.
     drop(lock);
     welcome(&site, &token, begun.elapsed())?;
     if detach {
@@ -33,6 +35,7 @@ pub(crate) fn run(layout: &Layout, detach: bool) -> Result<()> {
     }
     say("\nPress Ctrl-C to stop everything.");
     watch(&site)?;
+    // The Ctrl-C that ended the watch would also end the stop.
     interrupt::take();
     let _lock = Lock::take(layout)?;
     stack::stop(layout)
@@ -43,6 +46,7 @@ fn bring_up(layout: Layout) -> Result<(Site, String)> {
     loud_step("build the services", || programs::build(&site.layout.root, &programs::profile()))?;
     stack::start(&site, parts::SERVERS)?;
     images::ensure(&site.layout.root, &site.engine)?;
+    // The services do not migrate by themselves, so that never two of them do so at once.
     step("database schema", || parts::migrate(&site))?;
     stack::start(&site, parts::SERVICES)?;
     stack::start(&site, &[parts::EDGE])?;
