@@ -104,7 +104,8 @@ fn watch(site: &Site) -> Result<()> {
                 gone.remove(name);
             } else if gone.insert(name) {
                 note(format_args!(
-                    "  {name} has ended; `cargo dev start {name}` starts it, `cargo dev logs {name}` tells why"
+                    "  {name} has ended; `cargo dev start {name}` starts it, \
+                     `cargo dev logs {name}` tells why"
                 ));
             }
         }

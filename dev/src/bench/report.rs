@@ -62,7 +62,8 @@ fn print_overhead(side: &Figures) {
     let above = idle - bare;
     let met = if above <= OVERHEAD_AIM_MS { "met" } else { "not met" };
     say(format_args!(
-        "{}: above the bare process, p50: {above:.1} ms, {:.2} times as long (aim: at most {OVERHEAD_AIM_MS} ms, {met})",
+        "{}: above the bare process, p50: {above:.1} ms, {:.2} times as long \
+         (aim: at most {OVERHEAD_AIM_MS} ms, {met})",
         side.name,
         idle / bare
     ));

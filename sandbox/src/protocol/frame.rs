@@ -25,7 +25,8 @@ const _: () = assert!(PROTOCOL_VERSION < 16 && PAYLOAD_BYTES_MAX < u32::MAX as u
 pub enum ProtocolError {
     /// The frame has another version, or there is no frame at all.
     #[error(
-        "a frame starts with {found:#04x}, not {expected:#04x}: another version of the protocol, or not a frame"
+        "a frame starts with {found:#04x}, not {expected:#04x}: another version of the \
+         protocol, or not a frame"
     )]
     Lead {
         /// The byte that was read.
