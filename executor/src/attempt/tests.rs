@@ -13,7 +13,7 @@ use events::{
     BootId, Content, Digest, ObjectBucket, ObjectRef, State, StopCause, Submission, SubmissionId,
     Verdict,
 };
-use ledger::memory::{MemoryObjects, MemoryStore, Mishap};
+use ledger::memory::{MemoryObjects, MemoryStore, Mishap, PAYLOAD_BYTES_MAX};
 use ledger::{Accepting, Aggregate, Held, Job, Ledger, ObjectStore as _, Receipt, Stored};
 use platform::clock::SystemClock;
 use sandbox::languages::Catalog;
@@ -275,7 +275,7 @@ async fn an_outcome_that_no_message_can_hold_is_the_platform_s_failure() {
     else {
         panic!("the suite is inline")
     };
-    cases[0].name = Some("n".repeat(2 << 20));
+    cases[0].name = Some("n".repeat(PAYLOAD_BYTES_MAX));
     let json = serde_json::to_vec(&cases).unwrap();
     let object = ObjectRef::of(ObjectBucket::Tests, &json);
     let suite = Some(Suite::Object { object, count: 1 });
