@@ -2,9 +2,9 @@
 //! all of them, so that no request polls by itself.
 
 mod feed;
-mod wait;
 mod waiters;
+mod waiting_request;
 
 pub use self::feed::Feed;
-pub(crate) use self::wait::wait_for_change;
 pub use self::waiters::{Waiter, Waiters};
+pub(crate) use self::waiting_request::wait_for_change;
