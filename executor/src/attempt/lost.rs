@@ -1,14 +1,18 @@
-//! Whether the attempt of another executor is lost. `RunningAttempt::declare_lost` appends the
-//! event.
+//! Lost attempts: when the attempt of another executor counts as lost, and the event that says so
+//! of any attempt. This executor declares its own attempts lost when their cell dies, and when it
+//! hands them back.
 
 use std::time::Duration;
 
-use events::event::LostReason;
-use events::{BootId, SubmissionId};
+use events::event::{Lost, LostReason};
+use events::{BootId, Event, SubmissionId};
 use ledger::Held;
+use metrics::counter;
 use tokio::time::sleep;
 
 use super::peers::Peers;
+use super::running_attempt::{AttemptError, RunningAttempt};
+use crate::metrics::ATTEMPTS_LOST;
 
 /// When an executor that does not answer is asked again: it may be on its way back to NATS.
 const SILENT_DELAY: Duration = Duration::from_secs(2);
@@ -36,5 +40,16 @@ pub(super) async fn reason_if_lost(
         Held::Yes => None,
         Held::No => Some(LostReason::NotHeld),
         Held::Gone | Held::Silent => Some(LostReason::ExecutorGone),
+    }
+}
+
+impl RunningAttempt<'_> {
+    /// Declares the attempt lost. If the executor that began it still runs it, that executor's next
+    /// append is rejected.
+    pub(super) async fn declare_lost(&mut self, reason: LostReason) -> Result<(), AttemptError> {
+        let observer = self.context.identity.name.clone();
+        self.append(&Event::Lost(Lost { attempt: self.number, reason, observer })).await?;
+        counter!(ATTEMPTS_LOST, "reason" => reason.as_str()).increment(1);
+        Ok(())
     }
 }

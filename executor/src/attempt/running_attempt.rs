@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use events::envelope::Writer;
 use events::event::{
-    CaseResult, Compiled, Completed, Failed, FailureClass, Isolation, Judged, Lost, LostReason,
-    Started, Timings,
+    CaseResult, Compiled, Completed, Failed, FailureClass, Isolation, Judged, LostReason, Started,
+    Timings,
 };
 use events::{Event, Rejection};
 use ledger::{Aggregate, ExecuteError};
@@ -23,7 +23,7 @@ use super::context::ExecutorContext;
 use crate::cells::cell::CellError;
 use crate::cells::source::Provenance;
 use crate::cells::warm_cells::NoCellError;
-use crate::metrics::{ATTEMPTS_LOST, RUN_SECONDS, RUNS, SUBMISSIONS_FAILED};
+use crate::metrics::{RUN_SECONDS, RUNS, SUBMISSIONS_FAILED};
 use crate::run::contents::ContentError;
 use crate::run::grouping::Grouping;
 use crate::run::outputs::{join, store_outputs};
@@ -265,16 +265,7 @@ impl RunningAttempt<'_> {
         Ok(())
     }
 
-    /// Declares the attempt lost. If the executor that began it still runs it, that executor's next
-    /// append is rejected.
-    pub(super) async fn declare_lost(&mut self, reason: LostReason) -> Result<(), AttemptError> {
-        let observer = self.context.identity.name.clone();
-        self.append(&Event::Lost(Lost { attempt: self.number, reason, observer })).await?;
-        counter!(ATTEMPTS_LOST, "reason" => reason.as_str()).increment(1);
-        Ok(())
-    }
-
-    async fn append(&mut self, event: &Event) -> Result<(), ExecuteError> {
+    pub(super) async fn append(&mut self, event: &Event) -> Result<(), ExecuteError> {
         append(&self.context.ledger, self.aggregate, event, self.writer).await
     }
 }
