@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, Retryable};
+use backon::BackoffBuilder;
 use events::{Lane, PoolName};
 use futures::StreamExt;
 use ledger::{Presence, Queue, QueueError, Worker};
@@ -17,7 +17,7 @@ use crate::attempt::{DeliveryHandler, HeldSubmissions};
 use crate::cells::pool::Pool;
 use crate::cells::warm_cells::NoCellError;
 use crate::metrics::{CELL_WAIT_SECONDS, QUEUE_BACKLOG, gauge_value};
-use crate::waits::until_back;
+use crate::waits::{next_wait, until_back, until_success};
 
 /// How long one request to the queue waits.
 const FETCH_TIME: Duration = Duration::from_secs(30);
@@ -60,12 +60,8 @@ impl QueueConsumer {
 
     async fn join(&self) -> Worker {
         let ack_wait = self.deliveries.context.settings.ack_wait;
-        let joined = (|| self.queue.consumer(self.lane, &self.pool, ack_wait))
-            .retry(until_back())
-            .notify(|error, _wait| {
-                warn!(error = error as &dyn std::error::Error, "the queue is not there yet");
-            });
-        joined.await.expect("there is no last try")
+        let join = || self.queue.consumer(self.lane, &self.pool, ack_wait);
+        until_success(join, "the queue is not there yet").await
     }
 
     /// Each turn: a free cell first, then a submission for it.
@@ -100,7 +96,7 @@ impl QueueConsumer {
                     );
                     // The cell may serve another lane meanwhile.
                     drop(reserved);
-                    sleep(waits.next().expect("there is no last wait")).await;
+                    sleep(next_wait(&mut waits)).await;
                 }
                 Err(unreadable @ QueueError::Unreadable(_)) => return unreadable,
             }
@@ -116,11 +112,8 @@ pub(crate) async fn heed_cancellations(
     pool: PoolName,
     held: HeldSubmissions,
 ) {
-    let heard =
-        (|| presence.cancellations(lane, &pool)).retry(until_back()).notify(|error, _wait| {
-            warn!(error = error as &dyn std::error::Error, "cancellations are not heard yet");
-        });
-    let ids = heard.await.expect("there is no last try");
+    let subscribe = || presence.cancellations(lane, &pool);
+    let ids = until_success(subscribe, "cancellations are not heard yet").await;
     ids.for_each(async |id| held.ring(id)).await;
 }
 

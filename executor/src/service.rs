@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use backon::Retryable;
 use events::{BootId, Clock, ExecutorName, IdSource, Lane, PoolName, SubmissionId};
 use futures::future::join_all;
 use ledger::{Connection, Held, Presence};
@@ -35,7 +34,7 @@ use crate::cells::reaper::{AGE_MIN, Liveness, Reaper};
 use crate::cells::warm_cells::Image;
 use crate::config::{Config, processors};
 use crate::queue_consumer::{QueueConsumer, heed_cancellations, measure_backlog};
-use crate::waits::until_back;
+use crate::waits::until_success;
 
 /// How often orphans are looked for: one costs memory, and nothing else, until it is found.
 const REAP_EVERY: Duration = Duration::from_mins(1);
@@ -154,15 +153,11 @@ impl ExecutorService {
     /// Waits for the engine, and returns its kernel.
     async fn wait_for_engine(&self) -> String {
         // An executor may start before its engine does, as after a restart of the machine.
-        let kernel = (async || {
+        let ask = async || {
             self.engine.negotiate().await?;
             self.engine.kernel().await
-        })
-        .retry(until_back())
-        .notify(|error, _wait| {
-            warn!(error = error as &dyn std::error::Error, "the engine is not there yet");
-        });
-        kernel.await.expect("there is no last try")
+        };
+        until_success(ask, "the engine is not there yet").await
     }
 
     /// Starts every part, in this order: an executor that takes submissions must answer for them
@@ -340,14 +335,9 @@ async fn answer_peers(
     boot: BootId,
     held: HeldSubmissions,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let answering = (|| {
+    let answer = || {
         let held = held.clone();
         presence.answer(boot, move |id| held.contains(id))
-    })
-    .retry(until_back())
-    .notify(|error, _wait| {
-        let error: &dyn std::error::Error = error;
-        warn!(error, "cannot answer presence requests yet");
-    });
-    answering.await.expect("there is no last try")
+    };
+    until_success(answer, "cannot answer presence requests yet").await
 }

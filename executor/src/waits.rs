@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use backon::ExponentialBuilder;
+use backon::{ExponentialBackoff, ExponentialBuilder, Retryable};
+use tracing::warn;
 
 /// Returns the waits for a part that is away, such as NATS or the object store.
 pub(crate) fn until_back() -> ExponentialBuilder {
@@ -13,6 +14,24 @@ pub(crate) fn until_back() -> ExponentialBuilder {
 /// Returns the waits for an engine that failed to make or to remove a container.
 pub(crate) fn until_engine_works() -> ExponentialBuilder {
     doubling(Duration::from_millis(250))
+}
+
+/// Tries until it succeeds. Each failure is logged with `message`, which says what is not there
+/// yet.
+pub(crate) async fn until_success<T, E, F>(attempt: impl FnMut() -> F, message: &'static str) -> T
+where
+    E: std::error::Error + 'static,
+    F: Future<Output = Result<T, E>>,
+{
+    let tries = attempt.retry(until_back()).notify(|error, _wait| {
+        warn!(error = error as &dyn std::error::Error, "{message}");
+    });
+    tries.await.expect("there is no last try")
+}
+
+/// Returns the time until the next try.
+pub(crate) fn next_wait(waits: &mut ExponentialBackoff) -> Duration {
+    waits.next().expect("there is no last try")
 }
 
 fn doubling(first: Duration) -> ExponentialBuilder {

@@ -60,7 +60,6 @@ pub(super) struct SubmissionWork<'a> {
 impl SubmissionWork<'_> {
     /// Takes step after step until there is nothing left to do here.
     pub(super) async fn bring_to_end(&mut self, is_first_delivery: bool) -> QueueAnswer {
-        let (context, id) = (self.context, self.aggregate.id());
         // The delivered event tells nothing of what came after it. At the first delivery most
         // likely nothing did, and a read before the first append would cost every submission a
         // round trip.
@@ -69,35 +68,11 @@ impl SubmissionWork<'_> {
             if is_stale && let Err(answer) = self.reload().await {
                 return answer;
             }
-            let submission = &self.aggregate.submission;
-            let step = next_step(submission, context.identity.boot, context.settings.attempts_max);
-            let taken = match step {
-                NextStep::Acknowledge => return QueueAnswer::Acknowledge,
-                // Before any attempt: a cancelled submission must not use a cell.
-                NextStep::Cancel => self.cancel().await,
-                NextStep::GiveUp(attempts) => {
-                    let reason = format!("{attempts} attempts were lost");
-                    self.attempt(attempts).fail(FailureClass::AttemptsExhausted, reason).await
-                }
-                NextStep::Reclaim(number) => {
-                    self.attempt(number).declare_lost(LostReason::NotHeld).await
-                }
-                NextStep::Ask { attempt, boot } => {
-                    match reason_if_lost(context.peers.as_ref(), boot, id).await {
-                        Some(reason) => self.attempt(attempt).declare_lost(reason).await,
-                        // By then the other executor has ended it, or has missed its heartbeats.
-                        None => return QueueAnswer::RetryAfter(context.settings.ack_wait),
-                    }
-                }
-                NextStep::Start(number) => {
-                    let began = Instant::now();
-                    // Boxed: an attempt's future is large, and the other steps need none of it.
-                    let ended = Box::pin(self.run_attempt(number)).await;
-                    self.attempt(number).record_end(ended, began).await
-                }
-            };
-            match taken {
-                Ok(()) => is_stale = false,
+            let (boot, settings) = (self.context.identity.boot, &self.context.settings);
+            let step = next_step(&self.aggregate.submission, boot, settings.attempts_max);
+            match self.take_step(step).await {
+                Ok(Some(answer)) => return answer,
+                Ok(None) => is_stale = false,
                 Err(AttemptError::TakenAway(rejection)) => {
                     let rejection = rejection.map(|rejection| rejection.to_string());
                     info!(rejection, "the submission was taken away");
@@ -113,6 +88,37 @@ impl SubmissionWork<'_> {
         }
         error!("the submission does not come to an end");
         QueueAnswer::RetryAfter(FAULT_DELAY)
+    }
+
+    /// Takes one step. Returns the answer for the queue if it was the last one here.
+    async fn take_step(&mut self, step: NextStep) -> Result<Option<QueueAnswer>, AttemptError> {
+        match step {
+            NextStep::Acknowledge => return Ok(Some(QueueAnswer::Acknowledge)),
+            // Before any attempt: a cancelled submission must not use a cell.
+            NextStep::Cancel => self.cancel().await?,
+            NextStep::GiveUp(attempts) => {
+                let reason = format!("{attempts} attempts were lost");
+                self.attempt(attempts).fail(FailureClass::AttemptsExhausted, reason).await?;
+            }
+            NextStep::Reclaim(number) => {
+                self.attempt(number).declare_lost(LostReason::NotHeld).await?;
+            }
+            NextStep::Ask { attempt, boot } => {
+                let (context, id) = (self.context, self.aggregate.id());
+                let Some(reason) = reason_if_lost(context.peers.as_ref(), boot, id).await else {
+                    // By then the other executor has ended it, or has missed its heartbeats.
+                    return Ok(Some(QueueAnswer::RetryAfter(context.settings.ack_wait)));
+                };
+                self.attempt(attempt).declare_lost(reason).await?;
+            }
+            NextStep::Start(number) => {
+                let began = Instant::now();
+                // Boxed: an attempt's future is large, and the other steps need none of it.
+                let ended = Box::pin(self.run_attempt(number)).await;
+                self.attempt(number).record_end(ended, began).await?;
+            }
+        }
+        Ok(None)
     }
 
     /// Makes an attempt from its first event to the outcome, which is not in the ledger yet.

@@ -16,7 +16,7 @@ use super::engine::ContainerId;
 use super::maker::MadeCell;
 use super::slot::{Slot, Slots};
 use crate::metrics::{CELLS_WARM, gauge_value};
-use crate::waits::until_engine_works;
+use crate::waits::{next_wait, until_engine_works};
 
 /// An image of languages.toml.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,8 +235,8 @@ impl WarmCells {
         let before = stock.failure.take();
         let is_first = before.is_none();
         let mut waits = before.map_or_else(|| until_engine_works().build(), |before| before.waits);
-        let wait = waits.next().expect("there is no last wait");
-        stock.failure = Some(MakingFailure { cause, waits, retry_at: Instant::now() + wait });
+        let retry_at = Instant::now() + next_wait(&mut waits);
+        stock.failure = Some(MakingFailure { cause, waits, retry_at });
         drop(stock);
         self.changed.notify_one();
         is_first
