@@ -6,6 +6,7 @@ use events::subject::Family;
 use events::submission::decide;
 use events::{Digest, Envelope, Event, Recorded, Subject, SubmissionId};
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::aggregate::{Aggregate, Stored};
 use crate::append::{Placed, append};
@@ -37,15 +38,15 @@ impl Ledger {
     ) -> Result<Vec<Recorded>, ExecuteError> {
         // One deadline for all rounds: writers that keep meeting must not hold a request for ever.
         let deadline = Instant::now() + self.deadline;
+        let mut append = Append { ledger: self, aggregate, writer, deadline };
         loop {
             // Decided anew in each round, since what stands now may forbid what was legal before.
-            let events = decide(Some(&aggregate.submission), event.clone())?;
-            let appended = self.append_all(aggregate, events, writer, deadline).await?;
+            let events = decide(Some(&append.aggregate.submission), event.clone())?;
+            let appended = append.all(events).await?;
             if !appended.is_empty() {
                 return Ok(appended);
             }
-            metrics::conflicted();
-            self.reload(aggregate).await?;
+            append.reload().await?;
         }
     }
 
@@ -78,85 +79,6 @@ impl Ledger {
         standing.map(Accepting::Existing).ok_or_else(|| unseen(&subject))
     }
 
-    /// Appends decided events one after another. Empty when the first one met a conflict.
-    async fn append_all(
-        &self,
-        aggregate: &mut Aggregate,
-        events: Vec<Event>,
-        writer: &Writer,
-        deadline: Instant,
-    ) -> Result<Vec<Recorded>, ExecuteError> {
-        let mut events = events.into_iter();
-        let Some(first) = events.next() else {
-            return Ok(Vec::new());
-        };
-        let first = self.append_one(aggregate, first, writer, deadline).await?;
-        let mut appended = Vec::from_iter(first);
-        if appended.is_empty() {
-            return Ok(appended);
-        }
-        // The first event stands, so the caller must not be told of a failure from here on: it
-        // would repeat a command that is stored.
-        for event in events {
-            match self.append_next(aggregate, event, writer, deadline).await {
-                Ok(Some(recorded)) => appended.push(recorded),
-                Ok(None) => break,
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::warn!(
-                        error,
-                        submission.id = %aggregate.id(),
-                        "an event is left to the next executor"
-                    );
-                    break;
-                }
-            }
-        }
-        Ok(appended)
-    }
-
-    /// Appends a further event of a list, unless another writer has ended the submission meanwhile.
-    async fn append_next(
-        &self,
-        aggregate: &mut Aggregate,
-        event: Event,
-        writer: &Writer,
-        deadline: Instant,
-    ) -> Result<Option<Recorded>, ExecuteError> {
-        loop {
-            let appended = self.append_one(aggregate, event.clone(), writer, deadline).await?;
-            if appended.is_some() {
-                return Ok(appended);
-            }
-            metrics::conflicted();
-            self.reload(aggregate).await?;
-            // A conflict alone does not void what was decided; only the submission's end does.
-            if aggregate.submission.state.is_terminal() {
-                return Ok(None);
-            }
-        }
-    }
-
-    async fn append_one(
-        &self,
-        aggregate: &mut Aggregate,
-        event: Event,
-        writer: &Writer,
-        deadline: Instant,
-    ) -> Result<Option<Recorded>, ExecuteError> {
-        let (head, now) = (Some(aggregate.head), self.clock.now());
-        let (envelope, payload) = Envelope::write(aggregate.id(), event, writer, head, now);
-        // Never the submission's own subject: the work queue would deliver the event as a new job.
-        let subject = aggregate.subject.in_family(Family::Outcome);
-        let expected = Expected::Last(aggregate.outcome_sequence);
-        let publication = publication(&subject, expected, &envelope, payload);
-        let recorded = self.offer(envelope, publication, deadline).await?;
-        if let Some(recorded) = &recorded {
-            aggregate.push(recorded);
-        }
-        Ok(recorded)
-    }
-
     /// Offers one event. None when another one stands in its place.
     async fn offer(
         &self,
@@ -180,10 +102,77 @@ impl Ledger {
             }
         })
     }
+}
 
-    async fn reload(&self, aggregate: &mut Aggregate) -> Result<(), ExecuteError> {
-        let fresh = self.load_at(&aggregate.subject).await?;
-        *aggregate = fresh.ok_or_else(|| unseen(&aggregate.subject))?;
+/// An aggregate whose next events are appended, all before one deadline.
+struct Append<'a> {
+    ledger: &'a Ledger,
+    aggregate: &'a mut Aggregate,
+    writer: &'a Writer,
+    deadline: Instant,
+}
+
+impl Append<'_> {
+    /// Appends decided events one after another. Empty when the first one met a conflict.
+    async fn all(&mut self, events: Vec<Event>) -> Result<Vec<Recorded>, ExecuteError> {
+        let mut events = events.into_iter();
+        let Some(first) = events.next() else { return Ok(Vec::new()) };
+        let Some(first) = self.one(first).await? else { return Ok(Vec::new()) };
+        let mut appended = vec![first];
+        // The first event stands, so the caller must not be told of a failure from here on: it
+        // would repeat a command that is stored.
+        for event in events {
+            match self.further(event).await {
+                Ok(Some(recorded)) => appended.push(recorded),
+                Ok(None) => break,
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    let id = self.aggregate.id();
+                    warn!(error, submission.id = %id, "an event is left to the next executor");
+                    break;
+                }
+            }
+        }
+        Ok(appended)
+    }
+
+    /// Appends a further event of a list, unless another writer has ended the submission meanwhile.
+    async fn further(&mut self, event: Event) -> Result<Option<Recorded>, ExecuteError> {
+        loop {
+            let appended = self.one(event.clone()).await?;
+            if appended.is_some() {
+                return Ok(appended);
+            }
+            self.reload().await?;
+            // A conflict alone does not void what was decided; only the submission's end does.
+            if self.aggregate.submission.state.is_terminal() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Appends one event. None when it met a conflict.
+    async fn one(&mut self, event: Event) -> Result<Option<Recorded>, ExecuteError> {
+        let Self { ledger, aggregate, writer, deadline } = self;
+        let (head, now) = (Some(aggregate.head), ledger.clock.now());
+        let (envelope, payload) = Envelope::write(aggregate.id(), event, writer, head, now);
+        // Never the submission's own subject: the work queue would deliver the event as a new job.
+        let subject = aggregate.subject.in_family(Family::Outcome);
+        let expected = Expected::Last(aggregate.outcome_sequence);
+        let publication = publication(&subject, expected, &envelope, payload);
+        let recorded = ledger.offer(envelope, publication, *deadline).await?;
+        if let Some(recorded) = &recorded {
+            aggregate.push(recorded);
+        }
+        Ok(recorded)
+    }
+
+    /// Reads the aggregate anew after a conflict.
+    async fn reload(&mut self) -> Result<(), ExecuteError> {
+        metrics::conflicted();
+        let subject = &self.aggregate.subject;
+        let fresh = self.ledger.load_at(subject).await?;
+        *self.aggregate = fresh.ok_or_else(|| unseen(subject))?;
         Ok(())
     }
 }
