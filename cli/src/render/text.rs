@@ -8,9 +8,7 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         chunk.valid().chars().for_each(|char| push(&mut text, char));
-        for byte in chunk.invalid() {
-            write!(text, "\\x{byte:02x}").expect("a string takes any text");
-        }
+        chunk.invalid().iter().for_each(|&byte| push_escaped(&mut text, byte.into()));
     }
     text
 }
@@ -18,10 +16,14 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
 fn push(text: &mut String, char: char) {
     // A submitted program must not move the reader's cursor or change the title of their window.
     if char.is_control() && !matches!(char, '\n' | '\t') {
-        write!(text, "\\x{:02x}", u32::from(char)).expect("a string takes any text");
+        push_escaped(text, char.into());
     } else {
         text.push(char);
     }
+}
+
+fn push_escaped(text: &mut String, code: u32) {
+    write!(text, "\\x{code:02x}").expect("a string takes any text");
 }
 
 #[cfg(test)]

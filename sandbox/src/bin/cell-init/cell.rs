@@ -74,7 +74,7 @@ impl CellState {
         let owner = self.next_uid();
         self.owner = Some(owner);
         if !prepare.files.is_empty() {
-            self.spawner.run_step(&["write", BOX], &write::input(&prepare.files)?, owner)?;
+            self.spawner.run_step("write", &[BOX], &write::input(&prepare.files)?, owner)?;
         }
         // A child's peak memory starts at its parent's, so the files go before the compiler starts.
         drop(prepare.files);
@@ -113,7 +113,7 @@ impl CellState {
     }
 
     fn wipe(&self, directories: &[&str], uid: u32) -> Result<(), CellFault> {
-        self.spawner.run_step(&[&["wipe"], directories].concat(), &[], uid)
+        self.spawner.run_step("wipe", directories, &[], uid)
     }
 
     /// Returns the uid of the next stage. A uid comes round again only when nothing is left of its

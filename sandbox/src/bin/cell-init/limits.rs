@@ -48,8 +48,10 @@ impl<'a> LimitWatch<'a> {
         started_at: Instant,
     ) -> Result<Self, CellFault> {
         let processes = Reaped::new(started.child.id());
-        let stdout = started.child.stdout.take().expect("standard output is a pipe");
-        let stderr = started.child.stderr.take().expect("standard error is a pipe");
+        let pipes = (started.child.stdout.take(), started.child.stderr.take());
+        let (Some(stdout), Some(stderr)) = pipes else {
+            return Err(CellFault::new("a program was started without pipes"));
+        };
         let limit = (limits.output_bytes as usize).min(OUTPUT_BYTES_MAX);
         Ok(Self {
             limits,

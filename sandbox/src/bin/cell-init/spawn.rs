@@ -99,11 +99,11 @@ impl Spawner {
     /// Runs a step to its end. A step is our own program, so there is no time limit.
     pub(crate) fn run_step(
         &self,
+        name: &str,
         arguments: &[&str],
         input: &[u8],
         uid: u32,
     ) -> Result<(), CellFault> {
-        let (&name, arguments) = arguments.split_first().expect("a step has a name");
         let mut child = self
             .command(name, uid)
             .args(arguments)
