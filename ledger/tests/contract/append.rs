@@ -83,7 +83,8 @@ async fn mishaps_that_pass_leave_one_event() {
             let recorded = given.start().await.unwrap();
             assert_eq!(kinds(&recorded), ["execution.started"], "{mishaps:?} {checks:?}");
             assert_eq!(given.stored().await, ["submission.accepted", "execution.started"]);
-            // The next event names the one before it, so the digest in memory is that of what is stored.
+            // The next event names the one before it, so the digest in memory is that of what is
+            // stored.
             given.ledger.execute(&mut given.aggregate, complete(1), &given.executor).await.unwrap();
             assert_eq!(given.stored().await.len(), 3);
         }

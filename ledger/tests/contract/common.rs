@@ -1,4 +1,5 @@
-//! What the ledger's tests have in common: submissions to write about, writers, and stores to write to.
+//! What the ledger's tests have in common: submissions to write about, writers, and stores to write
+//! to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

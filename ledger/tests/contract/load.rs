@@ -1,4 +1,5 @@
-//! What is asked of every real deployment, whatever its number of servers: races, lost answers, crashes under load.
+//! What is asked of every real deployment, whatever its number of servers: races, lost answers,
+//! crashes under load.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::common::{accepted, clock, complete, fresh_id, kinds, pool, start, submit, writer};
 
-/// All writers try to start the same attempt at once: one does, the others read again and are rejected.
+/// All writers try to start the same attempt at once: one does, the others read again and are
+/// rejected.
 pub(crate) async fn one_writer_wins_each_round(ledgers: &[Ledger], rounds: usize) {
     for round in 0..rounds {
         let aggregate = submit(&ledgers[0]).await;

@@ -1,4 +1,5 @@
-//! Presence: who lives says yes or no, who is gone is known at once, who hangs is not taken for gone.
+//! Presence: who lives says yes or no, who is gone is known at once, who hangs is not taken for
+//! gone.
 
 use std::time::Duration;
 

@@ -253,7 +253,8 @@ async fn a_worker_outlives_restarts_of_the_server() {
     for _ in 0..3 {
         let next = submit(&given.ledger).await.id();
         submitted.push(next);
-        // What was acknowledged just before a crash may come again: the fold tells then that it is done.
+        // What was acknowledged just before a crash may come again: the fold tells then that it is
+        // done.
         let seen = timeout(ACK_WAIT / 2, fetch_until(&mut worker, next)).await.unwrap();
         assert!(seen.iter().all(|id| submitted.contains(id)), "{seen:?}");
         given.server.restart().await;

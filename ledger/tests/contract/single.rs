@@ -120,7 +120,8 @@ async fn a_life_of_many_events_is_read_back_whole() {
         history.iter().map(|stored| stored.recorded.envelope.event.kind()).collect();
     assert_eq!(found, expected);
     assert_eq!(verify_chain(&history), []);
-    // What was folded in memory is what is folded from the stream, but for the times that acks do not carry.
+    // What was folded in memory is what is folded from the stream, but for the times that acks do
+    // not carry.
     let loaded = ledger.load(aggregate.id()).await.unwrap().unwrap();
     assert_eq!(loaded.head, aggregate.head);
     let states = [&loaded, &aggregate].map(|it| &it.submission);

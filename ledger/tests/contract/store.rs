@@ -1,4 +1,5 @@
-//! One contract for every event store: the fake in memory, a single server, and a stream with three replicas.
+//! One contract for every event store: the fake in memory, a single server, and a stream with three
+//! replicas.
 
 use std::sync::Arc;
 

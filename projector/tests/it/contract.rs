@@ -1,4 +1,5 @@
-//! What every view keeps to, whichever store it stands in: one suite, on a real PostgreSQL and on a real MongoDB.
+//! What every view keeps to, whichever store it stands in: one suite, on a real PostgreSQL and on a
+//! real MongoDB.
 
 use projector::batch::EventBatch;
 use projector::projection::Projection as _;

@@ -1,5 +1,5 @@
-//! Tests of the projector: the folds by properties, the stores on real servers, the service against a ledger in memory
-//! and a real one.
+//! Tests of the projector: the folds by properties, the stores on real servers, the service against
+//! a ledger in memory and a real one.
 
 // Each module says that it is a test, so that clippy lets its helpers unwrap.
 #[cfg(test)]

@@ -63,7 +63,8 @@ async fn a_generation_that_is_behind_what_readers_may_have_seen_is_not_shown() {
     database.projection.fold(BEGINNING, &parts[0]).await.unwrap();
     let rebuilt = database.store().begin_generation().await.unwrap();
     let rebuilt = database.projection.build(rebuilt, &parts[0]).await.unwrap();
-    // A crash in the middle of the second batch: the checkpoint has not moved, the documents may have.
+    // A crash in the middle of the second batch: the checkpoint has not moved, the documents may
+    // have.
     let pointers = database.documents.collection::<Document>("projections");
     pointers.update_one(doc! {}, doc! {"$set": {"reserved": 100_i64}}).await.unwrap();
     let hold = database.store().hold().await.unwrap();

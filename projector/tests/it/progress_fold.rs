@@ -153,7 +153,8 @@ fn id_count(history: &[events::Recorded]) -> usize {
     history.iter().map(|it| it.envelope.submission).collect::<std::collections::BTreeSet<_>>().len()
 }
 
-/// Asks the ledger's own fold whether the last event of a history is legal, and whether its kind concerns progress.
+/// Asks the ledger's own fold whether the last event of a history is legal, and whether its kind
+/// concerns progress.
 fn is_legal_fact(history: &[events::Recorded]) -> bool {
     let (last, before) = history.split_last().unwrap();
     let id = last.envelope.submission;

@@ -1,4 +1,5 @@
-//! The runner and the rebuild, on real stores and a ledger in memory whose every event is in the test's hand.
+//! The runner and the rebuild, on real stores and a ledger in memory whose every event is in the
+//! test's hand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -173,7 +174,8 @@ async fn readers_of_results_see_no_gap_and_no_step_back_over_a_rebuild() {
 /// How many events come one by one after a switch, so that the new generation is seen to go on.
 const AFTER_SWITCH: usize = 30;
 
-/// Rebuilds while events come in, each as soon as the live view has the one before it. What is left comes at the end.
+/// Rebuilds while events come in, each as soon as the live view has the one before it. What is left
+/// comes at the end.
 async fn rebuild_while_it_grows(
     memory: &Memory,
     projection: &dyn Projection,

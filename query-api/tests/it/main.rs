@@ -1,5 +1,5 @@
-//! The service's contract over the router in one process, and the stores' contract on fakes and on real servers, whose addresses
-//! are `RUNLEDGER_TEST_POSTGRES_URL` and `RUNLEDGER_TEST_MONGO_URL`.
+//! The service's contract over the router in one process, and the stores' contract on fakes and on
+//! real servers, whose addresses are `RUNLEDGER_TEST_POSTGRES_URL` and `RUNLEDGER_TEST_MONGO_URL`.
 
 // Each module says that it is a test, so that clippy lets its helpers unwrap.
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The contract of `ResultsView`, held on the fake and on Postgres; and what only Postgres can show.
+//! The contract of `ResultsView`, held on the fake and on Postgres; and what only Postgres can
+//! show.
 
 use events::event::Completed;
 use events::{Captured, Lane, State, Submission, SubmissionId, Verdict};

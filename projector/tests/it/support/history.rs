@@ -1,4 +1,5 @@
-//! Histories: several submissions of several users, interleaved, with illegal events among the legal ones.
+//! Histories: several submissions of several users, interleaved, with illegal events among the
+//! legal ones.
 
 use std::collections::BTreeMap;
 

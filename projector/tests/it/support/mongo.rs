@@ -105,8 +105,8 @@ impl View for Database {
     }
 
     async fn projection_by(&self, address: SocketAddr) -> ProgressProjection {
-        // Direct, or the driver would ask the server for its address and go there past the proxy. Impatient about
-        // silence, as the driver notices a cut connection only when it uses it.
+        // Direct, or the driver would ask the server for its address and go there past the proxy.
+        // Impatient about silence, as the driver notices a cut connection only when it uses it.
         let url = format!("mongodb://{address}/?directConnection=true&heartbeatFrequencyMS=500");
         projection(&url, self.documents.name()).await
     }

@@ -56,7 +56,8 @@ impl World {
             let subject = subject(recorded);
             let last = store.last(&subject).await.unwrap().map_or(0, |last| last.sequence);
             let publication = Publication {
-                // The histories of these tests repeat themselves, and the stream must not take that for a retry.
+                // The histories of these tests repeat themselves, and the stream must not take that
+                // for a retry.
                 id: format!("test-{}", recorded.sequence),
                 expected: Expected::Last(last),
                 kind: recorded.envelope.event.kind(),

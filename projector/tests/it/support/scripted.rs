@@ -1,4 +1,5 @@
-//! A long, fixed history with everything in it, for tests on servers, where random ones would be too slow.
+//! A long, fixed history with everything in it, for tests on servers, where random ones would be
+//! too slow.
 
 use super::history::{Kind, SUBMISSIONS, Step};
 

@@ -45,7 +45,8 @@ pub(crate) trait View: Sized {
     async fn remove(self);
 }
 
-/// Polls a future so many times and then drops it, as a crash at that point does. Tells what it gave if it was done before.
+/// Polls a future so many times and then drops it, as a crash at that point does. Tells what it
+/// gave if it was done before.
 pub(crate) async fn crash_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls;
