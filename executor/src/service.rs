@@ -104,7 +104,7 @@ impl ExecutorService {
 
     /// Returns the images that the languages of these pools need.
     fn images(&self, pools: &[PoolName]) -> Vec<String> {
-        let languages = self.catalog.iter();
+        let languages = self.catalog.languages().iter();
         let ours = languages.filter(|it| pools.iter().any(|pool| pool.as_str() == it.pool));
         // A set, since several languages share an image.
         let images: BTreeSet<String> = ours.map(|language| language.image.clone()).collect();

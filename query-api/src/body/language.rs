@@ -22,7 +22,7 @@ struct KnownLanguageBody<'a> {
 
 impl<'a> From<&'a Catalog> for LanguagesBody<'a> {
     fn from(catalog: &'a Catalog) -> Self {
-        Self { languages: catalog.iter().map(KnownLanguageBody::from).collect() }
+        Self { languages: catalog.languages().iter().map(KnownLanguageBody::from).collect() }
     }
 }
 

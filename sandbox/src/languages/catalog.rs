@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::language::{Language, PistonName};
+use super::language::Language;
 use super::template;
-use crate::protocol::StageLimits;
 
 const BUILTIN: &str = include_str!("../../languages.toml");
 
@@ -58,35 +57,8 @@ pub enum CatalogError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CatalogTable {
-    compile_limits: StageLimits,
-    language: Vec<CatalogEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CatalogEntry {
-    slug: String,
-    name: String,
-    version: String,
-    #[serde(default)]
-    aliases: Vec<String>,
-    #[serde(default = "core")]
-    pool: String,
-    #[serde(default = "core")]
-    image: String,
-    source_file: String,
-    extensions: Vec<String>,
-    compile: Option<Vec<String>>,
-    compile_limits: Option<StageLimits>,
-    run: Vec<String>,
-    #[serde(default)]
-    judge0_ids: Vec<u16>,
-    piston: Option<PistonName>,
-}
-
-/// The pool and the image of a language that names none.
-fn core() -> String {
-    "core".to_owned()
+    compile_limits: toml::Table,
+    language: Vec<toml::Table>,
 }
 
 impl Catalog {
@@ -99,8 +71,11 @@ impl Catalog {
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
         let table: CatalogTable = toml::from_str(text)?;
         let mut catalog = Self { languages: Vec::new(), by_name: BTreeMap::new() };
-        for entry in table.language {
-            catalog.add(entry.into_language(table.compile_limits)?)?;
+        for mut language in table.language {
+            // The table's limits are those of every language that has none of its own.
+            let limits = language.entry("compile_limits");
+            limits.or_insert_with(|| table.compile_limits.clone().into());
+            catalog.add(language.try_into()?)?;
         }
         catalog.check_foreign_names()?;
         Ok(catalog)
@@ -112,11 +87,16 @@ impl Catalog {
     }
 
     /// All languages, in the order of the file.
-    pub fn iter(&self) -> std::slice::Iter<'_, Language> {
-        self.languages.iter()
+    pub fn languages(&self) -> &[Language] {
+        &self.languages
     }
 
     fn add(&mut self, language: Language) -> Result<(), CatalogError> {
+        check_slug(&language.slug)?;
+        check_command(&language.slug, &language.run, template::IN_RUN)?;
+        if let Some(compile) = &language.compile {
+            check_command(&language.slug, compile, template::IN_COMPILE)?;
+        }
         let names = std::iter::once(&language.slug).chain(&language.aliases);
         for name in names {
             let taken = self.by_name.insert(name.to_ascii_lowercase(), self.languages.len());
@@ -139,40 +119,6 @@ impl Catalog {
             }
         }
         Ok(())
-    }
-}
-
-impl<'a> IntoIterator for &'a Catalog {
-    type Item = &'a Language;
-    type IntoIter = std::slice::Iter<'a, Language>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl CatalogEntry {
-    fn into_language(self, compile_limits: StageLimits) -> Result<Language, CatalogError> {
-        check_slug(&self.slug)?;
-        check_command(&self.slug, &self.run, template::IN_RUN)?;
-        if let Some(compile) = &self.compile {
-            check_command(&self.slug, compile, template::IN_COMPILE)?;
-        }
-        Ok(Language {
-            slug: self.slug,
-            name: self.name,
-            aliases: self.aliases,
-            version: self.version,
-            pool: self.pool,
-            image: self.image,
-            source_file: self.source_file,
-            extensions: self.extensions,
-            compile_limits: self.compile_limits.unwrap_or(compile_limits),
-            judge0_ids: self.judge0_ids,
-            piston: self.piston,
-            compile: self.compile,
-            run: self.run,
-        })
     }
 }
 

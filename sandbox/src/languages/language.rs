@@ -1,22 +1,28 @@
 //! One language.
 
+use serde::Deserialize;
+
 use super::template;
 use crate::protocol::StageLimits;
 
 /// A language that submissions can be written in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Language {
     /// Its name in our API and in events, as `cpp`.
     pub slug: String,
     /// Its name for people, as `C++`.
     pub name: String,
     /// Other names that clients may use.
+    #[serde(default)]
     pub aliases: Vec<String>,
     /// The version of its compiler or interpreter.
     pub version: String,
     /// The executor pool that runs it.
+    #[serde(default = "core")]
     pub pool: String,
     /// The image that has it.
+    #[serde(default = "core")]
     pub image: String,
     /// The entry file's name for a client that sends only a source.
     pub source_file: String,
@@ -25,6 +31,7 @@ pub struct Language {
     /// The compiler's limits.
     pub compile_limits: StageLimits,
     /// Judge0's ids for it.
+    #[serde(default)]
     pub judge0_ids: Vec<u16>,
     /// Piston's names for it.
     pub piston: Option<PistonName>,
@@ -33,13 +40,18 @@ pub struct Language {
 }
 
 /// How Piston's clients name a language.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PistonName {
     /// Its name.
     pub language: String,
     /// Its other names.
     pub aliases: Vec<String>,
+}
+
+/// The pool and the image of a language that names none.
+fn core() -> String {
+    "core".to_owned()
 }
 
 impl Language {

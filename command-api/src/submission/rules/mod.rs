@@ -69,7 +69,7 @@ impl Rules<'_> {
         let language = self.catalog.find(name);
         if language.is_none() {
             let known: Vec<&str> =
-                self.catalog.iter().map(|language| language.slug.as_str()).collect();
+                self.catalog.languages().iter().map(|language| language.slug.as_str()).collect();
             let detail = format!("is not a known language; the languages are {}", known.join(", "));
             faults.push(&JsonPointer::root().key("language"), detail);
         }
