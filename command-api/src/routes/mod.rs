@@ -41,7 +41,7 @@ impl FromRef<App> for Arc<Verifier> {
 fn requester(caller: &Caller, parts: &Parts) -> Requester {
     let traceparent = parts.extensions.get::<TraceParent>();
     Requester {
-        user: caller.user().clone(),
+        user: caller.user.clone(),
         traceparent: traceparent.map(|it| it.as_str().to_owned()),
     }
 }

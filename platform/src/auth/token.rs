@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, TokenData, Valid
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Principal, Scopes};
+use super::{Caller, Scopes};
 use crate::clock::SystemClock;
 use crate::config::{AuthConfig, TokenSecret};
 
@@ -119,7 +119,7 @@ impl Verifier {
     }
 
     /// Returns whom the token speaks for.
-    pub fn verify(&self, token: &str) -> Result<Principal, AuthError> {
+    pub fn verify(&self, token: &str) -> Result<Caller, AuthError> {
         // Before any decoding, so that a huge header costs nothing.
         if token.len() > TOKEN_BYTES_MAX {
             return Err(AuthError::Malformed);
@@ -134,7 +134,7 @@ impl Verifier {
         self.check_times(&data.claims)?;
         let user = data.claims.sub.ok_or_else(|| AuthError::MissingClaim("sub".to_owned()))?;
         let scopes = Scopes::parse(data.claims.scope.as_deref().unwrap_or_default());
-        Ok(Principal { user: UserId::try_from(user)?, scopes })
+        Ok(Caller { user: UserId::try_from(user)?, scopes })
     }
 
     fn check_times(&self, claims: &Received) -> Result<(), AuthError> {

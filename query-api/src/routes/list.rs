@@ -83,7 +83,7 @@ pub(super) async fn list_submissions(
 
 /// Takes the user whose submissions are asked for, or answers 403 if the caller may not see them.
 fn visible_user(caller: &Caller, asked: Option<UserId>) -> Result<UserId, Problem> {
-    let user = asked.unwrap_or_else(|| caller.user().clone());
+    let user = asked.unwrap_or_else(|| caller.user.clone());
     if !sight(caller).covers(&user) {
         caller.require(Scope::ReadAny)?;
     }

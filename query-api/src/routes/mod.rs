@@ -41,5 +41,5 @@ impl FromRef<QueryApi> for Arc<Verifier> {
 /// Returns whose submissions the caller may see.
 fn sight(caller: &Caller) -> Sight {
     let sees_all = caller.may(Scope::ReadAny) || caller.may(Scope::Admin);
-    if sees_all { Sight::All } else { Sight::Own(caller.user().clone()) }
+    if sees_all { Sight::All } else { Sight::Own(caller.user.clone()) }
 }

@@ -15,9 +15,9 @@ pub(super) async fn get_progress(
     State(app): State<QueryApi>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Problem> {
-    let progress = app.progress(caller.user()).await?;
+    let progress = app.progress(&caller.user).await?;
     let today = app.clock().now().date_naive();
     // Without a tag: a streak ends with its day, while the sequence stays the same.
-    let body = ProgressBody::of(caller.0.user, progress, today);
+    let body = ProgressBody::of(caller.user, progress, today);
     Ok(([(CACHE_CONTROL, "no-store")], Json(body)))
 }

@@ -45,7 +45,7 @@ fn with(claim: &str, value: Value) -> String {
     signed(Algorithm::HS256, &claims, SECRET)
 }
 
-fn verify(token: &str) -> Result<Principal, AuthError> {
+fn verify(token: &str) -> Result<Caller, AuthError> {
     verifier(&config()).verify(token)
 }
 
@@ -65,13 +65,9 @@ fn a_minted_token_is_accepted() {
         iss: None,
         aud: None,
     };
-    let principal = verify(&mint(&secret(SECRET), &claims).unwrap()).unwrap();
-    assert_eq!(principal.user.as_str(), "ada");
-    assert!(
-        principal.may(Scope::Submit)
-            && principal.may(Scope::Admin)
-            && !principal.may(Scope::ReadAny)
-    );
+    let caller = verify(&mint(&secret(SECRET), &claims).unwrap()).unwrap();
+    assert_eq!(caller.user.as_str(), "ada");
+    assert!(caller.may(Scope::Submit) && caller.may(Scope::Admin) && !caller.may(Scope::ReadAny));
 }
 
 #[test]
