@@ -7,21 +7,19 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use tracing::{debug, info};
 
-const REQUESTS_TOTAL: &str = "http_requests_total";
-const REQUEST_DURATION_SECONDS: &str = "http_request_duration_seconds";
+crate::declare_metrics! {
+    counters {
+        REQUESTS_TOTAL = "http_requests_total":
+            "Requests answered, by method, route and status.",
+    }
+    durations {
+        REQUEST_DURATION_SECONDS = "http_request_duration_seconds":
+            "Time from a request's head to its answer's, by method and route.",
+    }
+}
 
 /// The status in logs and metrics of a request whose client did not wait for the answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
-
-/// Describes the metrics of this module, at a service's start.
-pub fn describe() {
-    use crate::telemetry::describe;
-    describe::counters(&[(REQUESTS_TOTAL, "Requests answered, by method, route and status.")]);
-    describe::durations(&[(
-        REQUEST_DURATION_SECONDS,
-        "Time from a request's head to its answer's, by method and route.",
-    )]);
-}
 
 /// A request in flight. It is reported when this is dropped, so that a request whose client has
 /// gone is reported, too.
@@ -88,15 +86,6 @@ impl Drop for Report {
 /// Returns the method as a label.
 fn label(method: &Method) -> &'static str {
     // A client may invent methods, and each would be another time series.
-    const KNOWN: [Method; 7] = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    const NAMES: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    KNOWN.iter().position(|known| known == method).map_or("OTHER", |place| NAMES[place])
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    known.into_iter().find(|known| method == known).unwrap_or("OTHER")
 }

@@ -54,33 +54,6 @@ fn builder() -> Result<PrometheusBuilder, TelemetryError> {
     Ok(PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?)
 }
 
-/// Describes metrics at a service's start, each by name and one sentence.
-pub mod describe {
-    use metrics::Unit;
-
-    /// Describes counters.
-    pub fn counters(list: &[(&'static str, &'static str)]) {
-        for (name, text) in list {
-            metrics::describe_counter!(*name, *text);
-        }
-    }
-
-    /// Describes gauges.
-    pub fn gauges(list: &[(&'static str, &'static str)]) {
-        for (name, text) in list {
-            metrics::describe_gauge!(*name, *text);
-        }
-    }
-
-    /// Describes histograms of seconds, whose names end in `_seconds`.
-    pub fn durations(list: &[(&'static str, &'static str)]) {
-        for (name, text) in list {
-            debug_assert!(name.ends_with("_seconds"), "the buckets of a duration go by its suffix");
-            metrics::describe_histogram!(*name, Unit::Seconds, *text);
-        }
-    }
-}
-
 /// Declares a service's metrics: a constant, a name and one sentence for each, under `counters`,
 /// `gauges` or `durations`. Makes the constants, and `describe()`, which gives every sentence to
 /// the recorder: what is declared here cannot be left without a description.
@@ -94,8 +67,19 @@ macro_rules! declare_metrics {
 
         /// Describes every metric of this module. Called once, at the service's start.
         pub(crate) fn describe() {
-            $($crate::telemetry::describe::$kind(&[$(($constant, $text)),+]);)+
+            $($($crate::declare_metrics!(@$kind $constant, $text);)+)+
         }
+    };
+    (@counters $constant:ident, $text:literal) => {
+        ::metrics::describe_counter!($constant, $text);
+    };
+    (@gauges $constant:ident, $text:literal) => {
+        ::metrics::describe_gauge!($constant, $text);
+    };
+    (@durations $constant:ident, $text:literal) => {
+        // The buckets of a duration go by its suffix.
+        debug_assert!($constant.ends_with("_seconds"), "a duration is named in seconds");
+        ::metrics::describe_histogram!($constant, ::metrics::Unit::Seconds, $text);
     };
 }
 
@@ -106,36 +90,31 @@ mod tests {
     mod declared {
         crate::declare_metrics! {
             counters { RUNS = "ledger_runs_total": "Submissions judged.", }
+            gauges { WAITING = "ledger_waiting": "Submissions that wait.", }
             durations { RUN_SECONDS = "ledger_run_seconds": "Time of a run.", }
         }
     }
 
     #[test]
-    fn what_is_declared_is_described() {
+    fn what_is_declared_is_described_and_durations_have_buckets() {
         let (recorder, metrics) = Metrics::local().unwrap();
         metrics::with_local_recorder(&recorder, || {
             declared::describe();
-            metrics::counter!(declared::RUNS).increment(1);
-            metrics::histogram!(declared::RUN_SECONDS).record(0.2);
+            metrics::counter!(declared::RUNS).increment(2);
+            metrics::gauge!(declared::WAITING).set(3.0);
+            metrics::histogram!(declared::RUN_SECONDS).record(0.004);
         });
         let text = metrics.render();
-        assert!(text.contains("# HELP ledger_runs_total Submissions judged."), "{text}");
-        assert!(text.contains("# HELP ledger_run_seconds Time of a run."), "{text}");
-    }
-
-    #[test]
-    fn durations_have_buckets_and_descriptions() {
-        let (recorder, metrics) = Metrics::local().unwrap();
-        metrics::with_local_recorder(&recorder, || {
-            describe::durations(&[("ledger_append_seconds", "Time to append.")]);
-            describe::counters(&[("ledger_appends_total", "Appends.")]);
-            metrics::histogram!("ledger_append_seconds").record(0.004);
-            metrics::counter!("ledger_appends_total").increment(2);
-        });
-        let text = metrics.render();
-        assert!(text.contains("# HELP ledger_append_seconds Time to append."), "{text}");
-        assert!(text.contains("ledger_append_seconds_bucket{le=\"0.005\"} 1"), "{text}");
-        assert!(text.contains("ledger_append_seconds_bucket{le=\"0.0025\"} 0"), "{text}");
-        assert!(text.contains("ledger_appends_total 2"), "{text}");
+        for line in [
+            "# HELP ledger_runs_total Submissions judged.",
+            "ledger_runs_total 2",
+            "# HELP ledger_waiting Submissions that wait.",
+            "ledger_waiting 3",
+            "# HELP ledger_run_seconds Time of a run.",
+            "ledger_run_seconds_bucket{le=\"0.0025\"} 0",
+            "ledger_run_seconds_bucket{le=\"0.005\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
     }
 }

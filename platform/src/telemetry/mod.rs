@@ -8,4 +8,4 @@ mod measures;
 
 pub use self::causes::error_chain;
 pub use self::logs::{TelemetryError, init_logs};
-pub use self::measures::{Metrics, describe};
+pub use self::measures::Metrics;
