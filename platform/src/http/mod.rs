@@ -13,7 +13,7 @@ mod traceparent;
 pub use self::observe::{middleware, middleware_with};
 pub(crate) use self::report::describe;
 pub use self::request_id::{REQUEST_ID_HEADER, RequestId};
-pub use self::serve::{DRAIN_TIME_MAX, bind, serve};
+pub use self::serve::{bind, serve};
 pub use self::traceparent::TraceParent;
 
 #[cfg(test)]

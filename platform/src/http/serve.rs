@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 use crate::shutdown::Shutdown;
 
 /// How long requests in flight may take after the stop.
-pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(20);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Listens on an address; the error names it.
 pub async fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
@@ -20,7 +20,7 @@ pub async fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
     })
 }
 
-/// Serves until the shutdown, then answers what is in flight, for [`DRAIN_TIME_MAX`] at most.
+/// Serves until the shutdown, then answers what is in flight, for [`ANSWER_TIME_MAX`] at most.
 pub async fn serve(
     router: Router,
     listener: TcpListener,
@@ -37,7 +37,7 @@ pub async fn serve(
     let deadline = async {
         shutdown.cancelled().await;
         // A client that keeps its connection open must not keep the service from ending.
-        tokio::time::sleep(DRAIN_TIME_MAX).await;
+        tokio::time::sleep(ANSWER_TIME_MAX).await;
     };
     tokio::select! {
         ended = serving => ended,
