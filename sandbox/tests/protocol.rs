@@ -213,6 +213,24 @@ fn one_side_does_not_take_the_other_sides_messages() {
 }
 
 #[test]
+fn a_frame_has_these_bytes() {
+    let limits = StageLimits {
+        cpu_time_ms: 1,
+        wall_time_ms: 2,
+        memory_kib: 3,
+        stack_kib: 4,
+        output_bytes: 5,
+        file_size_kib: 6,
+        processes: 300,
+    };
+    let run = Request::Run(Stage { argv: vec!["a".to_owned()], stdin: vec![255], limits });
+    let payload = [1, 1, 1, b'a', 1, 255, 1, 2, 3, 4, 5, 6, 0xac, 2];
+    let expected = [&[0xa2, REQUEST, 0, 0, 0, 14], payload.as_slice()].concat();
+    assert_eq!(encode(&run), Ok(expected));
+    assert_eq!(encode(&ready()), Ok(vec![0xa2, RESPONSE, 0, 0, 0, 2, 0, 2]));
+}
+
+#[test]
 fn bytes_after_a_message_in_its_frame_are_refused() {
     // The variant `Ready`, its version, and one byte more.
     let frame = [header(RESPONSE, 3), vec![0, PROTOCOL_VERSION, 1]].concat();

@@ -60,17 +60,16 @@ pub trait FramedMessage: Serialize + DeserializeOwned {
 
 /// Returns the frame of a message. Refuses a message that no decoder would take.
 pub fn encode<M: FramedMessage>(message: &M) -> Result<Vec<u8>, ProtocolError> {
-    let payload =
-        postcard::to_stdvec(message).expect("our messages have only forms that postcard knows");
-    let length = payload.len();
+    // The length is written last, so that a long message is not copied behind its header.
+    let header = vec![LEAD, M::KIND, 0, 0, 0, 0];
+    let mut frame = postcard::to_extend(message, header)
+        .expect("our messages have only forms that postcard knows");
+    let length = frame.len() - HEADER_BYTES;
     if length > PAYLOAD_BYTES_MAX {
         return Err(ProtocolError::TooLong { length });
     }
-    let mut frame = Vec::with_capacity(HEADER_BYTES + length);
-    frame.extend([LEAD, M::KIND]);
     let length = u32::try_from(length).expect("the bound on payloads fits");
-    frame.extend(length.to_be_bytes());
-    frame.extend(payload);
+    frame[2..HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
     Ok(frame)
 }
 
