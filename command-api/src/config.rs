@@ -21,22 +21,10 @@ pub struct Config {
     pub nats: NatsConfig,
     pub auth: AuthConfig,
     pub log: LogConfig,
-    pub streams: StreamsConfig,
+    pub streams: StreamSettings,
     pub ledger: LedgerConfig,
     pub admission: AdmissionConfig,
     pub limits: LimitPolicy,
-}
-
-/// `[streams]`.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StreamsConfig {
-    /// Servers that keep each message.
-    pub replicas: usize,
-    /// Bytes that the ledger may use.
-    pub ledger_bytes_max: u64,
-    /// Bytes that each bucket of objects may use.
-    pub objects_bytes_max: u64,
 }
 
 /// `[ledger]`.
@@ -57,12 +45,7 @@ impl LedgerConfig {
 impl Config {
     /// Returns how streams are made.
     pub fn stream_settings(&self) -> StreamSettings {
-        StreamSettings {
-            replicas: self.streams.replicas,
-            ledger_bytes_max: self.streams.ledger_bytes_max,
-            objects_bytes_max: self.streams.objects_bytes_max,
-            monitor_urls: self.nats.monitor_urls(),
-        }
+        StreamSettings { monitor_urls: self.nats.monitor_urls(), ..self.streams.clone() }
     }
 }
 
@@ -79,12 +62,18 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_domain() {
+    fn the_default_limits_are_those_of_the_domain() {
         let config = config(&[]).unwrap();
         assert_eq!(config.limits, LimitPolicy::default());
-        let monitor_urls = vec!["http://127.0.0.1:8222".to_owned()];
-        let settings = StreamSettings { monitor_urls, ..StreamSettings::default() };
-        assert_eq!(config.stream_settings(), settings);
+    }
+
+    #[test]
+    fn streams_are_made_with_the_monitors_of_the_servers() {
+        let settings = config(&[]).unwrap().stream_settings();
+        assert_eq!((settings.replicas, settings.ledger_bytes_max), (1, 8 << 30));
+        assert_eq!(settings.monitor_urls, ["http://127.0.0.1:8222"]);
+        let error = config(&[("RUNLEDGER__STREAMS__MONITOR_URLS", "[]")]).unwrap_err();
+        assert!(error.contains("`streams.monitor_urls`"), "{error}");
     }
 
     #[test]

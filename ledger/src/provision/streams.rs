@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use events::ObjectBucket;
 use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
+use serde::Deserialize;
 
 use crate::store::SUBJECT_MESSAGES_MAX;
 
@@ -13,13 +14,9 @@ use crate::store::SUBJECT_MESSAGES_MAX;
 /// expected sequence refuses a repetition for ever.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 
-/// What the ledger may use where nothing else is said.
-const LEDGER_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
-/// What each bucket of objects may use where nothing else is said.
-const OBJECTS_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
-
-/// What an operator decides about the streams.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an operator decides about the streams: a section of a service's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StreamSettings {
     /// Servers that keep each message: 1, or 3 in a cluster.
     pub replicas: usize,
@@ -28,19 +25,9 @@ pub struct StreamSettings {
     /// Bytes that each bucket of objects may use.
     pub objects_bytes_max: u64,
     /// The monitoring addresses of all servers, as `http://127.0.0.1:8222`: only they tell how a
-    /// server syncs.
+    /// server syncs. They stand with the addresses of the servers, and not in this section.
+    #[serde(skip)]
     pub monitor_urls: Vec<String>,
-}
-
-impl Default for StreamSettings {
-    fn default() -> Self {
-        Self {
-            replicas: 1,
-            ledger_bytes_max: LEDGER_BYTES_MAX,
-            objects_bytes_max: OBJECTS_BYTES_MAX,
-            monitor_urls: Vec::new(),
-        }
-    }
 }
 
 /// Every stream that must exist.
