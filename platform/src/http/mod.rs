@@ -10,7 +10,7 @@ mod request_id;
 mod serve;
 mod traceparent;
 
-pub use self::observe::{middleware, middleware_with};
+pub use self::observe::middleware;
 pub(crate) use self::report::describe;
 pub use self::request_id::{REQUEST_ID_HEADER, RequestId};
 pub use self::serve::{bind, serve};

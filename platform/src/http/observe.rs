@@ -24,7 +24,7 @@ pub fn middleware<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router
 }
 
 /// Does what [`middleware`] does, with request ids from a source of the caller's.
-pub fn middleware_with<S: Clone + Send + Sync + 'static>(
+pub(super) fn middleware_with<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     ids: Arc<dyn IdSource>,
 ) -> Router<S> {
@@ -39,9 +39,9 @@ async fn observe(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let id = RequestId::of(request.headers(), ids.as_ref());
+    let id = RequestId::from_headers(request.headers(), ids.as_ref());
     request.extensions_mut().insert(id.clone());
-    if let Some(parent) = TraceParent::of(request.headers()) {
+    if let Some(parent) = TraceParent::from_headers(request.headers()) {
         request.extensions_mut().insert(parent);
     }
     // The span has the level of errors, so that no filter takes the request's id away from a line.

@@ -79,7 +79,9 @@ impl Drop for Report {
         }
         metrics::histogram!(REQUEST_DURATION_SECONDS, "method" => method, "route" => route.clone())
             .record(elapsed);
-        metrics::counter!(REQUESTS_TOTAL, "method" => method, "route" => route, "status" => status.to_string()).increment(1);
+        let status = status.to_string();
+        metrics::counter!(REQUESTS_TOTAL, "method" => method, "route" => route, "status" => status)
+            .increment(1);
     }
 }
 

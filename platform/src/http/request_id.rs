@@ -15,7 +15,7 @@ pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// Takes the id that the request came with if it is harmless, else draws one.
-    pub(super) fn of(headers: &HeaderMap, ids: &dyn IdSource) -> Self {
+    pub(super) fn from_headers(headers: &HeaderMap, ids: &dyn IdSource) -> Self {
         let given = headers.get(REQUEST_ID_HEADER).filter(|value| is_harmless(value.as_bytes()));
         Self(given.cloned().unwrap_or_else(|| {
             HeaderValue::from_str(&ids.new_id().to_string())
@@ -53,7 +53,7 @@ mod tests {
                 REQUEST_ID_HEADER,
                 HeaderValue::from_bytes(value).unwrap(),
             )]);
-            RequestId::of(&headers, &SeededIds::new(1)).as_str().to_owned()
+            RequestId::from_headers(&headers, &SeededIds::new(1)).as_str().to_owned()
         };
         let drawn = SeededIds::new(1).new_id().to_string();
         assert_eq!(of(b"edge-7.a:b_c"), "edge-7.a:b_c");

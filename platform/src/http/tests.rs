@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tower::ServiceExt;
 
+use super::observe::middleware_with;
 use super::*;
 use crate::json::JsonObject;
 use crate::problem::{Problem, Slug};

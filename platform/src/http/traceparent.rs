@@ -12,7 +12,7 @@ pub struct TraceParent(String);
 
 impl TraceParent {
     /// Takes the header of a request; one that is not well formed counts as none.
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         // Of two headers neither can be trusted.
         let mut values = headers.get_all("traceparent").iter();
         let text = values.next()?.to_str().ok()?;

@@ -112,13 +112,9 @@ impl Problem {
         self.0.slug
     }
 
-    /// Returns the sentence about this occurrence.
-    pub fn detail(&self) -> &str {
-        &self.0.detail
-    }
-
     /// Returns the faults of single fields.
-    pub fn errors(&self) -> &[FieldFault] {
+    #[cfg(test)]
+    pub(crate) fn errors(&self) -> &[FieldFault] {
         &self.0.errors
     }
 
