@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use nix::libc::SIGKILL;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -75,7 +76,7 @@ impl<'a> LimitWatch<'a> {
             let main_ended = self.wait_for_change()?;
             self.stdout.read_some(&mut self.chunk)?;
             self.stderr.read_some(&mut self.chunk)?;
-            if self.stdout.is_over() || self.stderr.is_over() {
+            if self.is_over_output() {
                 return Ok(Some(ExceededLimit::Output));
             }
             if main_ended {
@@ -114,15 +115,22 @@ impl<'a> LimitWatch<'a> {
         self.sampled_at = Instant::now();
         let now = self.meter.read();
         self.raise_memory_peak(&now);
-        if oom_killed(&self.before, &now) || self.is_over_memory() {
-            Some(ExceededLimit::Memory)
-        } else if self.cpu(&now) > millis(self.limits.cpu_time_ms) {
-            Some(ExceededLimit::CpuTime)
-        } else if self.wall_left().is_zero() {
-            Some(ExceededLimit::WallTime)
-        } else {
-            None
+        let exceeded = self.exceeded_resource(&now);
+        exceeded.or_else(|| self.wall_left().is_zero().then_some(ExceededLimit::WallTime))
+    }
+
+    /// Returns the limit of memory or of processor time, if a reading shows it exceeded.
+    fn exceeded_resource(&self, now: &Reading) -> Option<ExceededLimit> {
+        let over_memory = self.memory_peak_kib() > u64::from(self.limits.memory_kib);
+        if now.oom_kills > self.before.oom_kills || over_memory {
+            return Some(ExceededLimit::Memory);
         }
+        let over_cpu_time = self.cpu(now) > millis(self.limits.cpu_time_ms);
+        over_cpu_time.then_some(ExceededLimit::CpuTime)
+    }
+
+    fn is_over_output(&self) -> bool {
+        self.stdout.is_over() || self.stderr.is_over()
     }
 
     fn wall_left(&self) -> Duration {
@@ -136,10 +144,6 @@ impl<'a> LimitWatch<'a> {
         // The output that init keeps is in the same control group, and is not the program's memory.
         let kept = (self.stdout.kept_bytes() + self.stderr.kept_bytes()) as u64;
         self.memory_peak_bytes = self.memory_peak_bytes.max(now.saturating_sub(before + kept));
-    }
-
-    fn is_over_memory(&self) -> bool {
-        self.memory_peak_kib() > u64::from(self.limits.memory_kib)
     }
 
     fn memory_peak_kib(&self) -> u64 {
@@ -167,13 +171,15 @@ impl<'a> LimitWatch<'a> {
         }
         let after = self.meter.read();
         self.raise_memory_peak(&after);
-        let cpu = self.cpu(&after);
-        let stopped = stopped.or_else(|| self.exceeded_at_the_end(&after, cpu));
+        // What was exceeded between the last reading and the end.
+        let exceeded = || self.exceeded_resource(&after);
+        let output = self.is_over_output().then_some(ExceededLimit::Output);
+        let stopped = stopped.or_else(exceeded).or(output);
         Ok(StageReport {
-            exit: self.processes.exit.unwrap_or(StageExit::Signal(KILLED)),
+            exit: self.processes.exit.unwrap_or(StageExit::Signal(SIGKILL)),
             stopped,
             usage: StageUsage {
-                cpu_us: micros(cpu),
+                cpu_us: micros(self.cpu(&after)),
                 wall_us: micros(wall),
                 memory_peak_kib: self.memory_peak_kib(),
             },
@@ -181,26 +187,6 @@ impl<'a> LimitWatch<'a> {
             stderr: self.stderr.into_captured(),
         })
     }
-
-    /// Returns the limit that was exceeded between the last reading and the end.
-    fn exceeded_at_the_end(&self, after: &Reading, cpu: Duration) -> Option<ExceededLimit> {
-        if oom_killed(&self.before, after) || self.is_over_memory() {
-            Some(ExceededLimit::Memory)
-        } else if cpu > millis(self.limits.cpu_time_ms) {
-            Some(ExceededLimit::CpuTime)
-        } else if self.stdout.is_over() || self.stderr.is_over() {
-            Some(ExceededLimit::Output)
-        } else {
-            None
-        }
-    }
-}
-
-/// SIGKILL.
-const KILLED: i32 = 9;
-
-fn oom_killed(before: &Reading, now: &Reading) -> bool {
-    now.oom_kills > before.oom_kills
 }
 
 fn millis(millis: u32) -> Duration {

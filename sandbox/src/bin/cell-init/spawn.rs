@@ -44,8 +44,8 @@ pub(crate) enum StartError {
     Fault(CellFault),
 }
 
-impl StartError {
-    fn of(error: &io::Error) -> Self {
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ArgumentListTooLong | io::ErrorKind::InvalidInput => {
                 Self::Arguments(error.to_string())
@@ -91,8 +91,7 @@ impl Spawner {
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| StartError::of(&error))?;
+            .spawn()?;
         Ok(StartedProgram { child, setup })
     }
 

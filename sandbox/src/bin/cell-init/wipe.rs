@@ -5,26 +5,25 @@
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, chmodat, openat, renameat_with, statat,
+    AtFlags, CWD, Dir, FileType, Mode, RenameFlags, chmodat, openat, renameat_with, statat,
     unlinkat,
 };
 use rustix::io::Errno;
 
 use crate::fault::{CellFault, During};
+use crate::write::DIRECTORY;
 
 /// How deep another uid's folders are searched: deeper than any submission's path. A compiler that
 /// nests deeper loses its cell.
 const FOREIGN_DEPTH_MAX: usize = 256;
 
-const DIRECTORY: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
 /// Removes what this uid owns.
 pub(crate) fn wipe(directories: &[&str]) -> Result<(), CellFault> {
     let uid = rustix::process::getuid().as_raw();
     for path in directories {
-        let root = openat(CWD, *path, DIRECTORY, Mode::empty()).during(path)?;
-        Wiper { root, uid, moved: 0 }.search_root().during(path)?;
+        let top = openat(CWD, *path, DIRECTORY, Mode::empty()).during(path)?;
+        let root = top.try_clone().during("cannot open").during(path)?;
+        Wiper { root, uid, moved: 0 }.search(&top, 0).during(path)?;
     }
     Ok(())
 }
@@ -44,11 +43,6 @@ struct Wiper {
 }
 
 impl Wiper {
-    fn search_root(&mut self) -> Result<(), CellFault> {
-        let root = self.root.try_clone().during("cannot open")?;
-        self.search(&root, 0)
-    }
-
     /// Removes the entries of our uid from a folder of another uid, and searches the folders in it.
     fn search(&mut self, directory: &OwnedFd, depth: usize) -> Result<(), CellFault> {
         if depth > FOREIGN_DEPTH_MAX {

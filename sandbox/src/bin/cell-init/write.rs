@@ -28,7 +28,8 @@ pub(crate) fn write_files(directory: &str) -> Result<(), CellFault> {
         .try_for_each(|file| write_file(&root, file).during(&format!("file {:?}", file.path)))
 }
 
-const DIRECTORY: OFlags =
+/// Opens a folder itself, and no link to one.
+pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const NEW_FILE: OFlags = OFlags::WRONLY
     .union(OFlags::CREATE)
