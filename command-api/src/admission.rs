@@ -76,7 +76,7 @@ impl Admission {
         if now == CLOSED && before != CLOSED {
             warn!(
                 ledger.used_percent = used_percent,
-                "admission closed: the ledger is nearly full"
+                "admission closed: the ledger or the bucket of outputs is nearly full"
             );
         } else if now == OPEN && before == CLOSED {
             info!(ledger.used_percent = used_percent, "admission open again");

@@ -1,4 +1,5 @@
-//! The service's parts in one value, and the use cases over them. Knows no header and no status.
+//! The service's parts in one value, and the use cases over them. What a request said comes in as
+//! values; headers, bodies and statuses are the business of `routes` and `error`.
 
 use std::sync::Arc;
 
@@ -111,7 +112,7 @@ impl App {
             Accepting::New(aggregate) => {
                 metrics::accepted(lane);
                 let known = &aggregate.submission;
-                Ok(Acknowledgement::of(known, known.accepted_sequence))
+                Ok(Acknowledgement::for_submission(known, known.accepted_sequence))
             }
             Accepting::Existing(existing) => acknowledge_again(&existing, request_hash),
         }
@@ -143,7 +144,7 @@ impl App {
         }
         self.announce(&aggregate).await;
         let known = &aggregate.submission;
-        Ok(Acknowledgement::of(known, known.sequence))
+        Ok(Acknowledgement::for_submission(known, known.sequence))
     }
 
     /// Tells the executors of a cancellation.
@@ -179,11 +180,11 @@ fn acknowledge_again(
         return Err(ApiError::KeyReused);
     }
     metrics::repeated();
-    Ok(Acknowledgement::of(known, known.accepted_sequence))
+    Ok(Acknowledgement::for_submission(known, known.accepted_sequence))
 }
 
 impl Acknowledgement {
-    fn of(submission: &Submission, sequence: u64) -> Self {
+    fn for_submission(submission: &Submission, sequence: u64) -> Self {
         Self { id: submission.id, sequence, state: submission.state }
     }
 }

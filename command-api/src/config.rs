@@ -1,7 +1,5 @@
 //! The service's configuration. Its defaults stand in `defaults.toml`.
 
-use std::time::Duration;
-
 use events::LimitPolicy;
 use ledger::StreamSettings;
 use platform::config::{AuthConfig, HttpConfig, LogConfig, NatsConfig};
@@ -33,13 +31,6 @@ pub struct Config {
 pub struct LedgerConfig {
     /// How long an append is tried, in milliseconds.
     pub append_deadline_ms: u32,
-}
-
-impl LedgerConfig {
-    /// Returns how long an append is tried.
-    pub fn append_deadline(self) -> Duration {
-        Duration::from_millis(u64::from(self.append_deadline_ms))
-    }
 }
 
 impl Config {

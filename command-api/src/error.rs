@@ -23,7 +23,7 @@ pub enum ApiError {
     #[error("there is no such submission")]
     NotFound,
     /// New submissions are refused, to leave room for outcomes.
-    #[error("the ledger is nearly full")]
+    #[error("the ledger or the bucket of outputs is nearly full")]
     Closed,
     /// The streams are not there yet.
     #[error("the streams are not provisioned yet")]

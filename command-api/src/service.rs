@@ -68,7 +68,8 @@ fn app(config: &Config, connection: &Connection, admission: &Arc<Admission>) -> 
 }
 
 fn open_ledger(config: &Config, connection: &Connection) -> Ledger {
-    connection.ledger(Arc::new(SystemClock)).with_deadline(config.ledger.append_deadline())
+    let deadline = Duration::from_millis(u64::from(config.ledger.append_deadline_ms));
+    connection.ledger(Arc::new(SystemClock)).with_deadline(deadline)
 }
 
 /// Returns the whole router: routes, health, metrics, and the frame around them.

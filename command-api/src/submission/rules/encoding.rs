@@ -14,7 +14,7 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// Reads the member.
-    pub(super) fn of(name: Option<&str>, faults: &mut Faults) -> Self {
+    pub(super) fn from_name(name: Option<&str>, faults: &mut Faults) -> Self {
         match name {
             None | Some("text") => Self::Text,
             Some("base64") => Self::Base64,

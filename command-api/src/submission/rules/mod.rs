@@ -35,7 +35,7 @@ impl Rules<'_> {
     pub fn validate(&self, draft: Draft) -> Result<ValidSubmission, Faults> {
         // The order of these calls is the order of the faults in the answer.
         let mut faults = Faults::default();
-        let encoding = Encoding::of(draft.encoding.as_deref(), &mut faults);
+        let encoding = Encoding::from_name(draft.encoding.as_deref(), &mut faults);
         let language = self.find_language(&draft.language, &mut faults);
         // With an unknown language the name does not matter: the submission is refused in any case.
         let entry = language.map_or("main", |language| language.source_file.as_str());
