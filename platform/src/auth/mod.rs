@@ -5,5 +5,5 @@ mod bearer;
 mod caller;
 mod token;
 
-pub use self::caller::{Caller, Scope, Scopes};
+pub use self::caller::{Caller, Scope};
 pub use self::token::{AuthError, Claims, MintError, Verifier, mint};

@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, TokenData, Valid
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Caller, Scopes};
+use super::Caller;
 use crate::clock::SystemClock;
 use crate::config::{AuthConfig, TokenSecret};
 
@@ -133,7 +133,10 @@ impl Verifier {
         }
         self.check_times(&data.claims)?;
         let user = data.claims.sub.ok_or_else(|| AuthError::MissingClaim("sub".to_owned()))?;
-        let scopes = Scopes::parse(data.claims.scope.as_deref().unwrap_or_default());
+        let scopes = data.claims.scope.unwrap_or_default();
+        // An issuer may give scopes for other services, too, so a name that is unknown here is left
+        // out.
+        let scopes = scopes.split(' ').filter_map(|name| name.parse().ok()).collect();
         Ok(Caller { user: UserId::try_from(user)?, scopes })
     }
 

@@ -1,5 +1,7 @@
 //! Every way in which a token is refused.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use chrono::DateTime;
@@ -130,7 +132,16 @@ fn a_token_signed_with_hs256_and_a_public_key_as_the_secret_is_refused() {
 fn required_claims_are_named_when_missing() {
     assert_eq!(verify(&with("sub", Value::Null)), Err(AuthError::MissingClaim("sub".to_owned())));
     assert_eq!(verify(&with("exp", Value::Null)), Err(AuthError::MissingClaim("exp".to_owned())));
-    assert_eq!(verify(&with("scope", Value::Null)).unwrap().scopes, Scopes::default());
+    assert_eq!(verify(&with("scope", Value::Null)).unwrap().scopes, HashSet::new());
+}
+
+#[test]
+fn unknown_scopes_are_ignored_and_none_is_a_part_of_another() {
+    let scopes = |list: &str| verify(&with("scope", json!(list))).unwrap().scopes;
+    let known = scopes("submit read:anything  openid admin");
+    assert_eq!(known, HashSet::from([Scope::Submit, Scope::Admin]));
+    assert_eq!(scopes(""), HashSet::new());
+    assert_eq!(scopes("Submit"), HashSet::new());
 }
 
 #[test]
