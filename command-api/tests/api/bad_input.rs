@@ -35,6 +35,7 @@ async fn a_malformed_body_is_400_with_the_pointer_of_its_first_fault() {
     let rows = [
         (r#"{"language": 1, "sauce": "x"}"#, "/language"),
         (r#"{"language": "c", "source": []}"#, "/source"),
+        (r#"{"compiler_options": ["-g", 1]}"#, "/compiler_options/1"),
         (r#"{"limits": {"cpu": 1}}"#, "/limits/cpu"),
         (r#"{"cases": [{"expected": "1"}, {"expected": 2}]}"#, "/cases/1/expected"),
         (r#"{"x/y": 0, "language": 1}"#, "/x~1y"),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// The words. Each element of an array is one word, spaces included.
@@ -27,12 +28,8 @@ impl<'de> Visitor<'de> for WordsVisitor {
         Ok(Words(value.split_whitespace().map(str::to_owned).collect()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Words, A::Error> {
-        let mut words = Vec::new();
-        while let Some(word) = access.next_element()? {
-            words.push(word);
-        }
-        Ok(Words(words))
+    fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<Words, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(access)).map(Words)
     }
 }
 
