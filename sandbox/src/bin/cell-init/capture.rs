@@ -10,7 +10,7 @@ use crate::fault::{CellFault, During};
 
 /// How much one system call reads: as much as a pipe holds, so that a program that writes much is
 /// not slowed by many small reads.
-const CHUNK_BYTES: usize = 64 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Chunks in one turn. Without a bound one busy stream would keep the other stream and the clock
 /// waiting.
@@ -94,9 +94,4 @@ impl Capture {
         self.captured.total_bytes += bytes.len() as u64;
         self.captured.truncated |= bytes.len() > room;
     }
-}
-
-/// Makes the memory to read into, which both streams share.
-pub(crate) fn chunk() -> Vec<u8> {
-    vec![0; CHUNK_BYTES]
 }

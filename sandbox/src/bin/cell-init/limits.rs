@@ -12,7 +12,7 @@ use sandbox::protocol::{
     ExceededLimit, OUTPUT_BYTES_MAX, StageExit, StageLimits, StageReport, StageUsage,
 };
 
-use crate::capture::{Capture, chunk};
+use crate::capture::{CHUNK_BYTES, Capture};
 use crate::fault::{CellFault, During};
 use crate::meter::{Meter, Reading};
 use crate::process::Reaped;
@@ -36,6 +36,7 @@ pub(crate) struct LimitWatch<'a> {
     main: Option<OwnedFd>,
     stdout: Capture,
     stderr: Capture,
+    /// What both streams are read into.
     chunk: Vec<u8>,
     setup: std::io::PipeReader,
 }
@@ -65,7 +66,7 @@ impl<'a> LimitWatch<'a> {
             processes,
             stdout: Capture::new(stdout.into(), limit)?,
             stderr: Capture::new(stderr.into(), limit)?,
-            chunk: chunk(),
+            chunk: vec![0; CHUNK_BYTES],
             setup: started.setup,
         })
     }
