@@ -1,7 +1,7 @@
 //! The frame seen from outside: in process, and over real sockets where the socket is the matter.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -17,6 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tower::ServiceExt;
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 
 use super::observe::middleware_with;
 use super::*;
@@ -155,6 +157,10 @@ impl Write for Lines {
 
 impl Lines {
     fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        // While there is only one subscriber, tracing asks the thread that meets a line first
+        // whether it is wanted, and that may be another test's thread, which has none.
+        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+        LazyLock::force(&SECOND);
         let lines = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .json()
