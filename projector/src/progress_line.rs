@@ -14,9 +14,9 @@ const TERMINAL_EVERY: Duration = Duration::from_millis(200);
 /// How often a line is added elsewhere.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
+/// How far a rebuild is, shown on standard error.
 // By hand and not by `indicatif`, which is silent where standard error is not a terminal: in the
 // log of a rebuild that takes an hour, these lines are what an operator has.
-/// How far a rebuild is, shown on standard error.
 #[derive(Debug)]
 pub struct ProgressLine {
     name: &'static str,

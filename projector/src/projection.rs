@@ -11,12 +11,12 @@ use crate::batch::EventBatch;
 
 /// How many events are folded in one step by the running service.
 pub const BATCH_EVENTS_MAX: usize = 500;
-// The bound on memory: one event may be a megabyte, so a bound on their number is not enough.
 /// How many bytes of payload are folded in one step.
+// The bound on memory: one event may be a megabyte, so a bound on their number is not enough.
 pub const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-// Each step costs a durable write, and all events of a short program come within this time.
 /// How long the running service waits for more events to fold in one step.
+// Each step costs a durable write, and all events of a short program come within this time.
 pub const BATCH_TIME_MAX: Duration = Duration::from_millis(50);
 
 /// A view that can be folded from the ledger, one batch after the other.

@@ -15,8 +15,8 @@ use views::generation::{Hold, Position, SwitchOutcome, ViewStore};
 // zero still takes every event that is ready, since `timeout_at` asks the stream before the clock.
 const LIMITS: BatchLimits =
     BatchLimits { events_max: 2_000, bytes_max: 16 * 1024 * 1024, time_max: Duration::ZERO };
-// Shorter than a store grants a hold, so that the switch itself still falls into it.
 /// How long the live generation may be held to draw level with it, before it is let go on.
+// Shorter than a store grants a hold, so that the switch itself still falls into it.
 const LEVEL_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Why a rebuild failed. The live view is as it was.

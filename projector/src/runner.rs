@@ -26,12 +26,12 @@ const WAITS: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_secs(2))
     // A projection never gives up: an outage of a day must end without a person.
     .without_max_times();
+/// The wait before an impossible event or row is read again.
 // Long, since only a person can mend it, and not for ever, since a rebuild in another process may
 // have been the cure.
-/// The wait before an impossible event or row is read again.
 const WAIT_STOPPED: Duration = Duration::from_secs(30);
-// Two processes would otherwise chase each other event by event.
 /// The wait after another process has folded.
+// Two processes would otherwise chase each other event by event.
 const WAIT_MOVED: Duration = Duration::from_millis(50);
 /// The wait while a rebuild is about to switch.
 const WAIT_HELD: Duration = Duration::from_millis(10);

@@ -17,8 +17,8 @@ use crate::{health, metrics};
 
 /// How often the lag is measured.
 const LAG_EVERY: Duration = Duration::from_secs(1);
-// A batch that takes longer is folded again at the next start.
 /// How long a batch that has begun may take after the stop.
+// A batch that takes longer is folded again at the next start.
 const FINISH_TIME_MAX: Duration = Duration::from_secs(25);
 
 /// Runs until SIGTERM or SIGINT.

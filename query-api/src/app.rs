@@ -19,8 +19,8 @@ use crate::error::QueryError;
 use crate::freshness::FreshSubmissions;
 use crate::long_poll::{Waiters, wait_for_change};
 
-// Each answer may hold several MiB of fetched outputs, so this is the bound on memory.
 /// Answers whose outputs are fetched at the same time. Further ones take their turn.
+// Each answer may hold several MiB of fetched outputs, so this is the bound on memory.
 const FETCHES_MAX: usize = 32;
 
 /// Everything that a request needs. Clones share it.

@@ -5,8 +5,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use events::SubmissionId;
 
-// Private, since a shared cache would show one user's submission to another.
 /// For what has ended.
+// Private, since a shared cache would show one user's submission to another.
 const FOR_EVER: &str = "private, max-age=31536000, immutable";
 /// For what may change: the client asks each time.
 const ASK: &str = "private, no-cache";

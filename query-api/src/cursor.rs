@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+/// The sequence before which a page begins.
 // A sequence and not an offset: submissions that arrive while a client pages would shift an offset.
 // Not signed: a cursor selects among what its caller may see anyway, so a forged one gains nothing.
-/// The sequence before which a page begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Cursor(pub(crate) u64);

@@ -16,8 +16,8 @@ use platform::telemetry::{Metrics, error_chain};
 use views::progress::ProgressView;
 use views::results::ResultsView;
 
-// Less than a whole check may take, so that one silent store does not fail the check of both.
 /// How long one store may take to answer.
+// Less than a whole check may take, so that one silent store does not fail the check of both.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(1_500);
 
 /// The stores behind the service.

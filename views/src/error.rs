@@ -44,8 +44,8 @@ pub enum ViewError {
     /// The store does not answer, or not in time.
     #[error("{detail}")]
     Away {
-        // A fixed text, since clients read it; the source may tell of addresses.
         /// Which view it is, in a sentence for clients.
+        // A fixed text, since clients read it; the source may tell of addresses.
         detail: &'static str,
         /// What the driver says.
         source: Box<dyn Error + Send + Sync>,

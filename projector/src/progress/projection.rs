@@ -19,11 +19,11 @@ use crate::projection::Projection;
 
 /// How often a batch is loaded and folded again because another writer was faster.
 const CONFLICTS_MAX: u32 = 5;
-// A document is half a KiB.
 /// How many submissions are kept in memory.
+// A document is half a KiB.
 const SUBMISSIONS_MAX: usize = 5_000;
-// A document is 15 KiB at most.
 /// How many users are kept in memory.
+// A document is 15 KiB at most.
 const USERS_MAX: usize = 500;
 
 /// The projection `progress` on MongoDB.
@@ -33,8 +33,8 @@ pub struct ProgressProjection {
     last_batch: Arc<LastBatch<Recalled>>,
 }
 
-// Without solved suites: a user solves few of them, so a kept one would rarely be asked for again.
 /// Documents as they stand at one position.
+// Without solved suites: a user solves few of them, so a kept one would rarely be asked for again.
 #[derive(Debug, Default)]
 struct Recalled {
     tracked: BTreeMap<SubmissionId, TrackedSubmission>,

@@ -5,8 +5,8 @@ use views::progress::RecentSubmission;
 
 use super::fact::{Change, Fact};
 
-// Each event of a user replaces the whole document, and this list is the largest part of it.
 /// How many submissions are kept.
+// Each event of a user replaces the whole document, and this list is the largest part of it.
 pub const RECENT_MAX: usize = 50;
 
 /// Folds a fact into the list, newest first. A submission that has dropped out of it stays out.

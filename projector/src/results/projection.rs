@@ -14,8 +14,8 @@ use crate::batch::EventBatch;
 use crate::last_batch::{LastBatch, keep_latest};
 use crate::projection::Projection;
 
-// The largest part of a submission is the compiler's output, 64 KiB at most.
 /// How many submissions are kept in memory.
+// The largest part of a submission is the compiler's output, 64 KiB at most.
 const SUBMISSIONS_MAX: usize = 1_000;
 
 /// The projection `results` on PostgreSQL.

@@ -4,9 +4,9 @@ use chrono::SecondsFormat;
 use events::Timestamp;
 use serde::{Serialize, Serializer};
 
+/// An instant in RFC 3339 with microseconds.
 // Microseconds are all that the view keeps. With more, an answer from the ledger would differ from
 // the same answer from the view.
-/// An instant in RFC 3339 with microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(pub(crate) Timestamp);
 

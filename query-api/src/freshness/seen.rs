@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use events::SubmissionId;
 
-// Without a bound this would grow for as long as the view is away: each answer is noted then.
 /// The most submissions remembered one by one.
+// Without a bound this would grow for as long as the view is away: each answer is noted then.
 const SUBMISSIONS_MAX: usize = 10_000;
 
 /// The sequences that were answered from the ledger, while the view was behind them.

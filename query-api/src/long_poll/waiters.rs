@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use events::SubmissionId;
 use tokio::sync::watch;
 
+/// The most requests that wait at once.
 // A bound, since each of them holds a connection, and all of them read the ledger when the feed
 // begins anew. Further requests are answered as if they had not asked to wait.
-/// The most requests that wait at once.
 const WAITERS_MAX: usize = 4_096;
 
 /// Every request that waits.

@@ -12,8 +12,8 @@ use super::waiters::Waiter;
 use crate::freshness::FreshSubmissions;
 use crate::metrics;
 
-// A guard against a lost announcement.
 /// How often a waiting request looks into the ledger while changes are announced.
+// A guard against a lost announcement.
 const LOOK_WHEN_FED: Duration = Duration::from_secs(2);
 /// How often a waiting request looks into the ledger while no changes are announced.
 const LOOK_WHEN_UNFED: Duration = Duration::from_millis(500);

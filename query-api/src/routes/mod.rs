@@ -15,8 +15,8 @@ use platform::auth::{Caller, Scope, Verifier};
 
 use crate::app::{QueryApi, Sight};
 
-// A list and not calls on the router, which cannot tell its paths: a test goes through them.
 /// Returns every path with its handlers.
+// A list and not calls on the router, which cannot tell its paths: a test goes through them.
 pub fn table() -> [(&'static str, MethodRouter<QueryApi>); 5] {
     [
         ("/v1/submissions", get(list::list_submissions)),

@@ -33,8 +33,8 @@ pub(super) struct SubmissionParams {
 #[serde(try_from = "f64")]
 struct WaitParam(Duration);
 
-// Under the minute after which many proxies cut off a request without an answer.
 /// The longest time to wait, in seconds.
+// Under the minute after which many proxies cut off a request without an answer.
 const WAIT_SECONDS_MAX: f64 = 30.0;
 
 impl TryFrom<f64> for WaitParam {

@@ -129,7 +129,6 @@ impl<T: ColumnType> ColumnType for Option<T> {
 }
 
 /// A part of an event, as the text of a column of type `json`.
-//
 // It crosses as text both ways: the driver's own JSON type is `jsonb`, which refuses the `\u0000`
 // that a client's text may hold.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, sqlx::Type)]
