@@ -1,5 +1,5 @@
-//! Generations of `progress`: held, switched by one guarded update of the pointer, and deleted when
-//! superseded.
+//! The store of `progress`, and its generations: held, switched by one guarded update of the
+//! pointer, and deleted when superseded.
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
@@ -7,13 +7,14 @@ use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 
-use super::collection::GuardedDocument as _;
-use super::pointer::{GenerationPointer, Pointers};
+use super::document::GuardedDocument as _;
+use super::pointer::{GenerationPointer, NAME, Pointers};
 use super::solved::SolvedSuite;
 use super::tracked::TrackedSubmission;
 use super::users::UserProgress;
+use super::writer::ProgressWriter;
 use crate::error::WriteError;
-use crate::generation::{Hold, Position, SwitchOutcome};
+use crate::generation::{Hold, Position, SwitchOutcome, ViewStore};
 
 /// How many documents of one collection are deleted in one command.
 const DELETED_DOCUMENTS_MAX: i64 = 1_000;
@@ -29,24 +30,52 @@ struct ProgressHold {
     live: Position,
 }
 
-/// Asks the live generation to stand still.
-pub(super) async fn hold(pointers: &Pointers) -> Result<Box<dyn Hold>, WriteError> {
-    let GenerationPointer { generation, reserved, .. } =
-        // A token for each hold, so that a writer lifts only the one that it has waited for.
-        pointers.hold(&ObjectId::new().to_hex()).await?;
-    let live = Position { generation, sequence: reserved };
-    Ok(Box::new(ProgressHold { pointers: pointers.clone(), live }))
+#[async_trait]
+impl ViewStore for ProgressWriter {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn ping(&self) -> Result<(), WriteError> {
+        self.database.run_command(doc! {"ping": 1}).await?;
+        Ok(())
+    }
+
+    async fn position(&self) -> Result<Position, WriteError> {
+        match self.pointers.get().await {
+            // There is no schema to keep in step with, so an empty database is prepared by its
+            // first use.
+            Err(WriteError::Missing(_)) => {
+                self.migrate().await?;
+                Ok(self.pointers.get().await?.position())
+            }
+            found => Ok(found?.position()),
+        }
+    }
+
+    async fn begin_generation(&self) -> Result<Position, WriteError> {
+        Ok(Position { generation: self.pointers.begin().await?, sequence: 0 })
+    }
+
+    async fn hold(&self) -> Result<Box<dyn Hold>, WriteError> {
+        let GenerationPointer { generation, reserved, .. } =
+            // A token for each hold, so that a writer lifts only the one that it has waited for.
+            self.pointers.hold(&ObjectId::new().to_hex()).await?;
+        let live = Position { generation, sequence: reserved };
+        Ok(Box::new(ProgressHold { pointers: self.pointers.clone(), live }))
+    }
+
+    async fn delete_superseded(&self) -> Result<u64, WriteError> {
+        let live = self.pointers.get().await?.generation;
+        let mut deleted = 0;
+        for collection in COLLECTIONS {
+            deleted += delete_some(&self.database, collection, live).await?;
+        }
+        Ok(deleted)
+    }
 }
 
 /// Deletes a bounded number of documents of generations before the live one.
-pub(super) async fn delete_superseded(database: &Database, live: i32) -> Result<u64, WriteError> {
-    let mut deleted = 0;
-    for collection in COLLECTIONS {
-        deleted += delete_some(database, collection, live).await?;
-    }
-    Ok(deleted)
-}
-
 async fn delete_some(database: &Database, collection: &str, live: i32) -> Result<u64, WriteError> {
     let collection = database.collection::<Document>(collection);
     // Keys are compared field by field, and the generation is the first: everything below is of

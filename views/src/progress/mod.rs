@@ -5,7 +5,7 @@
 //! it. No transaction binds documents together; the pointer says which generation readers see, and
 //! where it stands.
 
-mod collection;
+mod document;
 mod field;
 mod generations;
 mod pointer;
@@ -17,7 +17,7 @@ mod tracked;
 mod users;
 mod writer;
 
-pub use collection::{GuardedDocument, Written};
+pub use document::GuardedDocument;
 pub use field::Moment;
 pub use reader::{ProgressReader, ProgressView};
 pub use solved::{SolvedKey, SolvedSuite};
@@ -26,4 +26,4 @@ pub use users::{
     ByLane, Points, ProgressKey, RecentSubmission, SolvedTotals, Streak, UserProgress,
     VerdictCounts,
 };
-pub use writer::ProgressWriter;
+pub use writer::{ProgressWriter, Written};

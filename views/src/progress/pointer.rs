@@ -6,7 +6,7 @@ use mongodb::options::{Acknowledgment, ReturnDocument, WriteConcern};
 use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
 
-use super::collection::read;
+use super::document::read;
 use crate::error::{TooLarge, WriteError};
 use crate::generation::Position;
 

@@ -10,7 +10,7 @@ use mongodb::options::{ClientOptions, ReadConcern, ReadPreference, SelectionCrit
 use mongodb::{Client, Database};
 use tracing::instrument;
 
-use super::collection::{GuardedDocument as _, read};
+use super::document::{GuardedDocument as _, read};
 use super::pointer::{NAME, POINTERS};
 use super::users::UserProgress;
 use crate::error::{OpenError, ViewError};

@@ -4,7 +4,7 @@
 use events::{Digest, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::collection::GuardedDocument;
+use super::document::GuardedDocument;
 use super::field::Moment;
 
 /// How often one user has solved one suite, and since when.

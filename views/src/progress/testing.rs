@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use mongodb::{Client, Database};
 
-use super::collection::{GuardedDocument, read};
+use super::document::{GuardedDocument, read};
 use super::generations::COLLECTIONS;
 use super::pointer::{NAME, POINTERS};
 use crate::testing::{fresh_name, variable};

@@ -4,7 +4,7 @@
 use events::{Digest, Lane, LanguageSlug, State, SubmissionId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::collection::GuardedDocument;
+use super::document::GuardedDocument;
 use super::field::text;
 
 /// What is remembered of one accepted submission: whose it is, and just enough to ask the ledger's

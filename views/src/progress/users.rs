@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use events::{Lane, LanguageSlug, State, SubmissionId, UserId, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::collection::GuardedDocument;
+use super::document::GuardedDocument;
 use super::field::{Moment, text};
 
 /// One user's progress.
@@ -214,7 +214,7 @@ const fn is_zero(count: &u64) -> bool {
 mod tests {
     use mongodb::bson::{self, Bson, Document, RawDocumentBuf, doc};
 
-    use super::super::collection::read;
+    use super::super::document::read;
     use super::*;
     use crate::error::Impossible;
 

@@ -5,20 +5,25 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use mongodb::bson::doc;
+use futures::TryStreamExt as _;
+use mongodb::bson::{self, Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{ClientOptions, IndexOptions};
 use mongodb::{Client, Database, IndexModel};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::collection::{self, GuardedDocument, Written};
-use super::generations;
-use super::pointer::{GenerationPointer, NAME, Pointers};
+use super::document::{GuardedDocument, read};
+use super::pointer::{GenerationPointer, Pointers};
 use super::solved::SolvedSuite;
 use crate::error::{OpenError, WriteError};
-use crate::generation::{Hold, Position, ViewStore};
+use crate::generation::Position;
 
+/// How many updates go into one command. Measured: more in one command are not faster.
+const UPDATES_MAX: usize = 100;
+/// How many documents come in one answer: those of a whole batch.
+const CURSOR_DOCUMENTS: u32 = 1_000;
+/// The server's code of a second document with one key.
+const DUPLICATE_KEY: i32 = 11_000;
 /// How long to look for a server that answers.
 const SELECTION_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a connection may take.
@@ -31,11 +36,27 @@ const HOLD_TIME_MAX: Duration = Duration::from_secs(5);
 /// Writes `progress`.
 #[derive(Clone, Debug)]
 pub struct ProgressWriter {
-    database: Database,
-    pointers: Pointers,
+    pub(super) database: Database,
+    pub(super) pointers: Pointers,
     hold_time_max: Duration,
     /// The hold that was met last, and when it was met first.
     met: Arc<Mutex<Option<(String, Instant)>>>,
+}
+
+/// A document to be written over the one that was loaded.
+struct Replacement<'a, T> {
+    document: &'a T,
+    /// The last event folded into the loaded one; absent where there was none.
+    loaded: Option<u64>,
+}
+
+/// What came of a guarded write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Every document.
+    All,
+    /// Another writer was faster at one document or more: load them again.
+    Conflict,
 }
 
 impl ProgressWriter {
@@ -80,7 +101,20 @@ impl ProgressWriter {
         &self,
         keys: impl IntoIterator<Item = impl Serialize>,
     ) -> Result<Vec<T>, WriteError> {
-        collection::load(&self.database, keys).await
+        let keys: Vec<Bson> =
+            keys.into_iter().map(|key| to_bson(&key)).collect::<Result<_, _>>()?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found: Vec<RawDocumentBuf> = self
+            .database
+            .collection(T::COLLECTION)
+            .find(doc! {"_id": {"$in": keys}})
+            .batch_size(CURSOR_DOCUMENTS)
+            .await?
+            .try_collect()
+            .await?;
+        Ok(found.iter().map(|raw| read(T::COLLECTION, raw)).collect::<Result<_, _>>()?)
     }
 
     /// Writes the documents that were folded further since they were `loaded`, each only if it is
@@ -90,7 +124,36 @@ impl ProgressWriter {
         loaded: &BTreeMap<K, u64>,
         documents: &BTreeMap<K, T>,
     ) -> Result<Written, WriteError> {
-        collection::replace(&self.database, loaded, documents).await
+        let changed: Vec<Replacement<'_, T>> = documents
+            .iter()
+            .map(|(key, document)| Replacement { document, loaded: loaded.get(key).copied() })
+            .filter(|replacement| replacement.loaded != Some(replacement.document.last_seq()))
+            .collect();
+        let mut written = Written::All;
+        for chunk in changed.chunks(UPDATES_MAX) {
+            let updates = chunk.iter().map(update).collect::<Result<Vec<_>, _>>()?;
+            // On disk before the answer. With less, a server could lose the documents in a crash
+            // and still take the checkpoint, which the driver sends again by itself once it is
+            // back.
+            let answer = self
+                .database
+                // The driver's `bulk_write` asks for a server of version 8, and ours is 6.
+                .run_command(doc! {
+                    "update": T::COLLECTION,
+                    "updates": updates,
+                    // No document waits for another. In order, the server would stop at the first
+                    // duplicate key.
+                    "ordered": false,
+                    "writeConcern": {"w": "majority", "j": true},
+                })
+                .await?;
+            if outcome_of_update(&answer, chunk.len())? == Written::Conflict {
+                // The other chunks go on: each document is guarded by itself, and the next try
+                // loads it as it is by then.
+                written = Written::Conflict;
+            }
+        }
+        Ok(written)
     }
 
     /// Announces that documents of the live generation may hold events up to `to`, before any of
@@ -132,39 +195,43 @@ impl ProgressWriter {
     }
 }
 
-#[async_trait]
-impl ViewStore for ProgressWriter {
-    fn name(&self) -> &'static str {
-        NAME
-    }
+fn update<T: GuardedDocument>(replacement: &Replacement<'_, T>) -> Result<Document, WriteError> {
+    let document = replacement.document;
+    let last_seq = match replacement.loaded {
+        Some(sequence) => to_bson(&sequence)?,
+        // A document that has appeared since has the field, so the upsert meets its key and fails.
+        None => Bson::from(doc! {"$exists": false}),
+    };
+    Ok(doc! {
+        "q": {"_id": to_bson(&document.key())?, "last_seq": last_seq},
+        "u": to_bson(document)?,
+        "upsert": replacement.loaded.is_none(),
+    })
+}
 
-    async fn ping(&self) -> Result<(), WriteError> {
-        self.database.run_command(doc! {"ping": 1}).await?;
-        Ok(())
-    }
-
-    async fn position(&self) -> Result<Position, WriteError> {
-        match self.pointers.get().await {
-            // There is no schema to keep in step with, so an empty database is prepared by its
-            // first use.
-            Err(WriteError::Missing(_)) => {
-                self.migrate().await?;
-                Ok(self.pointers.get().await?.position())
-            }
-            found => Ok(found?.position()),
+fn outcome_of_update(answer: &Document, offered: usize) -> Result<Written, WriteError> {
+    let errors = answer.get_array("writeErrors").map_or(&[][..], Vec::as_slice);
+    for error in errors.iter().filter_map(Bson::as_document) {
+        let code = error.get_i32("code").unwrap_or_default();
+        // An upsert whose guard does not match tries to insert a second document with the key.
+        if code != DUPLICATE_KEY {
+            let message = error.get_str("errmsg").unwrap_or_default().to_owned();
+            return Err(WriteError::Refused { code, message });
         }
     }
-
-    async fn begin_generation(&self) -> Result<Position, WriteError> {
-        Ok(Position { generation: self.pointers.begin().await?, sequence: 0 })
+    // The documents are written then, but perhaps not on disk, and the checkpoint must not pass
+    // them.
+    if let Ok(concern) = answer.get_document("writeConcernError") {
+        let code = concern.get_i32("code").unwrap_or_default();
+        let message = concern.get_str("errmsg").unwrap_or_default().to_owned();
+        return Err(WriteError::Refused { code, message });
     }
+    // `n` counts upserts, too: it falls short only where a guard did not match.
+    let matched = answer.get_i32("n").unwrap_or_default();
+    let all = usize::try_from(matched).is_ok_and(|matched| matched == offered);
+    Ok(if all { Written::All } else { Written::Conflict })
+}
 
-    async fn hold(&self) -> Result<Box<dyn Hold>, WriteError> {
-        generations::hold(&self.pointers).await
-    }
-
-    async fn delete_superseded(&self) -> Result<u64, WriteError> {
-        let live = self.pointers.get().await?.generation;
-        generations::delete_superseded(&self.database, live).await
-    }
+fn to_bson(value: &impl Serialize) -> Result<Bson, WriteError> {
+    bson::serialize_to_bson(value).map_err(|error| WriteError::Encoding(Box::new(error)))
 }

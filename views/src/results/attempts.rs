@@ -4,7 +4,7 @@ use events::submission::{Attempt, LostAttempt};
 use events::{BootId, SubmissionId, Timestamp};
 use uuid::Uuid;
 
-use super::place::RowPlace;
+use super::column_values::RowPlace;
 use super::table::{TableRow as _, table};
 use crate::error::Impossible;
 

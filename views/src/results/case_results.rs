@@ -4,7 +4,7 @@ use events::event::CaseResult;
 use events::{Exit, SubmissionId, Usage};
 use uuid::Uuid;
 
-use super::place::RowPlace;
+use super::column_values::RowPlace;
 use super::table::{JsonText, TableRow as _, table};
 use crate::error::{Impossible, TooLarge};
 

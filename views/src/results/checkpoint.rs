@@ -3,7 +3,7 @@
 
 use sqlx::PgConnection;
 
-use super::place::RowPlace;
+use super::column_values::RowPlace;
 use crate::error::WriteError;
 use crate::generation::Position;
 

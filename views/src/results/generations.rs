@@ -1,17 +1,18 @@
-//! Generations of `results`: begun beside the live one, shown to readers in one step, and deleted
-//! when superseded.
+//! The store of `results`, and its generations: begun beside the live one, shown to readers in one
+//! step, and deleted when superseded.
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, Postgres, Transaction};
 
 use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
-use super::checkpoint::{position, sequence_of};
+use super::checkpoint::{NAME, position, sequence_of};
 use super::submissions::SubmissionRow;
 use super::table::TableRow as _;
 use super::unaccepted_submissions::UnacceptedRow;
+use super::writer::ResultsWriter;
 use crate::error::WriteError;
-use crate::generation::{Hold, Position, SwitchOutcome};
+use crate::generation::{Hold, Position, SwitchOutcome, ViewStore};
 
 /// How many rows of one table are deleted in one transaction.
 const DELETED_ROWS_MAX: i64 = 5_000;
@@ -46,41 +47,57 @@ struct ResultsHold {
     live: Position,
 }
 
-/// Begins an empty generation.
-pub(super) async fn begin(pool: &PgPool) -> Result<Position, WriteError> {
-    let generation: i32 = sqlx::query_scalar(BEGIN).fetch_one(pool).await?;
-    Ok(Position { generation, sequence: 0 })
-}
-
-/// Stops the live generation where it stands.
-pub(super) async fn hold(pool: &PgPool) -> Result<Box<dyn Hold>, WriteError> {
-    let mut transaction = pool.begin().await?;
-    // First of all, since the lock must not outlive a rebuild that dies right after it has taken
-    // it.
-    sqlx::query(HOLD_TIME_MAX).execute(&mut *transaction).await?;
-    sqlx::query(LOCK).execute(&mut *transaction).await?;
-    let live = position(&mut transaction).await?;
-    Ok(Box::new(ResultsHold { transaction, live }))
-}
-
-/// Deletes a bounded number of superseded rows.
-pub(super) async fn delete_superseded(pool: &PgPool) -> Result<u64, WriteError> {
-    let mut deleted = 0;
-    for table in [CaseRow::TABLE, AttemptRow::TABLE, UnacceptedRow::TABLE, SubmissionRow::TABLE] {
-        // By the row's physical place, since `delete` has no limit of its own.
-        let delete = AssertSqlSafe(format!(
-            "delete from {table} where ctid = any (array(
-                select ctid from {table}
-                where generation < (select generation from projections where projection_name = 'results')
-                limit $1))"
-        ));
-        deleted += sqlx::query(delete).bind(DELETED_ROWS_MAX).execute(pool).await?.rows_affected();
+#[async_trait]
+impl ViewStore for ResultsWriter {
+    fn name(&self) -> &'static str {
+        NAME
     }
-    // The checkpoint goes last, when no row of its generation is left.
-    if deleted == 0 {
-        sqlx::query(DELETE_CHECKPOINTS).execute(pool).await?;
+
+    async fn ping(&self) -> Result<(), WriteError> {
+        Ok(self.pool.acquire().await?.ping().await?)
     }
-    Ok(deleted)
+
+    async fn position(&self) -> Result<Position, WriteError> {
+        position(&mut *self.pool.acquire().await?).await
+    }
+
+    async fn begin_generation(&self) -> Result<Position, WriteError> {
+        let generation: i32 = sqlx::query_scalar(BEGIN).fetch_one(&self.pool).await?;
+        Ok(Position { generation, sequence: 0 })
+    }
+
+    async fn hold(&self) -> Result<Box<dyn Hold>, WriteError> {
+        let mut transaction = self.pool.begin().await?;
+        // First of all, since the lock must not outlive a rebuild that dies right after it has
+        // taken it.
+        sqlx::query(HOLD_TIME_MAX).execute(&mut *transaction).await?;
+        sqlx::query(LOCK).execute(&mut *transaction).await?;
+        let live = position(&mut transaction).await?;
+        Ok(Box::new(ResultsHold { transaction, live }))
+    }
+
+    async fn delete_superseded(&self) -> Result<u64, WriteError> {
+        let mut deleted = 0;
+        let tables =
+            [CaseRow::TABLE, AttemptRow::TABLE, UnacceptedRow::TABLE, SubmissionRow::TABLE];
+        for table in tables {
+            // By the row's physical place, since `delete` has no limit of its own.
+            let delete = AssertSqlSafe(format!(
+                "delete from {table} where ctid = any (array(
+                    select ctid from {table}
+                    where generation
+                        < (select generation from projections where projection_name = 'results')
+                    limit $1))"
+            ));
+            let done = sqlx::query(delete).bind(DELETED_ROWS_MAX).execute(&self.pool).await?;
+            deleted += done.rows_affected();
+        }
+        // The checkpoint goes last, when no row of its generation is left.
+        if deleted == 0 {
+            sqlx::query(DELETE_CHECKPOINTS).execute(&self.pool).await?;
+        }
+        Ok(deleted)
+    }
 }
 
 #[async_trait]

@@ -18,7 +18,7 @@ use super::attempts::AttemptRow;
 use super::breaker::CircuitBreaker;
 use super::case_results::CaseRow;
 use super::checkpoint::NAME;
-use super::place::RowPlace;
+use super::column_values::RowPlace;
 use super::submissions::SubmissionRow;
 use super::summaries::{LEFT_OUT, PARTS_OF_OUTCOME, READABLE_OUTCOME, Summary, SummaryRow};
 use super::table::{JsonText, TableRow, key_list, select_list};

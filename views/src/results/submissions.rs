@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
-use super::place::RowPlace;
+use super::column_values::RowPlace;
 use super::table::{JsonText, TableRow as _, table};
 use crate::error::{Impossible, TooLarge};
 

@@ -4,7 +4,7 @@
 use events::event::{CasesSummary, LanguageRef};
 use events::{Lane, State, SubmissionId, Timestamp, Usage, Verdict};
 
-use super::place::RowPlace;
+use super::column_values::RowPlace;
 use super::submissions::SubmissionRow;
 use super::table::{JsonText, TableRow as _};
 use crate::error::Impossible;

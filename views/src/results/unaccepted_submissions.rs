@@ -3,7 +3,7 @@
 use events::{Fold, SubmissionId};
 use uuid::Uuid;
 
-use super::place::RowPlace;
+use super::column_values::RowPlace;
 use super::table::{TableRow as _, table};
 use crate::error::Impossible;
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use events::{Fold, SubmissionId};
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -15,13 +14,12 @@ use uuid::Uuid;
 use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
 use super::changes::RowChanges;
-use super::checkpoint::{self, Audience, NAME};
-use super::generations;
+use super::checkpoint::{self, Audience};
 use super::submissions::SubmissionRow;
 use super::table::select;
 use super::unaccepted_submissions::UnacceptedRow;
 use crate::error::{OpenError, WriteError};
-use crate::generation::{Hold, Position, ViewStore};
+use crate::generation::Position;
 
 /// One writer folds one batch at a time; what is left is for pings, a rebuild and the deletion of
 /// old rows. More connections only compete for the processors that PostgreSQL and the projector
@@ -38,7 +36,7 @@ const NO_STATEMENT_TIME_MAX: (&str, &str) = ("statement_timeout", "0");
 /// Writes `results`.
 #[derive(Clone, Debug)]
 pub struct ResultsWriter {
-    pool: PgPool,
+    pub(super) pool: PgPool,
 }
 
 /// A batch that is being written. No other process moves its generation until the batch is
@@ -131,33 +129,6 @@ impl ResultsBatch {
     pub async fn commit(mut self, next: Position) -> Result<(), WriteError> {
         checkpoint::advance(&mut self.transaction, next).await?;
         Ok(self.transaction.commit().await?)
-    }
-}
-
-#[async_trait]
-impl ViewStore for ResultsWriter {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    async fn ping(&self) -> Result<(), WriteError> {
-        Ok(self.pool.acquire().await?.ping().await?)
-    }
-
-    async fn position(&self) -> Result<Position, WriteError> {
-        checkpoint::position(&mut *self.pool.acquire().await?).await
-    }
-
-    async fn begin_generation(&self) -> Result<Position, WriteError> {
-        generations::begin(&self.pool).await
-    }
-
-    async fn hold(&self) -> Result<Box<dyn Hold>, WriteError> {
-        generations::hold(&self.pool).await
-    }
-
-    async fn delete_superseded(&self) -> Result<u64, WriteError> {
-        generations::delete_superseded(&self.pool).await
     }
 }
 

@@ -1,5 +1,5 @@
-//! Columns: texts, numbers and hashes as the database has them, each with an error that says where
-//! it stood.
+//! Column values: texts, numbers and hashes as the database has them, each with an error that says
+//! where it stood.
 
 use std::error::Error;
 use std::fmt::Display;
