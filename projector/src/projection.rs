@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use views::error::WriteError;
-use views::generation::{Position, ViewStore};
+use views::generation::{Audience, Position, ViewStore};
 
 use crate::batch::EventBatch;
 
@@ -25,10 +25,12 @@ pub trait Projection: Send + Sync {
     /// Returns the view's store.
     fn store(&self) -> &dyn ViewStore;
 
-    /// Folds `batch` into the live generation and makes it durable. [`WriteError::Moved`] if the
+    /// Folds `batch` into a generation and makes it durable. [`WriteError::Moved`] if the
     /// generation does not stand at `at` any more.
-    async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError>;
-
-    /// Folds `batch` into a generation that no reader sees yet.
-    async fn build(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError>;
+    async fn fold(
+        &self,
+        audience: Audience,
+        at: Position,
+        batch: &EventBatch,
+    ) -> Result<Position, WriteError>;
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::projection::Projection;
 use crate::reader::{BatchLimits, Reader, ReaderError};
 use views::error::WriteError;
-use views::generation::{Hold, Position, SwitchOutcome, ViewStore};
+use views::generation::{Audience, Hold, Position, SwitchOutcome, ViewStore};
 
 // Larger batches than the running service takes: no reader waits for a single event here. A wait of
 // zero still takes every event that is ready, since `timeout_at` asks the stream before the clock.
@@ -122,7 +122,7 @@ impl Replay<'_> {
 
     async fn fold_next_batch(&mut self) -> Result<(), RebuildError> {
         let batch = self.reader.next().await?;
-        self.position = match self.projection.build(self.position, &batch).await {
+        self.position = match self.projection.fold(Audience::Rebuild, self.position, &batch).await {
             // Our generation is gone: another rebuild switched to a later one and deleted ours.
             Err(WriteError::Moved) => return Err(RebuildError::Overtaken),
             folded => folded?,

@@ -18,7 +18,7 @@ use crate::projection::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_TIME_MAX, Proje
 use crate::reader::{BatchLimits, Reader, ReaderError};
 use crate::status::Status;
 use views::error::WriteError;
-use views::generation::Position;
+use views::generation::{Audience, Position};
 
 /// The waits for a store or a ledger that is away: each is twice the one before, up to two seconds.
 const WAITS: ExponentialBuilder = ExponentialBuilder::new()
@@ -170,7 +170,8 @@ impl ProjectionRunner {
     async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, Interruption> {
         loop {
             let begun = Instant::now();
-            let folded = timeout(FOLD_TIME_MAX, self.projection.fold(at, batch)).await;
+            let folded =
+                timeout(FOLD_TIME_MAX, self.projection.fold(Audience::Readers, at, batch)).await;
             // A fold that was cut off may be committed or not, so it is not tried again here: the
             // runner reads the position from the store first.
             match folded.map_err(|_elapsed| Interruption::Silent)? {

@@ -26,6 +26,15 @@ impl Position {
     }
 }
 
+/// Who reads the generation that a batch is folded into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The readers of the view: the generation is the live one.
+    Readers,
+    /// No reader yet: a rebuild makes the generation.
+    Rebuild,
+}
+
 /// The store of one view, apart from what it holds.
 #[async_trait]
 pub trait ViewStore: Send + Sync {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use events::{Digest, SubmissionId, UserId};
 use views::error::WriteError;
-use views::generation::{Position, ViewStore};
+use views::generation::{Audience, Position, ViewStore};
 use views::progress::{
     GuardedDocument, ProgressKey, ProgressWriter, SolvedKey, SolvedSuite, TrackedKey,
     TrackedSubmission, UserProgress, Written,
@@ -157,21 +157,25 @@ impl Projection for ProgressProjection {
         &self.writer
     }
 
-    async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
+    async fn fold(
+        &self,
+        audience: Audience,
+        at: Position,
+        batch: &EventBatch,
+    ) -> Result<Position, WriteError> {
         let next = at.after(batch.first(), batch.last())?;
-        // Before any document: a rebuild learns from the reservation how far readers may have seen.
-        self.writer.reserve(at, next.sequence).await?;
-        let written = self.write_batch(at, batch).await?;
-        self.writer.commit(at, next.sequence).await?;
-        self.last_batch.keep(next, written.latest());
-        Ok(next)
-    }
-
-    async fn build(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
-        // Neither reserved nor committed: no reader sees this generation, and after a rebuild that
+        // A generation that no reader sees is neither reserved nor committed: after a rebuild that
         // died the next one begins a generation of its own.
-        let next = at.after(batch.first(), batch.last())?;
+        let is_read = audience == Audience::Readers;
+        if is_read {
+            // Before any document: a rebuild learns from the reservation how far readers may have
+            // seen.
+            self.writer.reserve(at, next.sequence).await?;
+        }
         let written = self.write_batch(at, batch).await?;
+        if is_read {
+            self.writer.commit(at, next.sequence).await?;
+        }
         self.last_batch.keep(next, written.latest());
         Ok(next)
     }

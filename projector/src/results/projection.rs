@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use events::{Fold, SubmissionId};
 use views::error::WriteError;
-use views::generation::{Position, ViewStore};
-use views::results::{Audience, ResultsWriter};
+use views::generation::{Audience, Position, ViewStore};
+use views::results::ResultsWriter;
 
 use super::changes::{States, changes_between, fold};
 use crate::batch::EventBatch;
@@ -35,8 +35,15 @@ impl ResultsProjection {
     pub fn writer(&self) -> &ResultsWriter {
         &self.writer
     }
+}
 
-    async fn fold_for(
+#[async_trait]
+impl Projection for ResultsProjection {
+    fn store(&self) -> &dyn ViewStore {
+        &self.writer
+    }
+
+    async fn fold(
         &self,
         audience: Audience,
         at: Position,
@@ -59,21 +66,6 @@ impl ResultsProjection {
         keep_latest(&mut known, SUBMISSIONS_MAX, last_event);
         self.last_batch.keep(next, known);
         Ok(next)
-    }
-}
-
-#[async_trait]
-impl Projection for ResultsProjection {
-    fn store(&self) -> &dyn ViewStore {
-        &self.writer
-    }
-
-    async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
-        self.fold_for(Audience::Readers, at, batch).await
-    }
-
-    async fn build(&self, at: Position, batch: &EventBatch) -> Result<Position, WriteError> {
-        self.fold_for(Audience::Rebuild, at, batch).await
     }
 }
 

@@ -4,7 +4,7 @@
 use projector::batch::EventBatch;
 use projector::projection::Projection as _;
 use views::error::WriteError;
-use views::generation::{Position, SwitchOutcome};
+use views::generation::{Audience, Position, SwitchOutcome};
 
 use crate::support::history::{Kind, batch, batches, record, step};
 use crate::support::scripted::scramble;
@@ -46,7 +46,7 @@ suite! {
 async fn fold_all(view: &impl View, batches: &[EventBatch]) -> Position {
     let mut position = view.store().position().await.unwrap();
     for batch in batches {
-        position = view.projection().fold(position, batch).await.unwrap();
+        position = view.projection().fold(Audience::Readers, position, batch).await.unwrap();
     }
     position
 }
@@ -55,7 +55,7 @@ async fn fold_all(view: &impl View, batches: &[EventBatch]) -> Position {
 async fn build(view: &impl View, batches: &[EventBatch]) -> Position {
     let mut position = view.store().begin_generation().await.unwrap();
     for batch in batches {
-        position = view.projection().build(position, batch).await.unwrap();
+        position = view.projection().fold(Audience::Rebuild, position, batch).await.unwrap();
     }
     position
 }
@@ -79,7 +79,7 @@ async fn a_view_is_the_fold_of_the_replay_however_it_is_cut<V: View>(view: V) {
 
 async fn a_batch_that_leaves_a_hole_is_refused_and_nothing_is_written(view: impl View) {
     let history = record(&[step(0, Kind::Accept), step(1, Kind::Accept)]);
-    let refused = view.projection().fold(BEGINNING, &batch(&history[1..])).await;
+    let refused = view.projection().fold(Audience::Readers, BEGINNING, &batch(&history[1..])).await;
     assert!(matches!(refused, Err(WriteError::Hole { stands: 0, first: 2 })), "{refused:?}");
     assert_eq!(view.store().position().await.unwrap(), BEGINNING);
     view.assert_is_fold_of(&[]).await;
@@ -88,8 +88,12 @@ async fn a_batch_that_leaves_a_hole_is_refused_and_nothing_is_written(view: impl
 
 async fn a_batch_that_was_folded_already_is_refused_and_changes_nothing(view: impl View) {
     let history = record(&scramble(50));
-    view.projection().fold(BEGINNING, &batch(&history)).await.unwrap();
-    let again = view.another_projection().await.fold(BEGINNING, &batch(&history[..20])).await;
+    view.projection().fold(Audience::Readers, BEGINNING, &batch(&history)).await.unwrap();
+    let again = view
+        .another_projection()
+        .await
+        .fold(Audience::Readers, BEGINNING, &batch(&history[..20]))
+        .await;
     assert!(matches!(again, Err(WriteError::Moved)), "{again:?}");
     view.assert_is_fold_of(&history).await;
     view.remove().await;
@@ -106,7 +110,7 @@ async fn two_processes_that_fold_at_once_give_the_view_of_one(view: impl View) {
                 return;
             }
             let part = batch(&history[at..history.len().min(at + cut)]);
-            match projection.fold(position, &part).await {
+            match projection.fold(Audience::Readers, position, &part).await {
                 Ok(_) | Err(WriteError::Moved) => {}
                 Err(error) => panic!("{error:?}"),
             }
@@ -126,7 +130,7 @@ async fn a_generation_that_is_behind_is_not_shown(view: impl View) {
     assert_eq!(hold.live(), Position { generation: 1, sequence: 100 });
     assert_eq!(hold.switch(rebuilt).await.unwrap(), SwitchOutcome::Behind);
     assert_eq!(view.store().position().await.unwrap().generation, 1);
-    let rebuilt = view.projection().build(rebuilt, &parts[1]).await.unwrap();
+    let rebuilt = view.projection().fold(Audience::Rebuild, rebuilt, &parts[1]).await.unwrap();
     assert_eq!(switch(&view, rebuilt).await, SwitchOutcome::Done);
     assert_eq!(view.store().position().await.unwrap(), rebuilt);
     view.assert_is_fold_of(&history).await;
@@ -139,9 +143,9 @@ async fn after_a_switch_the_old_generation_takes_no_more_and_is_deleted(view: im
     let old = fold_all(&view, &parts[..1]).await;
     let rebuilt = build(&view, &parts[..1]).await;
     assert_eq!(switch(&view, rebuilt).await, SwitchOutcome::Done);
-    let late = view.projection().fold(old, &parts[1]).await;
+    let late = view.projection().fold(Audience::Readers, old, &parts[1]).await;
     assert!(matches!(late, Err(WriteError::Moved)), "{late:?}");
-    view.projection().fold(rebuilt, &parts[1]).await.unwrap();
+    view.projection().fold(Audience::Readers, rebuilt, &parts[1]).await.unwrap();
     assert!(view.count(1).await > 0);
     while view.store().delete_superseded().await.unwrap() > 0 {}
     assert_eq!(view.count(1).await, 0);
@@ -153,8 +157,8 @@ async fn of_two_rebuilds_the_slower_one_is_overtaken_only_by_a_later_generation(
     let history = batch(&record(&scramble(20)));
     let first = view.store().begin_generation().await.unwrap();
     let second = view.store().begin_generation().await.unwrap();
-    let first = view.projection().build(first, &history).await.unwrap();
-    let second = view.projection().build(second, &history).await.unwrap();
+    let first = view.projection().fold(Audience::Rebuild, first, &history).await.unwrap();
+    let second = view.projection().fold(Audience::Rebuild, second, &history).await.unwrap();
     assert_eq!(switch(&view, second).await, SwitchOutcome::Done);
     assert_eq!(switch(&view, first).await, SwitchOutcome::Overtaken);
     assert_eq!(view.store().position().await.unwrap(), second);

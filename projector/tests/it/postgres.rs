@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use projector::projection::Projection as _;
 use views::error::WriteError;
-use views::generation::{Position, SwitchOutcome};
+use views::generation::{Audience, Position, SwitchOutcome};
 
 use crate::support::history::{Kind, batch, batches, id, record, replay, step};
 use crate::support::postgres::Database;
@@ -18,7 +18,7 @@ async fn a_second_acceptance_on_another_subject_meets_the_first() {
     let history = record(&[accept(1), step(0, Kind::Start), accept(2)]);
     for (at, part) in (0..).step_by(2).zip(batches(&history, &[1])) {
         let at = Position { sequence: at, ..BEGINNING };
-        database.projection.fold(at, &part).await.unwrap();
+        database.projection.fold(Audience::Readers, at, &part).await.unwrap();
     }
     let seen = database.visible().await;
     assert_eq!(seen, replay(&history));
@@ -35,7 +35,9 @@ async fn a_crash_at_any_point_of_a_batch_leaves_all_of_it_or_nothing() {
         loop {
             polls += 1;
             let store = database.another_projection().await;
-            if let Some(folded) = crash_after(polls % 40, store.fold(position, &part)).await {
+            if let Some(folded) =
+                crash_after(polls % 40, store.fold(Audience::Readers, position, &part)).await
+            {
                 position = folded.unwrap();
                 break;
             }
@@ -57,13 +59,17 @@ async fn a_crash_at_any_point_of_a_batch_leaves_all_of_it_or_nothing() {
 async fn an_impossible_row_stops_the_projection_and_is_named() {
     let database = Database::fresh().await;
     let history = record(&[step(0, Kind::Accept), step(0, Kind::Start)]);
-    let position = database.projection.fold(BEGINNING, &batch(&history[..1])).await.unwrap();
+    let position = database
+        .projection
+        .fold(Audience::Readers, BEGINNING, &batch(&history[..1]))
+        .await
+        .unwrap();
     let spoil = "update submissions set case_count = -1";
     views::testing::sqlx::query(spoil).execute(&database.pool).await.unwrap();
     let stopped = database
         .another_projection()
         .await
-        .fold(position, &batch(&history[1..]))
+        .fold(Audience::Readers, position, &batch(&history[1..]))
         .await
         .unwrap_err();
     let WriteError::Impossible(impossible) = stopped else { panic!("{stopped:?}") };
@@ -89,12 +95,12 @@ async fn a_batch_that_waits_for_a_switch_finds_the_generation_moved() {
     let database = Database::fresh().await;
     let history = record(&scramble(60));
     let parts = batches(&history, &[39]);
-    let old = database.projection.fold(BEGINNING, &parts[0]).await.unwrap();
+    let old = database.projection.fold(Audience::Readers, BEGINNING, &parts[0]).await.unwrap();
     let rebuilt = database.store().begin_generation().await.unwrap();
-    let rebuilt = database.projection.build(rebuilt, &parts[0]).await.unwrap();
+    let rebuilt = database.projection.fold(Audience::Rebuild, rebuilt, &parts[0]).await.unwrap();
     let hold = database.store().hold().await.unwrap();
     let other = database.another_projection().await;
-    let mut waiting = pin!(other.fold(old, &parts[1]));
+    let mut waiting = pin!(other.fold(Audience::Readers, old, &parts[1]));
     // The fold has begun and cannot end: it waits for the lock that the hold has.
     let blocked = "select count(*) from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'";

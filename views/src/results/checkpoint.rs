@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::column_values::RowPlace;
 use crate::error::WriteError;
-use crate::generation::Position;
+use crate::generation::{Audience, Position};
 
 /// The name of the view in its own tables. The statements below spell it out.
 pub(super) const NAME: &str = "results";
@@ -32,15 +32,6 @@ const LOCK_BUILDING: &str = "
 
 const MOVE: &str = "
     update checkpoints set sequence = $2 where projection_name = 'results' and generation = $1";
-
-/// Who reads the generation that a batch is folded into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// The readers of the view: the generation is the live one.
-    Readers,
-    /// No reader yet: a rebuild makes the generation.
-    Rebuild,
-}
 
 /// Reads where the live generation stands.
 pub(super) async fn position(connection: &mut PgConnection) -> Result<Position, WriteError> {

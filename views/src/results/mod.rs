@@ -24,7 +24,6 @@ mod writer;
 pub use attempts::AttemptRow;
 pub use case_results::CaseRow;
 pub use changes::RowChanges;
-pub use checkpoint::Audience;
 pub use reader::{FoundSubmission, ListQuery, ResultsReader, ResultsView, find_sql, list_sql};
 pub use submissions::SubmissionRow;
 pub use summaries::Summary;

@@ -14,12 +14,12 @@ use uuid::Uuid;
 use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
 use super::changes::RowChanges;
-use super::checkpoint::{self, Audience};
+use super::checkpoint;
 use super::submissions::SubmissionRow;
 use super::table::select;
 use super::unaccepted_submissions::UnacceptedRow;
 use crate::error::{OpenError, WriteError};
-use crate::generation::Position;
+use crate::generation::{Audience, Position};
 
 /// One writer folds one batch at a time; what is left is for pings, a rebuild and the deletion of
 /// old rows. More connections only compete for the processors that PostgreSQL and the projector
