@@ -44,7 +44,7 @@ pub fn derive(
         // An illegal event, too: it stays in the ledger, and a batch that comes again must skip it.
         submission.last_seq = recorded.sequence;
         if let Ok(lifecycle) = advanced {
-            tracked::remember(&mut submission, lifecycle);
+            submission = tracked::remember(submission, lifecycle);
             derived.facts.extend(Fact::of(&submission, recorded));
         }
         derived.tracked.insert(id, submission);

@@ -29,24 +29,13 @@ pub(super) fn begin(generation: i32, recorded: &Recorded) -> Option<TrackedSubmi
 
 /// Returns what the ledger's rules ask.
 pub(super) fn lifecycle(tracked: &TrackedSubmission) -> Lifecycle {
-    Lifecycle {
-        state: tracked.state,
-        case_count: tracked.case_count,
-        attempt: tracked.attempt,
-        lost: tracked.lost,
-        compiled: tracked.compiled,
-        results: tracked.results,
-    }
+    let &TrackedSubmission { state, case_count, attempt, lost, compiled, results, .. } = tracked;
+    Lifecycle { state, case_count, attempt, lost, compiled, results }
 }
 
 /// Remembers where the submission is in its life now.
-pub(super) fn remember(tracked: &mut TrackedSubmission, lifecycle: Lifecycle) {
+pub(super) fn remember(before: TrackedSubmission, lifecycle: Lifecycle) -> TrackedSubmission {
     // Named one by one: a field that the rules get later must not compile until it is stored.
     let Lifecycle { state, case_count, attempt, lost, compiled, results } = lifecycle;
-    tracked.state = state;
-    tracked.case_count = case_count;
-    tracked.attempt = attempt;
-    tracked.lost = lost;
-    tracked.compiled = compiled;
-    tracked.results = results;
+    TrackedSubmission { state, case_count, attempt, lost, compiled, results, ..before }
 }
