@@ -18,7 +18,7 @@ pub(crate) use self::submission::{FetchedOutputs, SubmissionBody, captured_outpu
 pub(crate) use self::summary::{PageBody, SummaryBody};
 
 use events::event::{CasesSummary, LanguageRef};
-use events::{Exit, LanguageSlug, Usage};
+use events::{LanguageSlug, Usage};
 use serde::Serialize;
 
 /// A language in a submission.
@@ -68,19 +68,5 @@ impl From<&CasesSummary> for ScoreBody {
         // Named one by one, so that a new field is shown or left out on purpose.
         let CasesSummary { points, points_max, passed, total, run: _, results_sha256: _ } = *cases;
         Self { points, points_max, passed, total }
-    }
-}
-
-fn exit_code(exit: Exit) -> Option<i32> {
-    match exit {
-        Exit::Code(code) => Some(code),
-        Exit::Signal(_) => None,
-    }
-}
-
-fn signal(exit: Exit) -> Option<i32> {
-    match exit {
-        Exit::Code(_) => None,
-        Exit::Signal(signal) => Some(signal),
     }
 }

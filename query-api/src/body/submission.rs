@@ -4,8 +4,9 @@ use events::event::{CaseResult, Completed, Failed, FailureClass, Isolation};
 use events::submission::Outcome;
 use events::{Captured, Lane, State, StopCause, Submission, SubmissionId, Verdict};
 use serde::Serialize;
+use views::results::code_and_signal;
 
-use super::{LanguageBody, OutputBody, ScoreBody, Stamp, UsageBody, exit_code, signal};
+use super::{LanguageBody, OutputBody, ScoreBody, Stamp, UsageBody};
 
 /// The outputs of a submission, fetched.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +89,7 @@ impl SubmissionBody {
         let attempt = submission.attempts.last();
         let completed = completed(submission);
         let exit = completed.and_then(|completed| completed.exit);
+        let (exit_code, signal) = exit.map(code_and_signal).unwrap_or_default();
         Self {
             id: submission.id,
             state: submission.state,
@@ -100,8 +102,8 @@ impl SubmissionBody {
             compiled_at: submission.compiled_at.map(Stamp),
             cancellation_requested_at: submission.cancellation_requested_at.map(Stamp),
             finished_at: submission.finished_at.map(Stamp),
-            exit_code: exit.and_then(exit_code),
-            signal: exit.and_then(signal),
+            exit_code,
+            signal,
             limit: completed.and_then(|completed| completed.stopped_by),
             // What describes an output goes before the output itself, whose text is moved out.
             stdout_encoding: stdout.as_ref().and_then(|output| output.encoding),
@@ -141,13 +143,14 @@ pub(crate) fn captured_outputs(submission: &Submission) -> [Option<&Captured>; 3
 
 impl From<&CaseResult> for CaseBody {
     fn from(result: &CaseResult) -> Self {
+        let (exit_code, signal) = code_and_signal(result.exit);
         Self {
             index: result.case,
             name: result.name.clone(),
             verdict: result.verdict,
             usage: result.usage.into(),
-            exit_code: exit_code(result.exit),
-            signal: signal(result.exit),
+            exit_code,
+            signal,
             points: result.points,
         }
     }

@@ -25,15 +25,20 @@ table! {
     }
 }
 
+/// Takes an exit apart into its code and its signal, of which one is absent.
+pub fn code_and_signal(exit: Exit) -> (Option<i32>, Option<i32>) {
+    match exit {
+        Exit::Code(code) => (Some(code), None),
+        Exit::Signal(signal) => (None, Some(signal)),
+    }
+}
+
 impl CaseRow {
     /// Writes the result of a submission's case as its row.
     pub fn from_result(submission: SubmissionId, result: &CaseResult) -> Result<Self, TooLarge> {
         let key = format_args!("{submission}/{}", result.case);
         let place = RowPlace { table: Self::TABLE, key };
-        let (exit_code, exit_signal) = match result.exit {
-            Exit::Code(code) => (Some(code), None),
-            Exit::Signal(signal) => (None, Some(signal)),
-        };
+        let (exit_code, exit_signal) = code_and_signal(result.exit);
         Ok(Self {
             submission_id: submission.as_uuid(),
             case_number: i64::from(result.case),

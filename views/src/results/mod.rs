@@ -22,7 +22,7 @@ mod unaccepted_submissions;
 mod writer;
 
 pub use attempts::AttemptRow;
-pub use case_results::CaseRow;
+pub use case_results::{CaseRow, code_and_signal};
 pub use changes::RowChanges;
 pub use reader::{FoundSubmission, ListQuery, ResultsReader, ResultsView, find_sql, list_sql};
 pub use submissions::SubmissionRow;
