@@ -28,19 +28,19 @@ impl Connections {
     pub async fn open(config: &Config) -> Result<Self, ServiceError> {
         // None of the three waits for its server: a store that is away at the start must hold up
         // its own projection only.
-        let connection = Connection::open(&config.nats.url, "projector").await;
-        let results = ResultsWriter::connect_lazy(config.postgres.url.expose_secret());
+        let connection = Connection::open(&config.nats.url, "projector")
+            .await
+            .map_err(ServiceError::part("the ledger cannot be opened"))?;
+        let results = ResultsWriter::connect_lazy(config.postgres.url.expose_secret())
+            .map_err(ServiceError::part("the results view cannot be opened"))?;
         let mongo = &config.mongo;
-        let progress =
-            ProgressWriter::connect_lazy(mongo.url.expose_secret(), &mongo.database).await;
+        let progress = ProgressWriter::connect_lazy(mongo.url.expose_secret(), &mongo.database)
+            .await
+            .map_err(ServiceError::part("the progress view cannot be opened"))?;
         Ok(Self {
-            connection: connection.map_err(ServiceError::part("the ledger cannot be opened"))?,
-            results: ResultsProjection::new(
-                results.map_err(ServiceError::part("the results view cannot be opened"))?,
-            ),
-            progress: ProgressProjection::new(
-                progress.map_err(ServiceError::part("the progress view cannot be opened"))?,
-            ),
+            connection,
+            results: ResultsProjection::new(results),
+            progress: ProgressProjection::new(progress),
         })
     }
 

@@ -43,19 +43,16 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
 }
 
 async fn open(config: &Config) -> Result<ReadStores, ServiceError> {
-    let connection = Connection::open(&config.nats.url, "query-api").await;
-    let results = ResultsReader::open(config.postgres.url.expose_secret());
+    let connection = Connection::open(&config.nats.url, "query-api")
+        .await
+        .map_err(ServiceError::part("the ledger cannot be opened"))?;
+    let results = ResultsReader::open(config.postgres.url.expose_secret())
+        .map_err(ServiceError::part("the results view cannot be opened"))?;
     let mongo = &config.mongo;
-    let progress = ProgressReader::open(mongo.url.expose_secret(), &mongo.database).await;
-    Ok(ReadStores {
-        connection: connection.map_err(ServiceError::part("the ledger cannot be opened"))?,
-        results: Arc::new(
-            results.map_err(ServiceError::part("the results view cannot be opened"))?,
-        ),
-        progress: Arc::new(
-            progress.map_err(ServiceError::part("the progress view cannot be opened"))?,
-        ),
-    })
+    let progress = ProgressReader::open(mongo.url.expose_secret(), &mongo.database)
+        .await
+        .map_err(ServiceError::part("the progress view cannot be opened"))?;
+    Ok(ReadStores { connection, results: Arc::new(results), progress: Arc::new(progress) })
 }
 
 fn ledger(stores: &ReadStores) -> Ledger {
