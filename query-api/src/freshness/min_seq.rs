@@ -54,15 +54,9 @@ impl FreshSubmissions {
         }
     }
 
-    /// Reads a submission from the ledger, whatever the view says.
-    pub(crate) async fn read_from_ledger(
-        &self,
-        id: SubmissionId,
-    ) -> Result<Option<Submission>, QueryError> {
-        self.fold(id, None).await
-    }
-
-    async fn fold(
+    /// Folds a submission from the ledger. The answer is `behind`, which the view had, if the fold
+    /// is older.
+    pub(crate) async fn fold(
         &self,
         id: SubmissionId,
         behind: Option<Submission>,

@@ -44,7 +44,7 @@ pub(crate) async fn wait_for_change(
         }
         // Not from the view: the projector gets the same event no sooner than the feed that woke
         // this request.
-        match submissions.read_from_ledger(known.id).await {
+        match submissions.fold(known.id, None).await {
             Ok(now) => known = now.unwrap_or(known),
             // The request goes on waiting: it has a good answer already, and the ledger may come
             // back before the deadline.
