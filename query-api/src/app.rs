@@ -1,5 +1,5 @@
-//! The service's parts in one value, and the questions that it answers. It knows neither headers
-//! nor statuses.
+//! The service's parts in one value, and the questions that it answers. Headers are the routes'
+//! business, and statuses that of `error`.
 
 use std::sync::Arc;
 use std::time::Duration;
