@@ -27,12 +27,20 @@ pub(crate) fn clean(program: impl AsRef<Path>) -> Command {
 
 /// Runs a program to its end and returns what it wrote to standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
+    output_within(command, None)
+}
+
+/// Like [`output`], but gives up after a time.
+pub(crate) fn output_within(
+    command: &mut Command,
+    patience: impl Into<Option<Duration>>,
+) -> Result<String> {
     let name = shown(command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("start {name}"))?;
     let out = drain(child.stdout.take());
     let err = drain(child.stderr.take());
-    let status = wait(&mut child, None)?;
+    let status = wait(&mut child, patience.into()).with_context(|| name.clone())?;
     let (out, err) = (collected(out), collected(err));
     if status.success() {
         return Ok(out);
@@ -40,21 +48,6 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     interrupt::check()?;
     Err(anyhow!("{}", last_lines(&format!("{out}{err}"), SHOWN_LINES)))
         .with_context(|| format!("{name} ended with {status}"))
-}
-
-/// Like [`output`], but gives up after a time.
-pub(crate) fn output_within(command: &mut Command, patience: Duration) -> Result<String> {
-    let name = shown(command);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().with_context(|| format!("start {name}"))?;
-    let out = drain(child.stdout.take());
-    let err = drain(child.stderr.take());
-    let status = wait(&mut child, Some(patience)).with_context(|| name.clone())?;
-    let (out, err) = (collected(out), collected(err));
-    if !status.success() {
-        bail!("{name} ended with {status}: {}", last_lines(&format!("{out}{err}"), SHOWN_LINES));
-    }
-    Ok(out)
 }
 
 /// Runs a program that shows its output itself.
@@ -128,7 +121,8 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-fn shown(command: &Command) -> String {
+/// The name by which a command stands in a message.
+pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     // The first argument names the subcommand; all of them would not fit into a line.

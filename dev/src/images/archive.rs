@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 
 use super::archives;
-use crate::command::{self, clean};
+use crate::command::{self, clean, shown};
 use crate::parts::EngineChoice;
 use crate::paths;
 use crate::steps::{StepValue, note, step};
@@ -75,14 +75,18 @@ impl StepValue for Size {
 }
 
 /// Runs two programs, the first one's output being the second one's input.
-fn pipe(from: &mut Command, to: &mut Command) -> Result<()> {
+pub(super) fn pipe(from: &mut Command, to: &mut Command) -> Result<()> {
+    let (from_name, to_name) = (shown(from), shown(to));
     let mut first = from.stdout(Stdio::piped()).spawn().context("start the first program")?;
     let middle = first.stdout.take().context("no pipe")?;
     let mut second = to.stdin(middle).spawn().context("start the second program")?;
+    // Closes our copy of the pipe's end: if the second program ended early, the first one would
+    // otherwise write into a full pipe for ever.
+    to.stdin(Stdio::null());
     let second = command::wait(&mut second, None)?;
     let first = command::wait(&mut first, None)?;
     if !first.success() || !second.success() {
-        bail!("the programs ended with {first} and {second}");
+        bail!("{from_name} ended with {first}, {to_name} with {second}");
     }
     Ok(())
 }
@@ -135,5 +139,6 @@ mod tests {
         run("echo x", "cat").unwrap();
         assert!(run("exit 1", "cat").is_err());
         assert!(run("true", "cat; exit 1").is_err());
+        assert!(run("head -c 1000000 /dev/zero", "true").is_err(), "it must not wait for ever");
     }
 }

@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use super::archive::pipe;
 use super::sources::{self, PackageSource};
-use crate::command::{self, clean, find, output, output_within};
+use crate::command::{clean, find, output, output_within};
 use crate::failure::failure;
 use crate::install::apt::{self, Need};
 use crate::parts::EngineChoice;
@@ -102,18 +103,11 @@ fn configure(tree: &Path, found: &[PackageSource], mirror: &str) -> Result<()> {
 }
 
 fn import(engine: &EngineChoice, tree: &Path) -> Result<()> {
-    let mut tar: Command = clean("tar");
+    let mut tar = clean("tar");
     tar.arg("--directory").arg(tree).args(["--create", "--file=-", "--one-file-system"]);
     // Device nodes cannot be unpacked on every engine, and each container gets its own.
     tar.args(["--exclude=./var/cache/apt/archives/*.deb", "--exclude=./dev/*", "."]);
-    let mut tar = tar.stdout(Stdio::piped()).spawn().context("start tar")?;
     let mut docker = engine.docker();
-    docker.args(["import", "--change", "CMD [\"bash\"]", "-", TAG]);
-    docker.stdin(tar.stdout.take().context("no pipe")?).stdout(Stdio::null());
-    let imported = command::wait(&mut docker.spawn().context("start docker")?, None)?;
-    let packed = command::wait(&mut tar, None)?;
-    if !imported.success() || !packed.success() {
-        bail!("tar ended with {packed}, docker import with {imported}");
-    }
-    Ok(())
+    docker.args(["import", "--change", "CMD [\"bash\"]", "-", TAG]).stdout(Stdio::null());
+    pipe(&mut tar, &mut docker)
 }
