@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::parts::{Site, superuser_url};
+use crate::parts::{self, Part, Site, superuser_url};
 use crate::paths::{self, Layout};
 use crate::state::Record;
 
@@ -16,19 +16,19 @@ pub(crate) fn write(site: &Site, token: &str) -> Result<()> {
     let mut lines = vec![
         ("RUNLEDGER_URL".to_owned(), site.edge_url()?),
         ("RUNLEDGER_TOKEN".to_owned(), token.to_owned()),
+        ("RUNLEDGER_NATS_URL".to_owned(), site.nats_url()?),
+        ("RUNLEDGER_NATS_MONITOR_URL".to_owned(), site.service_url("nats-monitor")?),
+        ("RUNLEDGER_POSTGRES_URL".to_owned(), site.postgres_url()?),
+        ("RUNLEDGER_MONGO_URL".to_owned(), site.mongo_url()?),
+        ("DOCKER_HOST".to_owned(), site.engine.host.clone()),
     ];
-    lines.extend(stores(site)?);
-    for (service, key) in SERVICES {
-        lines.push((format!("RUNLEDGER_{key}_URL"), site.service_url(service)?));
+    for part in parts::SERVICES {
+        lines.push((format!("RUNLEDGER_{}_URL", key(part)), site.service_url(part.name())?));
     }
-    for (part, key) in SERVICES.iter().chain(&[
-        ("nats", "NATS"),
-        ("postgres", "POSTGRES"),
-        ("mongo", "MONGO"),
-        ("nginx", "NGINX"),
-    ]) {
-        if let Some(record) = Record::alive(&site.layout, part)? {
-            lines.push((format!("RUNLEDGER_PID_{key}"), record.identity.pid.to_string()));
+    // Not the engine, which is found by `DOCKER_HOST` and may be this machine's own.
+    for part in parts::all().into_iter().filter(|part| part.name() != "docker") {
+        if let Some(record) = Record::alive(&site.layout, part.name())? {
+            lines.push((format!("RUNLEDGER_PID_{}", key(part)), record.identity.pid.to_string()));
         }
     }
     let mut text = String::new();
@@ -66,21 +66,9 @@ pub(crate) fn remove(layout: &Layout) -> Result<()> {
     }
 }
 
-const SERVICES: [(&str, &str); 4] = [
-    ("command-api", "COMMAND_API"),
-    ("query-api", "QUERY_API"),
-    ("executor", "EXECUTOR"),
-    ("projector", "PROJECTOR"),
-];
-
-fn stores(site: &Site) -> Result<Vec<(String, String)>> {
-    Ok(vec![
-        ("RUNLEDGER_NATS_URL".to_owned(), site.nats_url()?),
-        ("RUNLEDGER_NATS_MONITOR_URL".to_owned(), site.service_url("nats-monitor")?),
-        ("RUNLEDGER_POSTGRES_URL".to_owned(), site.postgres_url()?),
-        ("RUNLEDGER_MONGO_URL".to_owned(), site.mongo_url()?),
-        ("DOCKER_HOST".to_owned(), site.engine.host.clone()),
-    ])
+/// A part's name in names of variables.
+fn key(part: &Part) -> String {
+    part.name().to_uppercase().replace('-', "_")
 }
 
 /// What the tests are told about the servers that run for them.
