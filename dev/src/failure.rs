@@ -1,22 +1,15 @@
 //! Errors that tell a person what to do next.
 
-use std::fmt;
-
 use anyhow::Error;
 
 /// Why something did not work, and what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[error("{why}")]
 pub(crate) struct Failure {
     /// What went wrong.
     pub(crate) why: String,
     /// What the person can do.
     pub(crate) advice: String,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
-    }
 }
 
 /// Builds an error with advice.

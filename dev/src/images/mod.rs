@@ -44,9 +44,7 @@ pub(crate) fn ensure(root: &Path, engine: &EngineChoice) -> Result<()> {
     if fresh {
         base::ensure(engine)?;
     }
-    step(&format!("build image {TAG}"), || {
-        build(engine, &folder, &cell_init, &[("key", &whole), ("from", &kept)])
-    })?;
+    step(&format!("build image {TAG}"), || build(engine, &folder, &cell_init, &whole, &kept))?;
     if fresh {
         output(engine.docker().args(["tag", TAG, &kept]))?;
         // Together with the base, by whose name the Dockerfile begins.
@@ -73,7 +71,8 @@ fn build(
     engine: &EngineChoice,
     folder: &Path,
     cell_init: &Path,
-    [key, from]: &[(&str, &str); 2],
+    key: &str,
+    from: &str,
 ) -> Result<()> {
     // A folder of its own, since docker sends all that lies beside the Dockerfile to the engine.
     let context = tempfile::tempdir().context("directory for the image build")?;
@@ -84,9 +83,9 @@ fn build(
     fs::copy(cell_init, context.path().join("cell-init")).context("copy cell-init")?;
     let mut docker = engine.docker();
     // The private engine has no bridge, so a build uses the machine's network.
-    docker.args(["build", "--network", "host", "--tag", TAG, "--cache-from", from.1]);
+    docker.args(["build", "--network", "host", "--tag", TAG, "--cache-from", from]);
     docker.args(["--build-arg", &format!("BASE={}", base::TAG)]);
-    docker.args(["--label", &format!("runledger.{}={}", key.0, key.1)]);
+    docker.args(["--label", &format!("runledger.key={key}")]);
     // A build sees no variable that is not passed as an argument. Docker knows these, and keeps
     // them out of the image.
     for name in environment::PROXIES {

