@@ -127,7 +127,8 @@ pub(crate) fn stop(layout: &Layout) -> Result<()> {
         };
         trouble = trouble.or_else(|| result.err());
     }
-    remove_outside(layout)?;
+    // Sockets that did not fit into the clone lie outside of it.
+    paths::remove_tree(&layout.outside().join("run"))?;
     dev_env::remove(layout)?;
     trouble.map_or(Ok(()), Err)
 }
@@ -163,11 +164,6 @@ pub(crate) fn kill_one(layout: &Layout, part: &Part) -> Result<String> {
         }
         None => Ok("did not run".to_owned()),
     }
-}
-
-/// Sockets that did not fit into the clone lie outside of it.
-fn remove_outside(layout: &Layout) -> Result<()> {
-    paths::remove_tree(&layout.outside().join("run"))
 }
 
 /// Removes the data of a topology that is down.

@@ -11,14 +11,14 @@ pub(crate) fn show(site: &Site) -> Result<bool> {
     say(format_args!("{:<12} {:>8}  {:<24} state", "part", "pid", "address"));
     let mut healthy = true;
     for part in parts::all() {
-        let (pid, state, well) = look(site, part)?;
+        let (pid, state, well) = check_part(site, part)?;
         say(format_args!("{:<12} {pid:>8}  {:<24} {state}", part.name(), part.address(site)?));
         healthy &= well;
     }
     Ok(healthy)
 }
 
-fn look(site: &Site, part: &Part) -> Result<(String, String, bool)> {
+fn check_part(site: &Site, part: &Part) -> Result<(String, String, bool)> {
     let foreign = part.name() == "docker" && !site.engine.ours;
     let record = Record::alive(&site.layout, part.name())?;
     let pid =

@@ -89,7 +89,8 @@ fn heading(text: &str) {
 
 /// Shows one figure of every commit, and of two their ratio: below 1 the first is the faster.
 fn rows(name: &str, sides: &[Figures], times: impl Fn(&Figures) -> Vec<Duration>) {
-    let all: Vec<[f64; 3]> = sides.iter().map(|side| percentiles(&times(side))).collect();
+    let percentiles = |times: Vec<Duration>| RANKS.map(|rank| millis(percentile(&times, rank)));
+    let all: Vec<[f64; 3]> = sides.iter().map(|side| percentiles(times(side))).collect();
     for (side, figures) in sides.iter().zip(&all) {
         let place = if sides.len() == 1 { String::new() } else { format!(", {}", side.name) };
         row(&format!("{name}{place}"), *figures);
@@ -101,10 +102,6 @@ fn rows(name: &str, sides: &[Figures], times: impl Fn(&Figures) -> Vec<Duration>
 
 fn row(name: &str, [p50, p95, p99]: [f64; 3]) {
     say(format_args!("  {name:<36} {p50:>8.2} {p95:>8.2} {p99:>8.2}"));
-}
-
-fn percentiles(times: &[Duration]) -> [f64; 3] {
-    RANKS.map(|rank| millis(percentile(times, rank)))
 }
 
 fn millis(time: Duration) -> f64 {

@@ -7,7 +7,6 @@ use std::process::Command;
 use anyhow::Result;
 use servers::ASK_PATIENCE;
 
-use super::socket;
 use crate::command::{clean, find, output, output_within};
 use crate::environment;
 use crate::paths::{self, Layout};
@@ -67,7 +66,8 @@ impl EngineChoice {
 
     /// The engine that only this topology uses.
     pub(crate) fn private(layout: &Layout) -> Self {
-        Self { host: format!("unix://{}", socket(layout).display()), ours: true }
+        let socket = layout.sockets().join("docker.sock");
+        Self { host: format!("unix://{}", socket.display()), ours: true }
     }
 
     /// A call of the docker client on this engine.

@@ -89,10 +89,6 @@ fn flag(name: &str, path: &Path) -> String {
     format!("{name}{}", path.display())
 }
 
-fn socket(layout: &Layout) -> PathBuf {
-    layout.sockets().join("docker.sock")
-}
-
 fn exec_root(layout: &Layout) -> PathBuf {
     layout.sockets().join("docker")
 }
