@@ -9,11 +9,11 @@ mod input;
 mod render;
 mod spinner;
 
-use std::error::Error;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use platform::telemetry::error_chain;
 
 use crate::args::{Cli, CliCommand, TokenCommand};
 use crate::command::{cancel, events, languages, show, submit, token, watch};
@@ -26,7 +26,8 @@ async fn main() -> ExitCode {
         // The reader of our output has closed the pipe, as `head` does: it has read enough.
         Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
+            // When standard error is closed there is nowhere left to report to.
+            drop(writeln!(std::io::stderr().lock(), "runledger: {}", error_chain(&error)));
             ExitCode::from(error.exit_code())
         }
     }
@@ -43,13 +44,4 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         CliCommand::Languages(args) => languages::run(&server.open()?, &args).await,
         CliCommand::Token(TokenCommand::Mint(args)) => token::run(&args),
     }
-}
-
-/// Writes what went wrong, with every cause.
-fn report(error: &CliError) {
-    let first: Option<&(dyn Error + 'static)> = Some(error);
-    let causes = std::iter::successors(first, |&error| error.source());
-    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    // When standard error is closed there is nowhere left to report to.
-    drop(writeln!(std::io::stderr().lock(), "runledger: {text}"));
 }

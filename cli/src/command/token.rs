@@ -30,25 +30,18 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_name = "TIME", default_value = "12h", value_parser = parse_ttl)]
     ttl: Duration,
 
-    #[command(flatten)]
-    secret: SecretArgs,
-}
-
-/// A secret from a file or the environment.
-#[derive(Debug, Args)]
-pub(crate) struct SecretArgs {
     /// A file with the secret; white space around the secret is ignored
     #[arg(long, value_name = "FILE")]
-    pub(crate) secret_file: Option<PathBuf>,
+    secret_file: Option<PathBuf>,
 
     /// The secret, from the environment only
     #[arg(long, env = "RUNLEDGER_HS256_SECRET", hide = true, hide_env_values = true)]
-    pub(crate) secret: Option<SecretString>,
+    secret: Option<SecretString>,
 }
 
 /// Prints the token.
 pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, CliError> {
-    let secret = secret(&args.secret)?;
+    let secret = secret(args)?;
     // Before 1970 only if the clock is wrong: then the token has expired already.
     let now = u64::try_from(SystemClock.now().timestamp()).unwrap_or(0);
     let claims = Claims {
@@ -65,7 +58,7 @@ pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn secret(args: &SecretArgs) -> Result<TokenSecret, CliError> {
+fn secret(args: &TokenArgs) -> Result<TokenSecret, CliError> {
     let secret = match (&args.secret_file, &args.secret) {
         (Some(path), _) => {
             let text = String::from_utf8(read_file(path)?)
