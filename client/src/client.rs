@@ -186,7 +186,8 @@ impl Client {
             attempts += 1;
             // A request is used up when it is sent, so each try sends a copy.
             let copy = request.try_clone().expect("a body of bytes can be sent again");
-            self.try_once(copy, attempts)
+            let number = attempts;
+            async move { judge(self.exchange(copy, number).await?, number) }
         };
         let answered = attempt
             .retry(self.retries.backoff())
@@ -194,14 +195,6 @@ impl Client {
             .adjust(|failed, own| own.map(|own| failed.wait(own)))
             .notify(|failed, wait| (self.retries.notify)(&failed.error, wait));
         answered.await.map_err(|failed| failed.error)
-    }
-
-    async fn try_once(
-        &self,
-        request: RequestBuilder,
-        attempts: u32,
-    ) -> Result<HttpAnswer, FailedTry> {
-        judge(self.exchange(request, attempts).await?, attempts)
     }
 
     async fn exchange(
