@@ -40,13 +40,11 @@ impl Record {
     /// The record of a part, when it was ever started.
     pub(crate) fn load(layout: &Layout, name: &str) -> Result<Option<Self>> {
         let path = file(layout, name);
+        let shown = || format!("read {}", path.display());
         match fs::read(&path) {
-            Ok(bytes) => Ok(Some(
-                serde_json::from_slice(&bytes)
-                    .with_context(|| format!("read {}", path.display()))?,
-            )),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).with_context(shown),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+            Err(error) => Err(error).with_context(shown),
         }
     }
 
