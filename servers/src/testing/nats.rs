@@ -5,7 +5,6 @@
 use std::fs;
 use std::path::PathBuf;
 
-use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{TestServer, workspace_root};
@@ -123,20 +122,6 @@ impl NatsServer {
         self.kill();
         self.launch();
         self.wait().await;
-    }
-
-    /// Stops all its work, as a machine that hangs would (`SIGSTOP`).
-    pub fn pause(&self) {
-        self.signal(Signal::STOP);
-    }
-
-    /// Lets a paused one go on.
-    pub fn resume(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        self.server.process.signal(signal).expect("a running server");
     }
 }
 
