@@ -101,10 +101,8 @@ impl ResultsReader {
             return Err(away("it did not answer a moment ago"));
         }
         // The pool's own limit bounds the wait for a connection, not the wait for an answer.
-        let answer = match tokio::time::timeout(QUESTION_TIME_MAX, question).await {
-            Ok(answer) => answer.map_err(away),
-            Err(late) => Err(away(late)),
-        };
+        let answer = tokio::time::timeout(QUESTION_TIME_MAX, question).await;
+        let answer = answer.map_err(away).and_then(|answer| answer.map_err(away));
         match &answer {
             Ok(_) => self.breaker.close(),
             Err(_) => self.breaker.open(),
