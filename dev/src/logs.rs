@@ -24,7 +24,7 @@ pub(crate) fn show(layout: &Layout, name: Option<&str>, follow: bool) -> Result<
     let mut tails = tails(layout, name)?;
     tails.iter_mut().try_for_each(Tail::show_last)?;
     while follow && !interrupt::raised() {
-        tails.iter_mut().try_for_each(Tail::show_new)?;
+        tails.iter_mut().try_for_each(|tail| tail.show_new(usize::MAX))?;
         interrupt::pause(POLL);
     }
     Ok(())
@@ -55,17 +55,12 @@ impl Tail {
     fn show_last(&mut self) -> Result<()> {
         let Ok(meta) = std::fs::metadata(&self.path) else { return Ok(()) };
         self.place = meta.len().saturating_sub(FIRST_BYTES);
-        let lines = self.read_lines()?;
-        let shown = lines.len().saturating_sub(FIRST_LINES);
-        for line in lines.iter().skip(shown) {
-            say(format_args!("{}{line}", self.prefix));
-        }
-        Ok(())
+        self.show_new(FIRST_LINES)
     }
 
-    fn show_new(&mut self) -> Result<()> {
+    fn show_new(&mut self, lines_max: usize) -> Result<()> {
         let lines = self.read_lines()?;
-        for line in lines {
+        for line in lines.iter().skip(lines.len().saturating_sub(lines_max)) {
             say(format_args!("{}{line}", self.prefix));
         }
         Ok(())

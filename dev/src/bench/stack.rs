@@ -2,7 +2,7 @@
 //! `cargo dev`, which may be older than this one. It shares nothing with the topology of `up`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -43,8 +43,7 @@ impl Stack {
         let root = layout.dir.join("against");
         // Peeled to a commit: git would also find a file's hash, which cannot be checked out.
         let commit = format!("{rev}^{{commit}}");
-        let found =
-            git(layout.root.as_os_str(), &["rev-parse", "--verify", "--end-of-options", &commit]);
+        let found = git(&layout.root, &["rev-parse", "--verify", "--end-of-options", &commit]);
         let hash = found.map_err(|error| {
             failure(format!("{error:#}"), format!("name a commit that this clone has, not {rev:?}"))
         })?;
@@ -53,13 +52,10 @@ impl Stack {
             let from = layout.root.display().to_string();
             // Shared objects: the clone finds every commit that we have, later ones too.
             let to = root.display().to_string();
-            git(
-                layout.root.as_os_str(),
-                &["clone", "--quiet", "--shared", "--no-checkout", &from, &to],
-            )?;
+            git(&layout.root, &["clone", "--quiet", "--shared", "--no-checkout", &from, &to])?;
         }
         // By force: a build of the last commit may have changed a file, such as Cargo.lock.
-        git(root.as_os_str(), &["checkout", "--quiet", "--force", "--detach", hash])?;
+        git(&root, &["checkout", "--quiet", "--force", "--detach", hash])?;
         // A state of its own comes with the folder: every `cargo dev` keeps it in `.runledger`.
         let name = hash.chars().take(SHORT_HASH).collect();
         let state = root.join(".runledger");
@@ -101,6 +97,6 @@ impl Stack {
     }
 }
 
-fn git(dir: &std::ffi::OsStr, args: &[&str]) -> Result<String> {
+fn git(dir: &Path, args: &[&str]) -> Result<String> {
     output(Command::new("git").arg("-C").arg(dir).args(args))
 }
