@@ -8,6 +8,7 @@ pub mod cells;
 pub mod config;
 pub mod machine;
 mod metrics;
+pub mod peers;
 mod queue_consumer;
 pub mod run;
 pub mod service;

@@ -1,6 +1,7 @@
 //! Taking submissions from the queue: as many as there are free cells, and not one more, since what
 //! waits here could run on another executor.
 
+use std::error::Error;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
@@ -49,7 +50,7 @@ impl QueueConsumer {
         let taking = self.take_submissions(&mut worker);
         if let Some(unreadable) = self.stop.clone().run_until_cancelled(taking).await {
             error!(
-                error = &unreadable as &dyn std::error::Error,
+                error = &unreadable as &dyn Error,
                 "the queue cannot be read: upgrade this executor"
             );
         }
@@ -90,10 +91,7 @@ impl QueueConsumer {
                     }
                 }
                 Err(QueueError::Unavailable(fault)) => {
-                    warn!(
-                        error = fault.as_ref() as &dyn std::error::Error,
-                        "the queue does not answer"
-                    );
+                    warn!(error = fault.as_ref() as &dyn Error, "the queue does not answer");
                     // The cell may serve another lane meanwhile.
                     drop(reserved);
                     sleep(next_wait(&mut waits)).await;
@@ -129,7 +127,7 @@ pub(crate) async fn measure_backlog(queue: Queue, lane: Lane, pool: PoolName) {
             // No executor has ever asked for this lane and pool.
             Ok(None) => {}
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "the queue was not measured");
+                warn!(error = &error as &dyn Error, "the queue was not measured");
             }
         }
         sleep(MEASURE_EVERY).await;

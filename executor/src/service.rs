@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use events::{BootId, Clock, ExecutorName, IdSource, Lane, PoolName, SubmissionId};
+use events::{BootId, Clock, ExecutorName, IdSource, Lane, PoolName};
 use futures::future::join_all;
-use ledger::{Connection, Held, Presence};
+use ledger::{Connection, Presence};
 use platform::clock::SystemClock;
 use platform::http::health::{self, HealthChecks};
 use platform::ids::RandomIds;
@@ -24,13 +23,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::attempt::{
-    AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions, Peers,
+    AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
 };
 use crate::cells::container_flags::Owner;
 use crate::cells::engine::DockerEngine;
 use crate::cells::maker::DockerMaker;
 use crate::cells::pool::Pool;
-use crate::cells::reaper::{AGE_MIN, Liveness, Reaper};
+use crate::cells::reaper::{AGE_MIN, Reaper};
 use crate::cells::warm_cells::Image;
 use crate::config::{Config, processors};
 use crate::queue_consumer::{QueueConsumer, heed_cancellations, measure_backlog};
@@ -253,13 +252,12 @@ impl ExecutorService {
     /// Removes what dead executors left: at once, then when the youngest containers may be judged,
     /// and then regularly.
     fn remove_orphans_regularly(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (liveness, reaper) = (self.connection.presence(), self.reaper());
+        let (peers, reaper) = (self.connection.presence(), self.reaper());
         async move {
             let mut pause = AGE_MIN;
             loop {
-                if let Err(error) =
-                    reaper.remove_orphans(SystemClock.now().timestamp(), &liveness).await
-                {
+                let now_s = SystemClock.now().timestamp();
+                if let Err(error) = reaper.remove_orphans(now_s, &peers).await {
                     warn!(error = &error as &dyn std::error::Error, "orphans were not looked for");
                 }
                 tokio::time::sleep(pause).await;
@@ -310,22 +308,6 @@ async fn docker_is_well(engine: &DockerEngine, cells: &OnceLock<Pool>) -> Result
     engine.ping().await.map_err(|error| error_chain(&error))?;
     let pool = cells.get().ok_or_else(|| "no cells are made yet".to_owned())?;
     pool.failure().map_or(Ok(()), Err)
-}
-
-/// An executor is gone if none answers for its boot id.
-#[async_trait]
-impl Liveness for Presence {
-    async fn is_dead(&self, boot: BootId) -> bool {
-        // No submission has the nil id, so what the answer says is nothing. That there is one shows
-        // that the executor lives.
-        let nothing = SubmissionId::new(uuid::Uuid::nil());
-        match self.ask_holder(boot, nothing).await {
-            Held::Gone => true,
-            // An executor that is silent may be cut off from NATS for a while, with programs in its
-            // cells.
-            Held::Yes | Held::No | Held::Silent => false,
-        }
-    }
 }
 
 /// Subscribes to the questions of other executors. Returns what answers them for as long as it

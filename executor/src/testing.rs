@@ -15,10 +15,10 @@ use sandbox::protocol::{
 };
 use tokio::sync::Notify;
 
-use crate::attempt::Peers;
 use crate::cells::cell::CellError;
 use crate::cells::source::{CellSource, LeasedCell, Provenance};
 use crate::cells::warm_cells::NoCellError;
+use crate::peers::Peers;
 
 /// A submission in a language of the catalogue, without cases.
 pub(crate) fn accepted(slug: &str) -> Accepted {

@@ -1,6 +1,7 @@
 //! How long to wait before something is tried again that comes back by itself. There is no last
 //! try: giving up would lose a submission or leave an executor idle for ever.
 
+use std::error::Error;
 use std::time::Duration;
 
 use backon::{ExponentialBackoff, ExponentialBuilder, Retryable};
@@ -24,7 +25,7 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let tries = attempt.retry(until_back()).notify(|error, _wait| {
-        warn!(error = error as &dyn std::error::Error, "{message}");
+        warn!(error = error as &dyn Error, "{message}");
     });
     tries.await.expect("there is no last try")
 }

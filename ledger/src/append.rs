@@ -29,7 +29,7 @@ pub(crate) async fn append(
     deadline: Instant,
 ) -> Result<Placed, ExecuteError> {
     let offer = Offer { store, publication, deadline, in_doubt: AtomicBool::new(false) };
-    (|| offer.once())
+    (|| offer.publish_once())
         .retry(QUICK)
         // The same bytes are offered under the same id and condition each time, so a repetition
         // cannot store the event twice.
@@ -50,7 +50,7 @@ struct Offer<'a> {
 
 impl Offer<'_> {
     /// Tries once. `Unavailable` means that the next try may tell more.
-    async fn once(&self) -> Result<Placed, ExecuteError> {
+    async fn publish_once(&self) -> Result<Placed, ExecuteError> {
         let published = timeout_at(self.deadline, self.store.publish(self.publication)).await;
         // A publish that is cut off by the deadline may have been sent, so it counts as unknown.
         match published.unwrap_or_else(|late| Err(PublishError::Unknown(late.into()))) {
@@ -59,16 +59,16 @@ impl Offer<'_> {
             // A server without replicas checks the sequence before the id, so our own earlier try
             // is refused with the same words as a conflict.
             Err(error @ (PublishError::WrongLast | PublishError::InFlight)) => {
-                self.look(error).await
+                self.look_up(error).await
             }
             Err(error @ PublishError::Unknown(_)) => {
                 metrics::unknown();
                 self.in_doubt.store(true, Ordering::Relaxed);
-                Err(self.again(error))
+                Err(self.unavailable(error))
             }
-            Err(error @ PublishError::Away(_)) => Err(self.again(error)),
+            Err(error @ PublishError::Away(_)) => Err(self.unavailable(error)),
             // This try was refused, but an earlier try may still be on its way.
-            Err(error) if self.in_doubt.load(Ordering::Relaxed) => self.look(error).await,
+            Err(error) if self.in_doubt.load(Ordering::Relaxed) => self.look_up(error).await,
             Err(PublishError::Full) => Err(ExecuteError::Full),
             Err(PublishError::SubjectFull) => Err(ExecuteError::SubjectFull),
             Err(PublishError::TooLarge) => Err(ExecuteError::TooLarge),
@@ -77,8 +77,8 @@ impl Offer<'_> {
     }
 
     /// Reads what stands where this event was to be.
-    async fn look(&self, why: impl Into<Fault>) -> Result<Placed, ExecuteError> {
-        match timeout_at(self.deadline, self.standing()).await {
+    async fn look_up(&self, why: impl Into<Fault>) -> Result<Placed, ExecuteError> {
+        match timeout_at(self.deadline, self.message_in_place()).await {
             Ok(Ok(Some(message))) if message.id.as_deref() == Some(&self.publication.id) => {
                 Ok(Placed::Earlier(message))
             }
@@ -86,15 +86,15 @@ impl Offer<'_> {
             // way is refused as well.
             Ok(Ok(Some(_))) => Ok(Placed::Conflict),
             // A write is on its way, or the leader has just changed: the next try will tell.
-            Ok(Ok(None)) => Err(self.again(why)),
-            Ok(Err(fault)) => Err(self.again(fault)),
-            Err(late) => Err(self.again(late)),
+            Ok(Ok(None)) => Err(self.unavailable(why)),
+            Ok(Err(fault)) => Err(self.unavailable(fault)),
+            Err(late) => Err(self.unavailable(late)),
         }
     }
 
     /// A store remembers ids across subjects, so a duplicate proves nothing until it is seen.
     async fn check_duplicate(&self, sequence: u64) -> Result<Placed, ExecuteError> {
-        let again = match self.look("the duplicate cannot be seen yet").await {
+        let again = match self.look_up("the duplicate cannot be seen yet").await {
             Ok(placed) => return Ok(placed),
             Err(again) => again,
         };
@@ -106,11 +106,11 @@ impl Offer<'_> {
                 Err(ExecuteError::Refused(elsewhere.into()))
             }
             Ok(Ok(_)) | Err(_) => Err(again),
-            Ok(Err(fault)) => Err(self.again(fault)),
+            Ok(Err(fault)) => Err(self.unavailable(fault)),
         }
     }
 
-    async fn standing(&self) -> Result<Option<Message>, Fault> {
+    async fn message_in_place(&self) -> Result<Option<Message>, Fault> {
         match &self.publication.expected {
             // Not the last message of the subject: another event may follow ours by now, and it
             // would be taken for a conflict.
@@ -119,7 +119,7 @@ impl Offer<'_> {
         }
     }
 
-    fn again(&self, last: impl Into<Fault>) -> ExecuteError {
+    fn unavailable(&self, last: impl Into<Fault>) -> ExecuteError {
         let maybe_stored = self.in_doubt.load(Ordering::Relaxed);
         ExecuteError::Unavailable { maybe_stored, last: last.into() }
     }

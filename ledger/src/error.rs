@@ -1,12 +1,14 @@
 //! What goes wrong with the ledger, as its users are told. The errors of a store and of an object
 //! store stand with their traits.
 
+use std::error::Error;
+
 use events::envelope::FormError;
 use events::subject::SubjectError;
 use events::{Rejection, Subject};
 
 /// What goes wrong below us, whatever it is.
-pub type Fault = Box<dyn std::error::Error + Send + Sync>;
+pub type Fault = Box<dyn Error + Send + Sync>;
 
 /// The URL cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! Putting an event into the ledger: decide on the fold, append, fold what was appended.
 
+use std::error::Error;
+
 use events::envelope::Writer;
 use events::event::Accepted;
 use events::subject::Family;
@@ -126,7 +128,7 @@ impl Append<'_> {
                 Ok(Some(recorded)) => appended.push(recorded),
                 Ok(None) => break,
                 Err(error) => {
-                    let error: &dyn std::error::Error = &error;
+                    let error: &dyn Error = &error;
                     let id = self.aggregate.id();
                     warn!(error, submission.id = %id, "an event is left to the next executor");
                     break;

@@ -1,5 +1,6 @@
 //! Following the ledger from a sequence on: in order, without a hole, for ever.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -23,7 +24,7 @@ impl Ledger {
     /// Restarts of the server are waited out. An error is the last item.
     pub fn follow(&self, from: u64) -> BoxStream<'static, Item> {
         let start = FollowState::Begin(Arc::clone(&self.store), from.max(1));
-        stream::unfold(start, FollowState::step).boxed()
+        stream::unfold(start, FollowState::next).boxed()
     }
 }
 
@@ -36,7 +37,7 @@ enum FollowState {
 }
 
 impl FollowState {
-    async fn step(self) -> Option<(Item, Self)> {
+    async fn next(self) -> Option<(Item, Self)> {
         let (mut messages, expected) = match self {
             Self::Begin(store, from) => {
                 if let Err(error) = not_set_back(store.as_ref(), from).await {
@@ -70,7 +71,7 @@ async fn not_set_back(store: &dyn EventStore, from: u64) -> Result<(), FollowErr
             Ok(_) => looks += 1,
             // Not counted as a look: a server that is away says nothing about the ledger's length.
             Err(fault) => {
-                let error: &(dyn std::error::Error + 'static) = fault.as_ref();
+                let error: &(dyn Error + 'static) = fault.as_ref();
                 tracing::warn!(error, ledger.next = from, "the ledger does not answer");
             }
         }

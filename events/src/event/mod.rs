@@ -1,17 +1,17 @@
 //! The events of a submission, and their types as they are stored.
 
 mod accepted;
+mod ending;
 mod execution;
-mod settled;
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
 pub use accepted::{Accepted, Case, Checker, LanguageRef, Origin, SourceFile, Suite};
-pub use execution::{CaseResult, Compiled, Isolation, Judged, Lost, LostReason, Started};
-pub use settled::{
+pub use ending::{
     CancellationRequested, Cancelled, CasesSummary, Completed, Failed, FailureClass, Timings,
 };
+pub use execution::{CaseResult, Compiled, Isolation, Judged, Lost, LostReason, Started};
 
 /// Everything that can happen to a submission.
 // Each type stands twice, for serde and for strum; `tests/variants.rs` holds the two equal.

@@ -1,6 +1,8 @@
 //! Putting one event into the ledger, however long that takes: a result is kept until it is stored.
 //! Decides nothing about submissions.
 
+use std::error::Error;
+
 use backon::RetryableWithContext;
 use events::Event;
 use events::envelope::Writer;
@@ -32,8 +34,7 @@ pub(super) async fn append<'a>(
         .when(may_come_back)
         .notify(|error, _wait| {
             counter!(APPENDS_DEFERRED).increment(1);
-            let error: &dyn std::error::Error = error;
-            warn!(error, event = label, "append deferred");
+            warn!(error = error as &dyn Error, event = label, "append deferred");
         })
         .await;
     appended?;

@@ -8,7 +8,7 @@ use events::{BootId, ExecutorName};
 use ledger::{Ledger, ObjectStore};
 use sandbox::languages::Catalog;
 
-use super::peers::Peers;
+use crate::peers::Peers;
 
 /// Where events and objects go, how other executors are asked, and what this executor is called.
 #[derive(Clone, Debug)]

@@ -1,7 +1,9 @@
 //! A submission as the queue delivers it: claimed, kept from other executors by heartbeats while it
 //! is worked on, and acknowledged at its end.
 
-use ledger::{Job, Receipt};
+use std::error::Error;
+
+use ledger::{Acknowledge, Job};
 use tokio_util::sync::CancellationToken;
 use tracing::{instrument, warn};
 
@@ -30,7 +32,7 @@ impl DeliveryHandler {
         // for.
         let Some(claim) = self.held.claim(job.aggregate.id()) else { return };
         let writer = self.context.identity.writer(job.traceparent.clone());
-        let (receipt, is_first) = (job.receipt.clone(), job.fresh());
+        let (receipt, is_first) = (job.receipt.clone(), job.is_first_delivery());
         let mut work = SubmissionWork {
             context: &self.context,
             writer: &writer,
@@ -52,21 +54,21 @@ impl DeliveryHandler {
         // deliver it to another executor before its attempt is declared lost.
         let answer = tokio::select! {
             answer = working => answer,
-            never = keep_alive(&receipt, self.context.settings.ack_wait) => match never {},
+            never = keep_alive(receipt.as_ref(), self.context.settings.ack_wait) => match never {},
         };
-        acknowledge_or_retry(&receipt, answer).await;
+        acknowledge_or_retry(receipt.as_ref(), answer).await;
     }
 }
 
 /// Answers the queue. The ledger MUST hold the submission's end before an acknowledgement: what is
 /// acknowledged is never delivered again.
-async fn acknowledge_or_retry(receipt: &Receipt, answer: QueueAnswer) {
+async fn acknowledge_or_retry(receipt: &dyn Acknowledge, answer: QueueAnswer) {
     let answered = match answer {
         QueueAnswer::Acknowledge => receipt.ack().await,
         QueueAnswer::RetryAfter(delay) => receipt.nak(delay).await,
     };
     if let Err(error) = answered {
         // The queue delivers again, and the next executor finds the end in the ledger.
-        warn!(error = &error as &dyn std::error::Error, "the queue was not answered");
+        warn!(error = &error as &dyn Error, "the queue was not answered");
     }
 }

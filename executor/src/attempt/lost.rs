@@ -10,9 +10,9 @@ use ledger::Held;
 use metrics::counter;
 use tokio::time::sleep;
 
-use super::peers::Peers;
 use super::running_attempt::{AttemptError, RunningAttempt};
 use crate::metrics::ATTEMPTS_LOST;
+use crate::peers::Peers;
 
 /// When an executor that does not answer is asked again: it may be on its way back to NATS.
 const SILENT_DELAY: Duration = Duration::from_secs(2);
@@ -28,18 +28,15 @@ pub(super) async fn reason_if_lost(
     boot: BootId,
     id: SubmissionId,
 ) -> Option<LostReason> {
-    for _ in 1..SILENT_ASKS_MAX {
+    let mut asked = 1;
+    loop {
         match peers.ask_holder(boot, id).await {
-            Held::Silent => sleep(SILENT_DELAY).await,
+            Held::Silent if asked < SILENT_ASKS_MAX => sleep(SILENT_DELAY).await,
             Held::Yes => return None,
             Held::No => return Some(LostReason::NotHeld),
-            Held::Gone => return Some(LostReason::ExecutorGone),
+            Held::Gone | Held::Silent => return Some(LostReason::ExecutorGone),
         }
-    }
-    match peers.ask_holder(boot, id).await {
-        Held::Yes => None,
-        Held::No => Some(LostReason::NotHeld),
-        Held::Gone | Held::Silent => Some(LostReason::ExecutorGone),
+        asked += 1;
     }
 }
 

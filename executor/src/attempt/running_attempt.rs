@@ -3,6 +3,7 @@
 //! took the submission over, another event stands there, the append is rejected, and nothing that
 //! happened here is recorded.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
 use events::envelope::Writer;
@@ -194,19 +195,12 @@ impl RunningAttempt<'_> {
             }
             // The cell is the platform's, so the submission gets another attempt.
             Err(AttemptError::CellLost(lost)) => {
-                warn!(
-                    error = &lost as &dyn std::error::Error,
-                    attempt = self.number,
-                    "the cell was lost"
-                );
+                warn!(error = &lost as &dyn Error, attempt = self.number, "the cell was lost");
                 self.declare_lost(LostReason::CellDied).await
             }
             // Another attempt would miss the same content.
             Err(AttemptError::Content(missing)) => {
-                error!(
-                    error = &missing as &dyn std::error::Error,
-                    "the submission is not here in full"
-                );
+                error!(error = &missing as &dyn Error, "the submission is not here in full");
                 self.fail(FailureClass::Unrunnable, missing.to_string()).await
             }
             // The attempt is another executor's by now, or nothing can be appended at all.
@@ -230,10 +224,7 @@ impl RunningAttempt<'_> {
                 | ExecuteError::TooLarge
                 | ExecuteError::Refused(_)),
             ) => {
-                error!(
-                    error = &refused as &dyn std::error::Error,
-                    "the outcome does not fit into the ledger"
-                );
+                error!(error = &refused as &dyn Error, "the outcome does not fit into the ledger");
                 let reason = format!("the outcome does not fit into the ledger: {refused}");
                 return self.fail(FailureClass::Unrunnable, reason).await;
             }

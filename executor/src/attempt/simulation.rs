@@ -12,7 +12,7 @@ use events::envelope::Writer;
 use events::event::{CancellationRequested, Event};
 use events::{BootId, ExecutorName, SubmissionId};
 use ledger::memory::{Checks, MemoryObjects, MemoryStore, Mishap};
-use ledger::{Acknowledge, Held, Job, Ledger, QueueError, Receipt, Stored};
+use ledger::{Acknowledge, Held, Job, Ledger, QueueError, Stored};
 use platform::clock::SystemClock;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -23,9 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{
-    AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions, Peers,
-};
+use super::{AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions};
+use crate::peers::Peers;
 use crate::testing::{Act, Script, accepted_with_cases, fails, prints};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -201,8 +200,7 @@ impl World {
         self.delivered += 1;
         // Delivery counts can go back over a crash of the server.
         let delivered = if self.random.random_bool(0.2) { 1 } else { self.delivered };
-        let job =
-            Job::new(self.accepted.clone(), delivered, Receipt::new(self.message.clone())).unwrap();
+        let job = Job::new(self.accepted.clone(), delivered, self.message.clone()).unwrap();
         let mut script = self.script();
         let taker = self.random.random_range(0..self.lives.len());
         let deliveries = self.lives[taker].deliveries.clone();

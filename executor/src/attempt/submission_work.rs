@@ -1,6 +1,7 @@
 //! The work on one submission: step after step, each decided by what stands in the ledger, until
 //! the submission's end stands there or another executor has the submission.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -80,8 +81,10 @@ impl SubmissionWork<'_> {
                     is_stale = true;
                 }
                 Err(fault) => {
-                    let error: &dyn std::error::Error = &fault;
-                    error!(error, "the submission cannot be brought to its end");
+                    error!(
+                        error = &fault as &dyn Error,
+                        "the submission cannot be brought to its end"
+                    );
                     return QueueAnswer::RetryAfter(FAULT_DELAY);
                 }
             }
@@ -206,8 +209,7 @@ impl SubmissionWork<'_> {
                 Err(QueueAnswer::RetryAfter(FAULT_DELAY))
             }
             Err(unreadable) => {
-                let error: &dyn std::error::Error = &unreadable;
-                error!(error, "the submission cannot be read");
+                error!(error = &unreadable as &dyn Error, "the submission cannot be read");
                 Err(QueueAnswer::RetryAfter(UNREAD_DELAY))
             }
         }

@@ -14,16 +14,15 @@ use events::{
     Verdict,
 };
 use ledger::memory::{MemoryObjects, MemoryStore, Mishap, PAYLOAD_BYTES_MAX};
-use ledger::{Accepting, Aggregate, Held, Job, Ledger, ObjectStore as _, Receipt, Stored};
+use ledger::{Accepting, Aggregate, Held, Job, Ledger, ObjectStore as _, Stored};
 use platform::clock::SystemClock;
 use sandbox::languages::Catalog;
 use sandbox::protocol::ExceededLimit;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
-    AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions, Peers,
-};
+use super::{AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions};
+use crate::peers::Peers;
 use crate::testing::{
     Act, Chorus, Memo, Said, Script, accepted, accepted_with_cases, fails, prints, stopped,
 };
@@ -89,7 +88,7 @@ impl Stage {
 
     fn job(&self, delivered: u64) -> (Job, Arc<Memo>) {
         let memo = Arc::new(Memo::default());
-        (Job::new(self.accepted.clone(), delivered, Receipt::new(memo.clone())).unwrap(), memo)
+        (Job::new(self.accepted.clone(), delivered, memo.clone()).unwrap(), memo)
     }
 
     /// Delivers the submission and waits until it is settled.

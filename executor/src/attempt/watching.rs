@@ -2,10 +2,11 @@
 //! the event that takes the submission away.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::time::Duration;
 
 use events::{BootId, State, Subject, Submission};
-use ledger::{Ledger, Receipt};
+use ledger::{Acknowledge, Ledger};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -14,12 +15,12 @@ use tracing::{debug, warn};
 const HEARTBEATS_PER_WAIT: u32 = 3;
 
 /// Sends heartbeats to the queue for as long as this runs.
-pub(super) async fn keep_alive(receipt: &Receipt, ack_wait: Duration) -> Infallible {
+pub(super) async fn keep_alive(receipt: &dyn Acknowledge, ack_wait: Duration) -> Infallible {
     loop {
         sleep(ack_wait / HEARTBEATS_PER_WAIT).await;
         if let Err(error) = receipt.in_progress().await {
             // If the queue takes the submission from us for this, the next append is rejected.
-            warn!(error = &error as &dyn std::error::Error, "a heartbeat was not sent");
+            warn!(error = &error as &dyn Error, "a heartbeat was not sent");
         }
     }
 }
@@ -51,7 +52,7 @@ pub(super) async fn until_taken_away(
             // If the ledger cannot be read, it cannot be written to either, so nothing wrong is
             // recorded. The program goes on: the ledger may be back before it ends.
             Err(error) => {
-                debug!(error = &error as &dyn std::error::Error, "the ledger was not read");
+                debug!(error = &error as &dyn Error, "the ledger was not read");
             }
         }
     }

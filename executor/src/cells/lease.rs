@@ -1,12 +1,14 @@
 //! A cell in use: its requests, each under the memory limit that it needs, and its removal when it
 //! is not needed any more.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use metrics::gauge;
 use sandbox::protocol::{ExceededLimit, Prepare, Prepared, Stage, StageReport};
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::warn;
 
 use super::cell::CellError;
 use super::maker::Maker;
@@ -76,8 +78,7 @@ impl Lease {
             // What a compiler left in /box may be more than the program may have. The kernel cannot
             // push it out, so it refuses. `cell-init` holds the stage's own limit all the same.
             Err(error) if bytes < self.memory_bytes => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, "a cell keeps its larger memory limit");
+                warn!(error = &error as &dyn Error, "a cell keeps its larger memory limit");
             }
             Err(error) => return Err(CellError::Limits(error)),
         }
@@ -93,10 +94,7 @@ impl Lease {
         let id = self.warm_mut().made.id.clone();
         let asked = self.maker.was_out_of_memory(&id).await;
         let oom_killed = asked.unwrap_or_else(|error| {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a dead cell's end is unknown"
-            );
+            warn!(error = &error as &dyn Error, "a dead cell's end is unknown");
             // In doubt it is not the program's fault: the attempt is lost, and the next one
             // decides.
             false

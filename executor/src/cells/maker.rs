@@ -1,6 +1,7 @@
 //! Making and removing cells: a trait, so that the pool can be tested without an engine, and its
 //! one real form on Docker.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -107,7 +108,7 @@ impl DockerMaker {
     /// later.
     async fn remove_failed(&self, id: &ContainerId) {
         if let Err(error) = self.engine.remove(id).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a failed container stays");
+            tracing::warn!(error = &error as &dyn Error, "a failed container stays");
         }
     }
 }

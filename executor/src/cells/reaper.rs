@@ -2,29 +2,23 @@
 //! whose executor is gone. The caller knows which executors live.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::error::Error;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use events::BootId;
+use events::{BootId, SubmissionId};
+use ledger::Held;
 use metrics::counter;
 use tracing::{info, warn};
 
 use super::engine::{DockerEngine, EngineError, ListedContainer};
 use crate::metrics::CELLS_REAPED;
+use crate::peers::Peers;
 
 /// Younger containers are spared: their executor may not answer questions yet.
 pub const AGE_MIN: Duration = Duration::from_secs(15);
 /// A container of this executor that has stopped for so long was left behind by a removal that
 /// failed.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(2);
-
-/// Knows which executors live.
-#[async_trait]
-pub trait Liveness: fmt::Debug + Send + Sync {
-    /// Tells whether the executor of a boot id is gone for certain.
-    async fn is_dead(&self, boot: BootId) -> bool;
-}
 
 /// Looks for orphans of one installation.
 #[derive(Clone, Debug)]
@@ -44,7 +38,7 @@ impl Reaper {
     pub async fn remove_orphans(
         &self,
         now_s: i64,
-        census: &dyn Liveness,
+        peers: &dyn Peers,
     ) -> Result<usize, EngineError> {
         // Each executor is asked once a sweep: an answer may take a second, and there may be a
         // hundred containers of one.
@@ -59,7 +53,7 @@ impl Reaper {
                     None => true,
                     Some(boot) => match dead.get(&boot) {
                         Some(known) => *known,
-                        None => *dead.entry(boot).or_insert(census.is_dead(boot).await),
+                        None => *dead.entry(boot).or_insert(is_gone(peers, boot).await),
                     },
                 },
             };
@@ -101,10 +95,22 @@ impl Reaper {
                 true
             }
             Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "an orphaned container stays");
+                warn!(error = &error as &dyn Error, "an orphaned container stays");
                 false
             }
         }
+    }
+}
+
+/// Tells whether an executor is gone for certain.
+async fn is_gone(peers: &dyn Peers, boot: BootId) -> bool {
+    // No submission has the nil id, so what the answer says is nothing. That there is one shows
+    // that the executor lives.
+    match peers.ask_holder(boot, SubmissionId::new(uuid::Uuid::nil())).await {
+        Held::Gone => true,
+        // An executor that is silent may be cut off from NATS for a while, with programs in its
+        // cells.
+        Held::Yes | Held::No | Held::Silent => false,
     }
 }
 

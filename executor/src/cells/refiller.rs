@@ -1,6 +1,7 @@
 //! Keeping the shelves full: makes cells where they are missing, removes those that died or are too
 //! many, and leaves an engine that fails in peace for a while.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ impl Refiller {
                 // Once for a row of failures: the tries of an engine that is away would fill the
                 // log.
                 if self.cells.record_failure(&image, slot, cause) {
-                    let error: &dyn std::error::Error = &error;
+                    let error = &error as &dyn Error;
                     error!(error, image.tag = image.tag, "cells cannot be made");
                 }
                 return;

@@ -1,5 +1,6 @@
 //! Removing used cells off the answer's path, a few at a time, until they are gone.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,7 +89,7 @@ impl Remover {
             // Looked at before the try, so that one whole try follows the stop.
             let stopped = self.stop.is_cancelled();
             let Err(error) = self.maker.remove(id).await else { return };
-            warn!(error = &error as &dyn std::error::Error, "a container could not be removed");
+            warn!(error = &error as &dyn Error, "a container could not be removed");
             if stopped {
                 return;
             }
@@ -101,7 +102,7 @@ impl Remover {
         if let Some(holder) = slot.holder.take()
             && let Err(error) = self.maker.remove(&holder).await
         {
-            warn!(error = &error as &dyn std::error::Error, "a holder could not be removed");
+            warn!(error = &error as &dyn Error, "a holder could not be removed");
         }
     }
 

@@ -1,9 +1,11 @@
 //! Fetching what a submission is made of, wherever it lies: in its accepted event or in the object
 //! store.
 
+use std::error::Error;
+
 use backon::Retryable;
 use events::Content;
-use events::event::{Accepted, Case, Suite};
+use events::event::{Case, SourceFile, Suite};
 use ledger::{ObjectError, ObjectStore};
 use sandbox::protocol::CellFile;
 use tracing::warn;
@@ -12,17 +14,6 @@ use crate::waits::until_back;
 
 /// How often an object is looked for that should be there: a replica may be a moment behind.
 const ABSENT_TRIES_MAX: u32 = 6;
-
-/// What a submission is made of.
-#[derive(Clone, Debug, Default)]
-pub struct Material {
-    /// The files, until they are written.
-    pub files: Vec<CellFile>,
-    /// Standard input of a run without cases.
-    pub stdin: Vec<u8>,
-    /// The cases to judge by.
-    pub cases: Option<Vec<Case>>,
-}
 
 /// What is wrong with the content of a submission.
 #[derive(Debug, thiserror::Error)]
@@ -39,30 +30,36 @@ pub enum ContentError {
     Count { here: usize, accepted: u32 },
 }
 
-/// Fetches the files, the input and the cases of a submission. The contents of cases stay where
-/// they are: a suite may have more of them than fit into memory at once.
-pub(crate) async fn fetch_material(
+/// Fetches the files, as they are written into a cell.
+pub(crate) async fn fetch_files(
     objects: &dyn ObjectStore,
-    accepted: &Accepted,
-) -> Result<Material, ContentError> {
-    let mut material = Material::default();
-    for file in &accepted.files {
+    files: &[SourceFile],
+) -> Result<Vec<CellFile>, ObjectError> {
+    let mut fetched = Vec::with_capacity(files.len());
+    for file in files {
         let content = fetch(objects, &file.content).await?;
-        material.files.push(CellFile { path: file.name.to_string(), content });
+        fetched.push(CellFile { path: file.name.to_string(), content });
     }
-    match &accepted.suite {
-        None => material.stdin = fetch(objects, &accepted.stdin).await?,
-        Some(Suite::Inline { cases, sha256: _ }) => material.cases = Some(cases.clone()),
-        Some(Suite::Object { object, count }) => {
+    Ok(fetched)
+}
+
+/// Fetches the cases. Their contents stay where they are: a suite may have more of them than fit
+/// into memory at once.
+pub(crate) async fn fetch_cases(
+    objects: &dyn ObjectStore,
+    suite: &Suite,
+) -> Result<Vec<Case>, ContentError> {
+    match suite {
+        Suite::Inline { cases, sha256: _ } => Ok(cases.clone()),
+        Suite::Object { object, count } => {
             let json = fetch(objects, &Content::Object(object.clone())).await?;
             let cases: Vec<Case> = serde_json::from_slice(&json)?;
             if u32::try_from(cases.len()) != Ok(*count) {
                 return Err(ContentError::Count { here: cases.len(), accepted: *count });
             }
-            material.cases = Some(cases);
+            Ok(cases)
         }
     }
-    Ok(material)
 }
 
 /// Fetches content. Waits as long as the object store is away; what is not there after some tries
@@ -87,7 +84,7 @@ pub(crate) async fn fetch(
         .retry(until_back())
         .when(may_come)
         .notify(|error, _wait| {
-            warn!(error = error as &dyn std::error::Error, "an object is fetched again");
+            warn!(error = error as &dyn Error, "an object is fetched again");
         })
         .await
 }

@@ -2,6 +2,7 @@
 //! event where they do not fit into it. A verdict is worth more than its text: an output that finds
 //! no room is cut rather than waited for.
 
+use std::error::Error;
 use std::time::Duration;
 
 use backon::Retryable;
@@ -44,7 +45,7 @@ async fn store(objects: &dyn ObjectStore, output: StageOutput) -> Captured {
         .when(|error| !matches!(error, ObjectError::Full(_)) || Instant::now() < deadline)
         .notify(|error, _wait| {
             counter!(APPENDS_DEFERRED).increment(1);
-            warn!(error = error as &dyn std::error::Error, "an output has to wait");
+            warn!(error = error as &dyn Error, "an output has to wait");
         })
         .await;
     match stored {
@@ -54,10 +55,7 @@ async fn store(objects: &dyn ObjectStore, output: StageOutput) -> Captured {
             truncated: output.truncated,
         },
         Err(full) => {
-            error!(
-                error = &full as &dyn std::error::Error,
-                "there is no room for an output, and it is cut"
-            );
+            error!(error = &full as &dyn Error, "there is no room for an output, and it is cut");
             into_event(cut(output, ROOMLESS_BYTES))
         }
     }

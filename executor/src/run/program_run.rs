@@ -7,12 +7,13 @@ use events::event::{Accepted, Case, CaseResult, CasesSummary};
 use events::{Digest, Exit, StopCause, Usage, Verdict};
 use ledger::{ObjectError, ObjectStore};
 use sandbox::protocol::{
-    ExceededLimit, Prepare, Prepared, StageExit, StageLimits, StageOutput, StageReport, StageUsage,
+    CellFile, ExceededLimit, Prepare, Prepared, StageExit, StageLimits, StageOutput, StageReport,
+    StageUsage,
 };
 use tokio::sync::mpsc;
 
 use super::checkers::Comparison;
-use super::contents::{ContentError, Material, fetch, fetch_material};
+use super::contents::{ContentError, fetch, fetch_cases, fetch_files};
 use super::plan::{Plan, files_bytes, memory_bytes};
 use super::tally::CaseTally;
 use super::verdict;
@@ -29,7 +30,11 @@ pub struct ProgramRun<'a> {
     plan: &'a Plan,
     cell: Box<dyn LeasedCell>,
     objects: &'a dyn ObjectStore,
-    material: Material,
+    /// Until they are written.
+    files: Vec<CellFile>,
+    /// The input of a run without cases.
+    stdin: Vec<u8>,
+    cases: Option<Vec<Case>>,
     stops_on_first_failure: bool,
     /// Spent on preparing so far.
     prepare_time: Duration,
@@ -101,11 +106,17 @@ impl<'a> ProgramRun<'a> {
         accepted: &Accepted,
     ) -> Result<Self, RunError> {
         let began = Instant::now();
+        let cases = match &accepted.suite {
+            Some(suite) => Some(fetch_cases(objects, suite).await?),
+            None => None,
+        };
         let mut run = Self {
             plan,
             cell,
             objects,
-            material: fetch_material(objects, accepted).await?,
+            files: fetch_files(objects, &accepted.files).await?,
+            stdin: fetch(objects, &accepted.stdin).await?,
+            cases,
             stops_on_first_failure: accepted.stop_on_first_failure,
             prepare_time: Duration::ZERO,
         };
@@ -118,7 +129,7 @@ impl<'a> ProgramRun<'a> {
 
     /// Returns how many cases will be judged at most.
     pub fn cases(&self) -> usize {
-        self.material.cases.as_ref().map_or(0, Vec::len)
+        self.cases.as_ref().map_or(0, Vec::len)
     }
 
     /// Compiles and runs. The cell is given up before this returns, so that it does not wait for
@@ -140,10 +151,10 @@ impl<'a> ProgramRun<'a> {
             }
         }
         let began = Instant::now();
-        let outcome = if let Some(cases) = self.material.cases.take() {
+        let outcome = if let Some(cases) = self.cases.take() {
             self.run_cases(&cases, &progress).await?
         } else {
-            let stage = self.plan.stage(std::mem::take(&mut self.material.stdin));
+            let stage = self.plan.stage(std::mem::take(&mut self.stdin));
             let (limits, memory) = (stage.limits, memory_bytes(&stage));
             let ran = self.cell.run_program(stage, memory).await;
             let (report, _cell_is_dead) = unless_out_of_memory(ran, limits, began)?;
@@ -155,7 +166,7 @@ impl<'a> ProgramRun<'a> {
 
     /// Has files written, and compiled if the plan says so.
     async fn prepare(&mut self) -> Result<Option<StageReport>, CellError> {
-        let files = std::mem::take(&mut self.material.files);
+        let files = std::mem::take(&mut self.files);
         let compile = self.plan.compile.clone();
         let limits = compile.as_ref().map(|compile| compile.limits);
         let usual = compile
@@ -226,7 +237,7 @@ impl<'a> ProgramRun<'a> {
     /// The end of a submission whose compiler left nothing to run. What the compiler wrote is told
     /// already.
     fn not_compiled(&self, report: StageReport) -> RunOutcome {
-        let cases = self.material.cases.as_deref().map(|cases| {
+        let cases = self.cases.as_deref().map(|cases| {
             let total = u32::try_from(cases.len()).unwrap_or(u32::MAX);
             CaseTally::new(total, points_max(cases)).summary()
         });

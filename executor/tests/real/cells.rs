@@ -8,16 +8,18 @@ use crate::support::{CORE, Installation, MEMORY, TAG, docker_host, file, limits,
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, HostConfigCgroupnsModeEnum};
-use events::{BootId, Clock};
+use events::{BootId, Clock, SubmissionId};
 use executor::cells::cell::CellError;
 use executor::cells::engine::ContainerId;
 use executor::cells::lease::Lease;
 use executor::cells::maker::Maker;
 use executor::cells::pool::Pool;
-use executor::cells::reaper::{Liveness, Reaper};
+use executor::cells::reaper::Reaper;
 use executor::cells::slot::{Slot, Slots};
 use executor::cells::source::LeasedCell;
 use executor::cells::warm_cells::{Image, PoolSize};
+use executor::peers::Peers;
+use ledger::Held;
 use platform::clock::SystemClock;
 use sandbox::protocol::{ExceededLimit, Prepare, Stage, StageExit, StageLimits};
 
@@ -297,16 +299,14 @@ async fn a_lease_that_is_dropped_in_the_middle_of_a_run_ends_the_run() {
     assert_eq!(here.containers().await, 0);
 }
 
-/// Says of everyone that they are dead, or that they live.
+/// Executors that all give the same answer.
 #[derive(Debug)]
-struct Everyone {
-    is_dead: bool,
-}
+struct Everyone(Held);
 
 #[async_trait]
-impl Liveness for Everyone {
-    async fn is_dead(&self, _boot: BootId) -> bool {
-        self.is_dead
+impl Peers for Everyone {
+    async fn ask_holder(&self, _boot: BootId, _id: SubmissionId) -> Held {
+        self.0
     }
 }
 
@@ -323,14 +323,17 @@ async fn what_a_dead_executor_left_is_removed_and_nothing_else() {
     let reaper =
         Reaper { engine: heir.engine.clone(), host: heir.owner.host.clone(), me: heir.owner.boot };
     let later = SystemClock.now().timestamp() + 60;
-    assert_eq!(reaper.remove_orphans(later, &Everyone { is_dead: false }).await.unwrap(), 0);
+    // An executor that is silent is not taken for gone.
+    for alive in [Held::Yes, Held::No, Held::Silent] {
+        assert_eq!(reaper.remove_orphans(later, &Everyone(alive)).await.unwrap(), 0);
+    }
     assert_eq!(dead.containers().await, 2);
     assert_eq!(
-        reaper.remove_orphans(later - 60, &Everyone { is_dead: true }).await.unwrap(),
+        reaper.remove_orphans(later - 60, &Everyone(Held::Gone)).await.unwrap(),
         0,
         "too young to tell"
     );
-    assert_eq!(reaper.remove_orphans(later, &Everyone { is_dead: true }).await.unwrap(), 2);
+    assert_eq!(reaper.remove_orphans(later, &Everyone(Held::Gone)).await.unwrap(), 2);
     assert_eq!(dead.containers().await, 0);
     assert_eq!(elsewhere.containers().await, 2);
     elsewhere.engine.remove(&neighbour.id).await.unwrap();

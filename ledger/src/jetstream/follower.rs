@@ -1,5 +1,6 @@
 //! Following the stream with an ordered consumer that is made anew whenever it falls silent.
 
+use std::error::Error;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::DeliverPolicy;
@@ -62,7 +63,7 @@ impl Follower {
         }
     }
 
-    fn restart(&mut self, error: &(dyn std::error::Error + 'static)) {
+    fn restart(&mut self, error: &(dyn Error + 'static)) {
         tracing::warn!(error, ledger.next = self.next, "following the ledger anew");
         metrics::follow_restarted();
         self.ordered = None;

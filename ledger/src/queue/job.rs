@@ -11,43 +11,22 @@ use async_trait::async_trait;
 use crate::aggregate::{Aggregate, Stored};
 use crate::error::{QueueError, ReadError};
 
-/// Tells the queue what becomes of a delivery.
+/// The handle of one delivery, which takes the answers for it.
+///
+/// Answers are sent and not confirmed: one that is lost leads to a redelivery, and the fold shows
+/// then that there is nothing to do.
 #[async_trait]
 pub trait Acknowledge: Debug + Send + Sync {
-    /// It is done: never deliver it again.
+    /// It is done: never deliver it again. Only after the terminal event stands.
     async fn ack(&self) -> Result<(), QueueError>;
     /// Not now: deliver it again after `delay`.
     async fn nak(&self, delay: Duration) -> Result<(), QueueError>;
-    /// It is being worked on: begin the ack wait anew.
+    /// It is being worked on: begin the ack wait anew. To be said at least every third of one.
     async fn in_progress(&self) -> Result<(), QueueError>;
 }
 
-/// The handle of one delivery. Answers are sent and not confirmed: one that is lost leads to a
-/// redelivery, and the fold shows then that there is nothing to do.
-#[derive(Clone, Debug)]
-pub struct Receipt(Arc<dyn Acknowledge>);
-
-impl Receipt {
-    /// Wraps what takes the answers.
-    pub fn new(acknowledge: Arc<dyn Acknowledge>) -> Self {
-        Self(acknowledge)
-    }
-
-    /// Says that it is done. Only after the terminal event stands.
-    pub async fn ack(&self) -> Result<(), QueueError> {
-        self.0.ack().await
-    }
-
-    /// Hands it back, to be delivered again after `delay`.
-    pub async fn nak(&self, delay: Duration) -> Result<(), QueueError> {
-        self.0.nak(delay).await
-    }
-
-    /// Keeps it for another ack wait. To be said at least every third of one.
-    pub async fn in_progress(&self) -> Result<(), QueueError> {
-        self.0.in_progress().await
-    }
-}
+/// See [`Acknowledge`].
+pub type Receipt = Arc<dyn Acknowledge>;
 
 /// A submission to be run.
 #[derive(Clone, Debug)]
@@ -73,7 +52,7 @@ impl Job {
 
     /// Tells whether it seems to be delivered for the first time, so that an append may be tried
     /// before a read.
-    pub const fn fresh(&self) -> bool {
+    pub const fn is_first_delivery(&self) -> bool {
         self.delivered <= 1
     }
 }

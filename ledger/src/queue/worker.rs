@@ -1,5 +1,6 @@
 //! An executor's end of the queue: as many jobs as it has room for, and none ahead of that.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::context::Context;
 use async_nats::jetstream::{self, consumer::PullConsumer};
 use tokio::time::{Instant, timeout};
+use tracing::{debug, error};
 
 use super::consumer::ensure;
-use super::job::{Delivery, Job, Receipt};
+use super::job::{Acknowledge, Delivery, Job, Receipt};
 use super::pull::{Arrival, EXPIRES_MIN, Pull};
 use crate::aggregate::Stored;
 use crate::error::{Fault, QueueError, ReadError};
@@ -82,10 +84,10 @@ impl Worker {
         // What is not handed back reaches no other executor before its ack wait is over.
         for message in self.pull.close().await {
             let (_, acker) = jetstream::Message { message, context: self.context.clone() }.split();
-            hand_back(&Receipt::new(Arc::new(Delivery(acker))), Duration::ZERO).await;
+            hand_back(&Delivery(acker), Duration::ZERO).await;
         }
         for job in self.ready {
-            hand_back(&job.receipt, Duration::ZERO).await;
+            hand_back(job.receipt.as_ref(), Duration::ZERO).await;
         }
     }
 
@@ -119,7 +121,7 @@ impl Worker {
             Err(fault) => return Err(QueueError::Unavailable(fault)),
         };
         let (message, acker) = message.split();
-        let receipt = Receipt::new(Arc::new(Delivery(acker)));
+        let receipt: Receipt = Arc::new(Delivery(acker));
         let message = Message {
             subject: message.subject.into_string(),
             sequence,
@@ -138,23 +140,20 @@ impl Worker {
             // The event can be read, so a newer version will not find a job in it either, and the
             // jobs behind it need not wait.
             Err(error @ ReadError::NotAccepted { .. }) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a delivery is not a submission"
-                );
-                hand_back(&receipt, FOREIGN_DELAY).await;
+                error!(error = &error as &dyn Error, "a delivery is not a submission");
+                hand_back(receipt.as_ref(), FOREIGN_DELAY).await;
                 Ok(())
             }
-            Err(error) => Err(self.refuse(&receipt, error).await),
+            Err(error) => Err(self.refuse(receipt.as_ref(), error).await),
         }
     }
 
     /// Leaves an unreadable job, and with it everything received, to others.
-    async fn refuse(&mut self, receipt: &Receipt, error: ReadError) -> QueueError {
+    async fn refuse(&mut self, receipt: &dyn Acknowledge, error: ReadError) -> QueueError {
         hand_back(receipt, UNREADABLE_DELAY).await;
         // The caller stops on this error, and these jobs would wait for the end of their ack wait.
         for job in self.ready.drain(..) {
-            hand_back(&job.receipt, Duration::ZERO).await;
+            hand_back(job.receipt.as_ref(), Duration::ZERO).await;
         }
         QueueError::Unreadable(error)
     }
@@ -164,16 +163,15 @@ impl Worker {
         // A fetch that was dropped may have asked for more than this one.
         let surplus = self.ready.split_off(max.min(self.ready.len()));
         for job in surplus {
-            hand_back(&job.receipt, Duration::ZERO).await;
+            hand_back(job.receipt.as_ref(), Duration::ZERO).await;
         }
         std::mem::take(&mut self.ready)
     }
 }
 
 /// Best effort: what cannot be handed back is delivered again after the ack wait.
-async fn hand_back(receipt: &Receipt, delay: Duration) {
+async fn hand_back(receipt: &dyn Acknowledge, delay: Duration) {
     if let Err(error) = receipt.nak(delay).await {
-        let error: &dyn std::error::Error = &error;
-        tracing::debug!(error, "a delivery could not be handed back");
+        debug!(error = &error as &dyn Error, "a delivery could not be handed back");
     }
 }

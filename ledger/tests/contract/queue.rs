@@ -69,7 +69,7 @@ async fn a_job_is_the_submission_as_it_was_accepted() {
     let mut job = one(&mut worker).await;
     assert_eq!(job.aggregate.accepted, submitted.accepted);
     assert_eq!(job.aggregate.head, submitted.head);
-    assert!(job.fresh());
+    assert!(job.is_first_delivery());
     // It can be written to as it is.
     let executor = crate::common::writer("executor");
     let started = crate::common::start(1, executor.instance);
@@ -115,7 +115,7 @@ async fn a_fetch_that_is_given_up_loses_nothing() {
     given.settled(Backlog { waiting: 0, held: 1 }).await;
     let job = one(&mut worker).await;
     assert_eq!(job.aggregate.id(), submitted.id());
-    assert!(job.fresh());
+    assert!(job.is_first_delivery());
 }
 
 #[tokio::test]
@@ -196,10 +196,10 @@ async fn what_is_not_acknowledged_comes_again() {
     let given = given().await;
     let mut worker = given.worker(SHORT_ACK_WAIT).await;
     let submitted = submit(&given.ledger).await;
-    assert!(one(&mut worker).await.fresh());
+    assert!(one(&mut worker).await.is_first_delivery());
     let again = one(&mut worker).await;
     assert_eq!(again.aggregate.id(), submitted.id());
-    assert!(!again.fresh() && again.delivered == 2);
+    assert!(!again.is_first_delivery() && again.delivered == 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The seam to other executors: which of them still holds a submission. Tests have peers that say
 //! what they are told to.
 
+use std::error::Error;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -22,7 +23,7 @@ impl Peers for Presence {
             Ok(held) => held,
             Err(error) => {
                 // A question that was not sent says nothing about the executor that it was for.
-                warn!(error = &error as &dyn std::error::Error, "an executor could not be asked");
+                warn!(error = &error as &dyn Error, "an executor could not be asked");
                 Held::Silent
             }
         }
