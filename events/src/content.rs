@@ -70,9 +70,7 @@ impl Content {
     /// Takes bytes inline: as text if they are text.
     pub fn inline(bytes: Vec<u8>) -> Self {
         match String::from_utf8(bytes) {
-            // A text with NUL would not fit into a column of PostgreSQL.
-            Ok(text) if !text.contains('\0') => Self::Text(text),
-            Ok(text) => Self::Base64(text.into_bytes()),
+            Ok(text) => text.into(),
             Err(not_utf8) => Self::Base64(not_utf8.into_bytes()),
         }
     }
@@ -94,18 +92,12 @@ impl Content {
             Self::Object(object) => Err(object),
         }
     }
+}
 
-    /// Returns the content's length in bytes, inline or not.
-    pub fn len(&self) -> u64 {
-        match self.bytes() {
-            Ok(bytes) => bytes.len() as u64,
-            Err(object) => object.bytes,
-        }
-    }
-
-    /// Tells whether the content is empty.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+impl From<String> for Content {
+    fn from(text: String) -> Self {
+        // A text with NUL would not fit into a column of PostgreSQL.
+        if text.contains('\0') { Self::Base64(text.into_bytes()) } else { Self::Text(text) }
     }
 }
 
@@ -113,6 +105,19 @@ impl Default for Content {
     fn default() -> Self {
         Self::Text(String::new())
     }
+}
+
+/// Tells which parts of an event stay inline if the parts have these lengths in bytes: together at
+/// most [`INLINE_BYTES_MAX`]. The longest leave first, so that there are as few objects as can be.
+pub fn stay_inline(lengths: &[usize]) -> Vec<bool> {
+    let mut inline = lengths.to_vec();
+    while inline.iter().sum::<usize>() > INLINE_BYTES_MAX {
+        // Of two parts of one length the first.
+        if let Some(longest) = inline.iter_mut().rev().max() {
+            *longest = 0;
+        }
+    }
+    lengths.iter().zip(inline).map(|(length, left)| *length == left).collect()
 }
 
 /// What a program wrote to one stream.
@@ -145,6 +150,8 @@ mod base64_text {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -171,6 +178,40 @@ mod tests {
         for (content, json) in forms {
             assert_eq!(serde_json::to_string(&content).unwrap(), json);
             assert_eq!(serde_json::from_str::<Content>(&json).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn parts_that_fit_together_stay_inline() {
+        assert_eq!(stay_inline(&[]), Vec::<bool>::new());
+        assert_eq!(stay_inline(&[INLINE_BYTES_MAX - 1, 1, 0]), [true, true, true]);
+    }
+
+    #[test]
+    fn the_longest_parts_leave_first() {
+        assert_eq!(stay_inline(&[INLINE_BYTES_MAX, 1]), [false, true]);
+        assert_eq!(stay_inline(&[10, INLINE_BYTES_MAX, 20]), [true, false, true]);
+        let half = INLINE_BYTES_MAX / 2;
+        assert_eq!(stay_inline(&[half, half + 1, half + 2]), [true, false, false]);
+        // Of two parts of one length the first.
+        assert_eq!(stay_inline(&[half + 1, half + 1]), [false, true]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_rest_always_fits_and_nothing_leaves_without_need(
+            lengths in prop::collection::vec(0..INLINE_BYTES_MAX * 2, 0..70),
+        ) {
+            let places = stay_inline(&lengths);
+            let sum = |wanted: bool| -> usize {
+                lengths.iter().zip(&places).filter(|(_, place)| **place == wanted).map(|(l, _)| l).sum()
+            };
+            prop_assert!(sum(true) <= INLINE_BYTES_MAX);
+            let smallest_out =
+                lengths.iter().zip(&places).filter(|(_, place)| !**place).map(|(l, _)| *l).min();
+            if let Some(smallest) = smallest_out {
+                prop_assert!(sum(true) + smallest > INLINE_BYTES_MAX);
+            }
         }
     }
 }

@@ -83,44 +83,6 @@ pub struct LimitFault {
     pub max: u32,
 }
 
-impl Default for LimitPolicy {
-    fn default() -> Self {
-        // Judge0's defaults, so that its users find the limits that they know, but twice its
-        // memory: most of its users raise that one.
-        Self {
-            default: Limits {
-                cpu_time_ms: 5_000,
-                wall_time_ms: 10_000,
-                memory_kib: 256 * 1024,
-                stack_kib: 64_000,
-                output_bytes: 1024 * 1024,
-                file_size_kib: 4_096,
-                processes: 60,
-            },
-            min: Limits {
-                cpu_time_ms: 10,
-                wall_time_ms: 10,
-                // With less, neither Node nor a C++ compiler starts: a refusal is kinder than a
-                // verdict that is hard to understand.
-                memory_kib: 16 * 1024,
-                stack_kib: 64,
-                output_bytes: 1,
-                file_size_kib: 0,
-                processes: 1,
-            },
-            max: Limits {
-                cpu_time_ms: 15_000,
-                wall_time_ms: 30_000,
-                memory_kib: 1024 * 1024,
-                stack_kib: 512 * 1024,
-                output_bytes: 4 * 1024 * 1024,
-                file_size_kib: 64 * 1024,
-                processes: 120,
-            },
-        }
-    }
-}
-
 impl LimitPolicy {
     /// Fills in what was not asked for, and reports every value out of bounds at once.
     pub fn resolve(&self, asked: &LimitRequest) -> Result<Limits, Vec<LimitFault>> {

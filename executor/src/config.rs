@@ -3,7 +3,6 @@
 
 use std::num::{NonZeroU8, NonZeroU32};
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use events::{Digest, ExecutorName, Lane, PoolName};
 use platform::config::{HttpConfig, LogConfig, NatsConfig};
@@ -55,61 +54,36 @@ pub struct ExecutorConfig {
     /// The pools to take from.
     pub pools: Vec<PoolName>,
     /// How many attempts a submission gets; one that was handed back does not count.
-    pub attempts_max: AttemptsMax,
+    // More would not fit into the messages that the stream keeps of one subject.
+    pub attempts_max: Bounded<1, 5>,
     /// How long the queue waits for a sign of life before it hands a submission to another
     /// executor, in seconds.
-    pub ack_wait_s: AckWait,
+    pub ack_wait_s: Bounded<3, 600>,
     /// How long running submissions may go on after SIGTERM before they are handed back, in
     /// seconds.
     pub shutdown_grace_s: u32,
 }
 
-/// From 1 to [`AttemptsMax::MAX`] attempts.
+/// A number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(try_from = "u32")]
-pub struct AttemptsMax(u32);
+pub struct Bounded<const MIN: u32, const MAX: u32>(u32);
 
-impl AttemptsMax {
-    /// More would not fit into the messages that the stream keeps of one subject.
-    pub const MAX: u32 = 5;
-
+impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
     /// Returns the number.
     pub const fn get(self) -> u32 {
         self.0
     }
 }
 
-impl TryFrom<u32> for AttemptsMax {
+impl<const MIN: u32, const MAX: u32> TryFrom<u32> for Bounded<MIN, MAX> {
     type Error = String;
 
-    fn try_from(attempts: u32) -> Result<Self, String> {
-        if (1..=Self::MAX).contains(&attempts) {
-            return Ok(Self(attempts));
+    fn try_from(number: u32) -> Result<Self, String> {
+        if (MIN..=MAX).contains(&number) {
+            return Ok(Self(number));
         }
-        Err(format!("expected 1 to {} attempts, found {attempts}", Self::MAX))
-    }
-}
-
-/// From 3 to 600 seconds.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(try_from = "u32")]
-pub struct AckWait(u32);
-
-impl AckWait {
-    /// Returns the time.
-    pub fn get(self) -> Duration {
-        Duration::from_secs(u64::from(self.0))
-    }
-}
-
-impl TryFrom<u32> for AckWait {
-    type Error = String;
-
-    fn try_from(seconds: u32) -> Result<Self, String> {
-        if (3..=600).contains(&seconds) {
-            return Ok(Self(seconds));
-        }
-        Err(format!("expected 3 to 600 seconds, found {seconds}"))
+        Err(format!("expected {MIN} to {MAX}, found {number}"))
     }
 }
 
@@ -241,7 +215,7 @@ mod tests {
     fn the_defaults_are_a_valid_configuration() {
         let config = load(&[]).unwrap();
         assert_eq!(config.executor.attempts_max.get(), 3);
-        assert_eq!(config.executor.ack_wait_s.get(), Duration::from_secs(30));
+        assert_eq!(config.executor.ack_wait_s.get(), 30);
         assert_eq!(config.executor.lanes, Lane::ALL);
         assert_eq!(config.cells.tag("core"), "runledger/core:dev");
     }

@@ -239,7 +239,7 @@ impl ExecutorService {
             },
             settings: AttemptSettings {
                 attempts_max: executor.attempts_max.get(),
-                ack_wait: executor.ack_wait_s.get(),
+                ack_wait: Duration::from_secs(executor.ack_wait_s.get().into()),
             },
         };
         DeliveryHandler { context, held: HeldSubmissions::default(), hand_back }

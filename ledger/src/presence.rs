@@ -19,7 +19,7 @@ use crate::link::Link;
 /// How long a living executor may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// For so long after a broken connection was made again, others may still be on their way back.
-const SETTLING: Duration = Duration::from_secs(5);
+const RETURN_TIME: Duration = Duration::from_secs(5);
 /// A subject without subscribers: the server itself answers at once that there are none.
 const ROUND_TRIP: &str = "runledger.nobody";
 const HELD: &str = "yes";
@@ -88,7 +88,7 @@ impl Presence {
             Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
                 // After a break the other executor may reconnect later than we do. "Gone" would
                 // take a submission from an executor that is still running it.
-                Ok(if self.is_settling() { Held::Silent } else { Held::Gone })
+                Ok(if self.has_just_returned() { Held::Silent } else { Held::Gone })
             }
             Ok(Err(error)) => Err(PresenceError(error.into())),
             // Not `Gone`: the executor may be loaded, or our own connection may be broken.
@@ -130,8 +130,8 @@ impl Presence {
         }
     }
 
-    fn is_settling(&self) -> bool {
-        self.link.reconnected_at().is_some_and(|at| at.elapsed() < SETTLING)
+    fn has_just_returned(&self) -> bool {
+        self.link.reconnected_at().is_some_and(|at| at.elapsed() < RETURN_TIME)
     }
 }
 

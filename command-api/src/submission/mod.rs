@@ -4,7 +4,6 @@
 pub mod bounds;
 mod draft;
 pub mod key;
-mod placement;
 mod request;
 mod rules;
 pub mod storing;

@@ -1,11 +1,11 @@
 //! From a valid submission to the accepted event: what is too large for an event goes to an object
 //! store first, so that no event ever refers to an object that is not there.
 
+use events::content::stay_inline;
 use events::event::{Accepted, Case, Origin, Suite};
 use events::{Content, Digest, ObjectBucket, UserId};
 use ledger::{ObjectError, ObjectStore};
 
-use super::placement;
 use super::request::ValidSubmission;
 
 /// Stores what has to be stored and returns the event's data.
@@ -22,7 +22,7 @@ pub async fn store(
     let contents: Vec<&mut Content> = files.chain([&mut valid.stdin]).collect();
     let lengths = contents.iter().map(|content| content.bytes().map_or(0, <[u8]>::len));
     let suite_length = suite.as_ref().map_or(0, Vec::len);
-    let inline = placement::inline(&lengths.chain([suite_length]).collect::<Vec<_>>());
+    let inline = stay_inline(&lengths.chain([suite_length]).collect::<Vec<_>>());
     let mut inline = inline.into_iter();
     for (content, stays) in contents.into_iter().zip(inline.by_ref()) {
         if !stays {

@@ -1,5 +1,6 @@
 //! Samples of every event, for tests of this crate and of those that build on it.
 
+mod limits;
 mod ports;
 
 use uuid::Uuid;

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use backon::Retryable;
-use events::content::{Content, INLINE_BYTES_MAX};
+use events::content::{Content, stay_inline};
 use events::{Captured, ObjectBucket};
 use ledger::{ObjectError, ObjectStore};
 use metrics::counter;
@@ -30,7 +30,7 @@ pub(crate) async fn store_outputs<const N: usize>(
     outputs: [StageOutput; N],
 ) -> [Captured; N] {
     let outputs = outputs.map(cut_at_character);
-    let inline = fits_inline(outputs.each_ref().map(|output| output.bytes.len()));
+    let inline = stay_inline(&outputs.each_ref().map(|output| output.bytes.len()));
     let mut stored = Vec::with_capacity(N);
     for (output, is_inline) in outputs.into_iter().zip(inline) {
         stored.push(if is_inline { into_event(output) } else { store(objects, output).await });
@@ -64,17 +64,6 @@ async fn store(objects: &dyn ObjectStore, output: StageOutput) -> Captured {
 fn into_event(output: StageOutput) -> Captured {
     let StageOutput { bytes, total_bytes, truncated } = output;
     Captured { content: Content::inline(bytes), bytes_total: total_bytes, truncated }
-}
-
-/// Tells which outputs of these lengths stay in the event: together as much as an event may hold
-/// inline. The longest leave first.
-fn fits_inline<const N: usize>(lengths: [usize; N]) -> [bool; N] {
-    let mut inline = lengths;
-    while inline.iter().sum::<usize>() > INLINE_BYTES_MAX {
-        let longest = inline.iter_mut().max().expect("there is at least one");
-        *longest = 0;
-    }
-    std::array::from_fn(|index| inline[index] == lengths[index])
 }
 
 /// Keeps so many bytes of an output at most.
@@ -129,20 +118,6 @@ mod tests {
 
     fn output(length: usize) -> StageOutput {
         StageOutput { bytes: vec![b'x'; length], total_bytes: length as u64, truncated: false }
-    }
-
-    #[test]
-    fn outputs_stay_inline_while_both_together_fit() {
-        assert_eq!(fits_inline([0, 0]), [true, true]);
-        assert_eq!(fits_inline([INLINE_BYTES_MAX, 0]), [true, true]);
-        assert_eq!(fits_inline([INLINE_BYTES_MAX - 10, 10]), [true, true]);
-    }
-
-    #[test]
-    fn the_longer_one_leaves_first() {
-        assert_eq!(fits_inline([INLINE_BYTES_MAX, 1]), [false, true]);
-        assert_eq!(fits_inline([10, INLINE_BYTES_MAX]), [true, false]);
-        assert_eq!(fits_inline([INLINE_BYTES_MAX + 1, INLINE_BYTES_MAX + 2]), [false, false]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The bad-input table, row by row: each fault with its pointer, all at once.
 
 use events::event::Checker;
-use events::{Lane, LimitPolicy};
+use events::{Content, Lane, LimitPolicy};
 use platform::json::Object;
 use sandbox::languages::Catalog;
 use serde_json::{Value, json};
@@ -44,7 +44,8 @@ fn the_least_body_is_a_run_with_every_default() {
     assert_eq!(bytes(&valid.files[0].content), b"print(1)");
     assert_eq!(valid.limits, LimitPolicy::default().default);
     assert_eq!(valid.checker, Checker::Lines);
-    assert!(valid.stdin.is_empty() && valid.args.is_empty() && valid.cases.is_empty());
+    assert_eq!(valid.stdin, Content::default());
+    assert!(valid.args.is_empty() && valid.cases.is_empty());
     assert!(!valid.stop_on_first_failure);
 }
 
