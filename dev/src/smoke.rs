@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_mins(3);
 const HEALTH_POLL: Duration = Duration::from_millis(500);
 
 /// How long services may say that they are not well: the executor tries again when a cell cannot be
-/// made.
-const GRACE: Duration = Duration::from_secs(5);
+/// made, and one answer may take seconds where the machine is full.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// What the program came to.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use servers::ProcessIdentity;
 use servers::kill::StopOutcome;
 use servers::log;
 use servers::ready::wait_until_ready;
@@ -83,14 +84,18 @@ pub(crate) fn start_one(site: &Site, part: &Part) -> Result<String> {
     let program = server.prepare()?;
     let running = Record::alive(&site.layout, part.name())?;
     let current = running.filter(|record| record.fingerprint == process::fingerprint(&program));
-    // An earlier start may have been interrupted before it had set the part up.
-    if current.is_some() && server.check().and_then(|()| server.set_up()).is_ok() {
+    let wait_until_ready = |identity: &ProcessIdentity| {
+        wait_until_ready(&*server, identity, READY_PATIENCE, interrupt::check)
+            .map_err(|error| with_log(site, part, error))
+    };
+    if let Some(current) = current.filter(|_| server.check().is_ok()) {
+        // An earlier start may have been interrupted before it had set the part up.
+        wait_until_ready(&current.identity)?;
         return Ok(format!("{}, running already", part.address(site)?));
     }
     stop_one(&site.layout, part)?;
     let record = process::start(&site.layout, part.name(), &program)?;
-    wait_until_ready(&*server, &record.identity, READY_PATIENCE, interrupt::check)
-        .map_err(|error| with_log(site, part, error))?;
+    wait_until_ready(&record.identity)?;
     site.ports.release(part.name());
     part.address(site)
 }

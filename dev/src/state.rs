@@ -19,8 +19,11 @@ pub(crate) struct Record {
     pub(crate) identity: ProcessIdentity,
     /// What it was started from: program, arguments, environment, files.
     pub(crate) fingerprint: String,
-    // As they were at the start: a later build may end the part in another way.
+    // As they were at the start: a later build may end the part in another way. Absent in what the
+    // first versions wrote, whose parts must be stopped as well.
+    #[serde(default = "Record::first_signal")]
     stop_signal: i32,
+    #[serde(default = "Record::first_patience")]
     stop_patience: Duration,
 }
 
@@ -29,6 +32,14 @@ impl Record {
     pub(crate) fn new(identity: ProcessIdentity, fingerprint: String, stop: Stop) -> Self {
         let Stop { signal, patience } = stop;
         Self { identity, fingerprint, stop_signal: signal.as_raw(), stop_patience: patience }
+    }
+
+    fn first_signal() -> i32 {
+        Signal::TERM.as_raw()
+    }
+
+    fn first_patience() -> Duration {
+        Duration::from_secs(45)
     }
 
     /// How the part is ended in order.
@@ -77,6 +88,17 @@ fn file(layout: &Layout, name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_of_the_first_version_says_how_its_part_is_stopped() {
+        let identity = ProcessIdentity::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        let written = serde_json::json!({ "identity": identity, "fingerprint": "f" });
+
+        let record: Record = serde_json::from_value(written).unwrap();
+
+        assert_eq!(record.stop().signal, Signal::TERM);
+        assert!(!record.stop().patience.is_zero());
+    }
 
     #[test]
     fn a_record_survives_a_round_trip_and_can_be_forgotten_twice() {

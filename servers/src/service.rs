@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use rustix::process::Signal;
 
 use crate::{Program, Server, http};
@@ -32,6 +32,8 @@ impl RunledgerService {
 
 impl Server for RunledgerService {
     fn prepare(&self) -> Result<Program> {
+        let path = self.program.display();
+        ensure!(self.program.is_file(), "{path} is not built; `cargo dev up` builds it");
         let mut program = Program::new(&self.program)
             .args(&self.args)
             .env("RUNLEDGER__HTTP__LISTEN", &self.address)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use client::{Client, NewSubmission, Submitted};
 use serde_json::Value;
 
@@ -11,8 +11,8 @@ use super::PROGRAM;
 /// How often the view is asked whether it shows the end, which is how exactly its delay is known.
 const VIEW_POLL: Duration = Duration::from_millis(1);
 
-/// How long the view may take to show the end.
-const VIEW_PATIENCE: Duration = Duration::from_secs(40);
+/// How long a submission may take to end, and its end to show in the view.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A submission that ran to its end.
 pub(super) struct Run {
@@ -31,7 +31,8 @@ pub(super) async fn submit(client: &Client) -> Result<Run> {
     let begun = Instant::now();
     let Submitted { id, sequence, .. } = client.submit(&program, None).await?.read()?;
     let accept = begun.elapsed();
-    let ended = client.ended(&id, sequence, |_| ()).await?;
+    let ended = tokio::time::timeout(PATIENCE, client.ended(&id, sequence, |_| ())).await;
+    let ended = ended.with_context(|| format!("submission {id} has not ended in time"))??;
     // Before the answer is parsed, which is the client's work and not the server's.
     let (total, ended_at_us) = (begun.elapsed(), now_us());
     let end: Value = ended.read()?;
@@ -42,7 +43,7 @@ pub(super) async fn submit(client: &Client) -> Result<Run> {
 /// Waits until the view shows the end of the newest submission, and returns when it did, in
 /// microseconds since 1970.
 pub(super) async fn projected(client: &Client, id: &str) -> Result<i64> {
-    let until = Instant::now() + VIEW_PATIENCE;
+    let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         // The list, since only the view answers it: a single submission may be folded from the
         // ledger while the view is behind, and would hide the delay.

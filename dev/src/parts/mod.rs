@@ -104,7 +104,7 @@ const MONGO: Part = Part { name: "mongo", configure: |site| Ok(Box::new(stores::
 
 /// The container engine, where it is ours.
 const DOCKER: Part =
-    Part { name: "docker", configure: |site| Ok(Box::new(docker::Dockerd::of(site)?)) };
+    Part { name: "docker", configure: |site| Ok(Box::new(docker::Dockerd::of(site))) };
 
 /// The data stores and the engine, in the order of their start.
 pub(crate) const SERVERS: &[&Part] = &[&NATS, &POSTGRES, &MONGO, &DOCKER];

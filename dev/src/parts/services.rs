@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use servers::Server;
 use servers::service::RunledgerService;
 
@@ -26,12 +26,8 @@ pub(crate) const PROJECTOR: Part =
     Part { name: "projector", configure: |site| service(site, "projector", &["serve"]) };
 
 fn service(site: &Site, name: &str, args: &[&str]) -> Result<Box<dyn Server>> {
-    let program = site.programs.join(name);
-    if !program.is_file() {
-        bail!("{} is not built; `cargo dev up` builds it", program.display());
-    }
     Ok(Box::new(RunledgerService {
-        program,
+        program: site.programs.join(name),
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         env: environment(site)?,
         address: site.ports.address(name)?,

@@ -47,7 +47,9 @@ pub(super) const PARTS_OF_OUTCOME: &str = "
 /// The outcome, for PostgreSQL to read. Its operators refuse a value with a `\u0000` anywhere in
 /// it, which a program may well have printed; so it is taken for another character, of as many
 /// letters, in texts that a list does not show.
-pub(super) const READABLE_OUTCOME: &str = r"cross join lateral (select replace(outcome::text, '\u0000', '\ufffd')::json as ended) readable";
+// `offset 0` keeps PostgreSQL from merging this into the query, where it would make the value anew
+// for each use.
+pub(super) const READABLE_OUTCOME: &str = r"cross join lateral (select replace(outcome::text, '\u0000', '\ufffd')::json as ended offset 0) readable";
 
 impl TryFrom<SummaryRow> for Summary {
     type Error = Impossible;

@@ -23,28 +23,33 @@ const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
 /// The private engine.
 pub(super) struct Dockerd {
-    program: PathBuf,
+    /// Absent where another engine answers.
+    program: Option<PathBuf>,
     engine: EngineChoice,
     layout: Layout,
 }
 
 impl Dockerd {
     /// The engine of this topology.
-    pub(super) fn of(site: &Site) -> Result<Self> {
-        let program = site.tools.dockerd.clone().context("dockerd is not installed")?;
-        Ok(Self { program, engine: site.engine.clone(), layout: site.layout.clone() })
+    pub(super) fn of(site: &Site) -> Self {
+        Self {
+            program: site.tools.dockerd.clone(),
+            engine: site.engine.clone(),
+            layout: site.layout.clone(),
+        }
     }
 }
 
 impl Server for Dockerd {
     fn prepare(&self) -> Result<Program> {
+        let program = self.program.as_ref().context("dockerd is not installed")?;
         check_possible()?;
         let layout = &self.layout;
         let exec = exec_root(layout);
         paths::make_public(&exec)?;
         let data = layout.data("docker");
         paths::make_private(&data)?;
-        Ok(Program::new(&self.program)
+        Ok(Program::new(program)
             // No bridge and no rules: cells have no network, and the machine's own stays as it is.
             .args(["--host", &self.engine.host, "--bridge=none"])
             .args([
