@@ -28,13 +28,13 @@ impl Encoding {
 
     /// Returns what `content` stands for, in the form in which it stands in an event.
     pub(super) fn decode(self, content: String, at: &JsonPointer, faults: &mut Faults) -> Content {
-        Content::inline(match self {
-            Self::Text => content.into_bytes(),
-            Self::Base64 => STANDARD.decode(content).unwrap_or_else(|error| {
+        match self {
+            Self::Text => content.into(),
+            Self::Base64 => Content::inline(STANDARD.decode(content).unwrap_or_else(|error| {
                 faults.push(at, format!("is not base64: {}", described(&error)));
                 Vec::new()
-            }),
-        })
+            })),
+        }
     }
 }
 
