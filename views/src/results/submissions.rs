@@ -83,12 +83,28 @@ impl SubmissionRow {
         let violations = place.number("violations", self.violations)?;
         let compiled = self.compiled.as_ref().map(|json| place.json("compiled", json));
         let outcome = self.outcome.as_ref().map(|json| place.json("outcome", json));
+        let suite = self.suite_sha256.as_deref();
         let submission = Submission {
+            id: SubmissionId::new(self.submission_id),
+            principal: place.text("principal", &self.principal)?,
+            lane: place.word("lane", &self.lane)?,
+            pool: place.text("pool", &self.pool)?,
+            language: self.language(&place)?,
+            origin: place.word("origin", &self.origin)?,
+            case_count: place.number("case_count", self.case_count)?,
+            suite_sha256: suite.map(|text| place.digest("suite_sha256", text)).transpose()?,
+            request_hash: place.digest("request_hash", &self.request_hash)?,
+            state: place.word("state", &self.state)?,
             attempts,
-            results,
             compiled: compiled.transpose()?,
+            results,
             outcome: outcome.transpose()?,
-            ..self.plain_columns(&place)?
+            accepted_at: self.accepted_at,
+            compiled_at: self.compiled_at,
+            cancellation_requested_at: self.cancellation_requested_at,
+            finished_at: self.finished_at,
+            accepted_sequence: place.number("accepted_sequence", self.accepted_sequence)?,
+            sequence: place.number("sequence", self.sequence)?,
         };
         // PostgreSQL's constraints hold single rows; what several columns and tables say together
         // is held here.
@@ -96,34 +112,10 @@ impl SubmissionRow {
         Ok(Fold { submission: Some(submission), violations })
     }
 
-    /// Reads the columns that are no part of an event: no attempt, no result and no outcome.
-    pub(super) fn plain_columns(&self, place: &RowPlace<Uuid>) -> Result<Submission, Impossible> {
-        let suite = self.suite_sha256.as_deref();
-        Ok(Submission {
-            id: SubmissionId::new(self.submission_id),
-            principal: place.text("principal", &self.principal)?,
-            lane: place.word("lane", &self.lane)?,
-            pool: place.text("pool", &self.pool)?,
-            language: LanguageRef {
-                slug: place.text("language", &self.language)?,
-                version: self.language_version.clone(),
-            },
-            origin: place.word("origin", &self.origin)?,
-            case_count: place.number("case_count", self.case_count)?,
-            suite_sha256: suite.map(|text| place.digest("suite_sha256", text)).transpose()?,
-            request_hash: place.digest("request_hash", &self.request_hash)?,
-            state: place.word("state", &self.state)?,
-            attempts: Vec::new(),
-            compiled: None,
-            results: Vec::new(),
-            outcome: None,
-            accepted_at: self.accepted_at,
-            compiled_at: self.compiled_at,
-            cancellation_requested_at: self.cancellation_requested_at,
-            finished_at: self.finished_at,
-            accepted_sequence: place.number("accepted_sequence", self.accepted_sequence)?,
-            sequence: place.number("sequence", self.sequence)?,
-        })
+    /// Reads the language's columns.
+    pub(super) fn language(&self, place: &RowPlace<Uuid>) -> Result<LanguageRef, Impossible> {
+        let slug = place.text("language", &self.language)?;
+        Ok(LanguageRef { slug, version: self.language_version.clone() })
     }
 
     /// Holds the columns that say the same thing twice against each other.

@@ -57,20 +57,19 @@ impl TryFrom<SummaryRow> for Summary {
     fn try_from(row: SummaryRow) -> Result<Self, Impossible> {
         let SummaryRow { submission: row, usage, cases } = row;
         let place = RowPlace { table: SubmissionRow::TABLE, key: row.submission_id };
-        let known = row.plain_columns(&place)?;
         let verdict = row.verdict.as_deref().map(|word| place.word("verdict", word));
         Ok(Self {
-            id: known.id,
-            state: known.state,
+            id: SubmissionId::new(row.submission_id),
+            state: place.word("state", &row.state)?,
             verdict: verdict.transpose()?,
-            language: known.language,
-            lane: known.lane,
-            accepted_at: known.accepted_at,
-            finished_at: known.finished_at,
+            language: row.language(&place)?,
+            lane: place.word("lane", &row.lane)?,
+            accepted_at: row.accepted_at,
+            finished_at: row.finished_at,
             usage: usage.map(|json| place.json("outcome", &json)).transpose()?,
             cases: cases.map(|json| place.json("outcome", &json)).transpose()?,
-            accepted_sequence: known.accepted_sequence,
-            sequence: known.sequence,
+            accepted_sequence: place.number("accepted_sequence", row.accepted_sequence)?,
+            sequence: place.number("sequence", row.sequence)?,
         })
     }
 }
