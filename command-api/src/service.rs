@@ -30,7 +30,7 @@ const FINISH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the service until it is told to stop.
 pub async fn run(config: Config) -> Result<(), ServiceError> {
-    let service = ServiceRuntime::start(&config.log)?;
+    let service = ServiceRuntime::start(&config.log, config.http.listen).await?;
     metrics::describe();
     ledger::describe_metrics();
     let connection = Connection::open(&config.nats.url, "command-api").await;
@@ -39,13 +39,12 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let app = app(&config, &connection, &admission);
     let checks = checks(&connection, &admission);
     let router = router(app, config.http.body_bytes_max, &checks, service.metrics.clone());
-    let (keeper, listen) = (connection.clone(), config.http.listen);
-    let shutdown = service.shutdown.clone();
+    let (keeper, shutdown) = (connection.clone(), service.shutdown.clone());
     let keeper = AdmissionKeeper { connection: keeper, admission, shutdown };
     // Requests are answered before the streams are there: until then submissions get 503, and
     // probes see that it lives.
     let kept = service.shutdown.spawn(keeper.run(config));
-    let served = service.serve(listen, router, FINISH_TIME_MAX).await;
+    let served = service.serve(router, FINISH_TIME_MAX).await;
     connection.close().await;
     served?;
     let kept = kept.await.map_err(ServiceError::part("a task panicked"))?;

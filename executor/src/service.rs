@@ -16,6 +16,7 @@ use platform::shutdown::Shutdown;
 use platform::telemetry::{Metrics, error_chain};
 use sandbox::languages::Catalog;
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -57,11 +58,12 @@ struct EmptyPool(PoolName);
 
 /// Runs the executor until it is told to stop.
 pub async fn run(config: Config) -> Result<(), ServiceError> {
-    let runtime = ServiceRuntime::start(&config.log)?;
+    let ServiceRuntime { listener, shutdown, metrics } =
+        ServiceRuntime::start(&config.log, config.http.listen).await?;
     crate::metrics::describe();
     ledger::describe_metrics();
-    let service = ExecutorService::connect(config, runtime.shutdown).await?;
-    service.serve_health(runtime.metrics).await?;
+    let service = ExecutorService::connect(config, shutdown).await?;
+    service.serve_health(listener, metrics);
     service.run_until_stopped().await
 }
 
@@ -110,7 +112,7 @@ impl ExecutorService {
         images.into_iter().collect()
     }
 
-    async fn serve_health(&self, metrics: Metrics) -> Result<(), ServiceError> {
+    fn serve_health(&self, listener: TcpListener, metrics: Metrics) {
         let (connection, engine, cells) =
             (self.connection.clone(), self.engine.clone(), self.cells.clone());
         let checks = HealthChecks::new()
@@ -123,14 +125,12 @@ impl ExecutorService {
                 async move { docker_is_well(&engine, &cells).await }
             });
         let router = platform::http::middleware(health::router(&checks, metrics));
-        let listener = platform::http::bind(self.config.http.listen).await?;
         let shutdown = self.shutdown.clone();
         self.shutdown.spawn_vital("http", async move {
             if let Err(error) = platform::http::serve(router, listener, &shutdown).await {
                 warn!(error = &error as &dyn std::error::Error, "serving ended");
             }
         });
-        Ok(())
     }
 
     /// Starts everything, lets it work until the stop, and ends everything.

@@ -10,6 +10,7 @@ use axum::Router;
 use clap::{Args as _, FromArgMatches as _};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::config::{LogConfig, ServiceArgs};
@@ -91,9 +92,11 @@ impl ServiceCommand {
     }
 }
 
-/// What a started service has: logs, metrics, and the signals that stop it.
+/// What a started service has: logs, metrics, its address, and the signals that stop it.
 #[derive(Debug)]
 pub struct ServiceRuntime {
+    /// What takes requests.
+    pub listener: TcpListener,
     /// The end of the service, and its tasks.
     pub shutdown: Shutdown,
     /// The metrics recorded so far.
@@ -101,27 +104,29 @@ pub struct ServiceRuntime {
 }
 
 impl ServiceRuntime {
-    /// Sets up logs, signals and metrics. Call it once, first of all, in a runtime.
-    pub fn start(log: &LogConfig) -> Result<Self, ServiceError> {
+    /// Sets up logs, the address to listen on, signals and metrics. Call it once, first of all, in a
+    /// runtime.
+    pub async fn start(log: &LogConfig, listen: SocketAddr) -> Result<Self, ServiceError> {
         init_logs(log)?;
+        // Before any work begins: a second copy of a service must not touch the stores that the
+        // first one writes.
+        let listener = http::bind(listen).await?;
         let shutdown = Shutdown::new();
         shutdown.on_signals()?;
         let metrics = Metrics::install(&shutdown)?;
         http::describe();
-        Ok(Self { shutdown, metrics })
+        info!(http.listen = %listen, "listening");
+        Ok(Self { listener, shutdown, metrics })
     }
 
     /// Answers requests until the stop, and then waits for every task, at most for
     /// `finish_time_max`.
     pub async fn serve(
-        &self,
-        listen: SocketAddr,
+        self,
         router: Router,
         finish_time_max: Duration,
     ) -> Result<(), ServiceError> {
-        let listener = http::bind(listen).await?;
-        info!(http.listen = %listen, "listening");
-        let served = http::serve(router, listener, &self.shutdown).await;
+        let served = http::serve(router, self.listener, &self.shutdown).await;
         // Tasks end in order also when serving failed.
         let finished = self.shutdown.finish(finish_time_max).await;
         info!("stopped");

@@ -23,6 +23,8 @@ fn act(format: LogFormat) {
     tracing::error!(target: "quiet", "hidden by the target");
     drop((inner, request));
     tracing::info!(refused = init_logs(&LogConfig { filter, format }).is_err(), "set up again");
+    // As a library does that knows nothing of tracing.
+    tracing_log::log::warn!(target: "library", "an old voice");
     std::thread::spawn(|| panic!("planted")).join().expect_err("the thread panics");
 }
 
@@ -55,7 +57,7 @@ fn logs_are_written_as_configured() {
 fn json_lines_have_fields_and_all_spans(output: &str) {
     let lines: Vec<Value> =
         output.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    assert_eq!(lines.len(), 4, "{output}");
+    assert_eq!(lines.len(), 5, "{output}");
     assert_eq!((&lines[0]["message"], &lines[0]["elapsed_ms"]), (&"asked".into(), &5.into()));
     assert_eq!(lines[0]["spans"][0]["request.id"], "r-1");
     assert_eq!(lines[0]["spans"][1]["submission.id"], "s-1");
@@ -64,9 +66,11 @@ fn json_lines_have_fields_and_all_spans(output: &str) {
     assert_eq!(lines[1]["error"], "the server is away: no such host");
     assert_eq!(lines[1]["ratio"], 0.5);
     assert_eq!(lines[2]["refused"], true);
+    assert_eq!((&lines[3]["level"], &lines[3]["target"]), (&"WARN".into(), &"library".into()));
+    assert_eq!((&lines[3]["message"], lines[3].get("log.target")), (&"an old voice".into(), None));
     assert_eq!(
-        (&lines[3]["level"], &lines[3]["panic.message"]),
+        (&lines[4]["level"], &lines[4]["panic.message"]),
         (&"ERROR".into(), &"planted".into())
     );
-    assert!(lines[3]["panic.location"].as_str().expect("a text").contains("tests/logs.rs:"));
+    assert!(lines[4]["panic.location"].as_str().expect("a text").contains("tests/logs.rs:"));
 }

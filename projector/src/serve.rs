@@ -23,14 +23,14 @@ const FINISH_TIME_MAX: Duration = Duration::from_secs(25);
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn serve(config: &Config) -> Result<(), ServiceError> {
-    let runtime = ServiceRuntime::start(&config.log)?;
+    let runtime = ServiceRuntime::start(&config.log, config.http.listen).await?;
     metrics::describe();
     ledger::describe_metrics();
     let connections = Connections::open(config).await?;
     let statuses = start(&connections.ledger(), connections.projections(), &runtime.shutdown);
     watch_lag(connections.ledger(), statuses.clone(), &runtime.shutdown);
     let router = health::router(&connections, &statuses, runtime.metrics.clone());
-    let served = runtime.serve(config.http.listen, router, FINISH_TIME_MAX).await;
+    let served = runtime.serve(router, FINISH_TIME_MAX).await;
     // Last, since the runners read through this connection until `serve` has seen them end.
     connections.connection.close().await;
     served

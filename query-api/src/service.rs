@@ -26,7 +26,7 @@ const FINISH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the service until it is told to stop.
 pub async fn run(config: Config) -> Result<(), ServiceError> {
-    let service = ServiceRuntime::start(&config.log)?;
+    let service = ServiceRuntime::start(&config.log, config.http.listen).await?;
     metrics::describe();
     ledger::describe_metrics();
     let stores = open(&config).await?;
@@ -36,7 +36,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     service.shutdown.spawn_vital("feed", feed.run(service.shutdown.token()));
     let app = app(&config, &stores, waiters, &service.shutdown);
     let router = router(app, &stores, service.metrics.clone());
-    let served = service.serve(config.http.listen, router, FINISH_TIME_MAX).await;
+    let served = service.serve(router, FINISH_TIME_MAX).await;
     // Last, since the answers that are still being made read through this connection.
     stores.connection.close().await;
     served

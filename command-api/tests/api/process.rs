@@ -142,3 +142,24 @@ async fn a_ledger_that_does_not_sync_is_refused_with_the_line_to_add() {
     let told = String::from_utf8(ended.stderr).unwrap();
     assert!(told.contains("add `sync_interval: always`"), "{told}");
 }
+
+/// Returns how many connections the server has ever had.
+async fn connections(nats: &NatsServer) -> Value {
+    let answer = reqwest::get(format!("{}/varz", nats.monitor_url())).await.unwrap();
+    answer.json::<Value>().await.unwrap()["total_connections"].take()
+}
+
+#[tokio::test]
+async fn a_copy_whose_address_is_taken_ends_before_it_touches_the_ledger() {
+    let nats = NatsServer::start().await;
+    let before = connections(&nats).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let mut command = command(&nats);
+    command.env("RUNLEDGER__HTTP__LISTEN", &listen).stderr(Stdio::piped());
+    let ended = tokio::time::timeout(DEADLINE, command.output()).await.unwrap().unwrap();
+    assert!(!ended.status.success());
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains(&format!("cannot listen on {listen}")), "{told}");
+    assert_eq!(connections(&nats).await, before);
+}

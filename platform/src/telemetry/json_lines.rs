@@ -10,6 +10,7 @@ use serde::ser::{SerializeMap, Serializer as _};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
@@ -51,11 +52,14 @@ where
     let mut serializer = serde_json::Serializer::new(&mut bytes);
     let mut line = serializer.serialize_map(None)?;
     line.serialize_entry("timestamp", &time)?;
-    line.serialize_entry("level", event.metadata().level().as_str())?;
+    // What a library logs through `log` has its target and level among the fields.
+    let normalized = event.normalized_metadata();
+    let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
+    line.serialize_entry("level", metadata.level().as_str())?;
     let mut fields = EventFields { line: &mut line, written: Ok(()) };
     event.record(&mut fields);
     fields.written?;
-    line.serialize_entry("target", event.metadata().target())?;
+    line.serialize_entry("target", metadata.target())?;
     // The whole list of spans, since an inner span of a handler must not hide the request's id.
     if let Some(scope) = context.event_scope() {
         let spans: Vec<Value> = scope.from_root().map(|span| span_fields::<S, N>(&span)).collect();
@@ -88,7 +92,7 @@ struct EventFields<'a, M: SerializeMap> {
 
 impl<M: SerializeMap> EventFields<'_, M> {
     fn write(&mut self, field: &Field, value: &(impl Serialize + ?Sized)) {
-        if self.written.is_ok() {
+        if self.written.is_ok() && !field.name().starts_with("log.") {
             self.written = self.line.serialize_entry(field.name(), value);
         }
     }
