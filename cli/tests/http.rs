@@ -224,7 +224,7 @@ async fn what_is_wrong_with_the_command_line_is_found_before_anything_is_sent() 
     for (args, said) in [
         (&["submit", "absent.py", "-l", "python"][..], "cannot read absent.py"),
         (&["submit", "main.py", "--cases-dir", ".", "-l", "python"], "has no *.in file"),
-        (&["submit", "main.py", "--idempotency-key", "a\nb", "-l", "python"], "visible ASCII"),
+        (&["submit", "absent.py", "--idempotency-key", "a\nb"], "visible ASCII"),
         (&["--url", "ftp://x", "languages"], "not a server's address"),
         (&["token", "mint", "--sub", "student-17", "--scope", "submit"], "no secret"),
         (&["submit"], "required"),

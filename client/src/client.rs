@@ -27,6 +27,11 @@ const POLL_WAIT: Duration = Duration::from_secs(30);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// Returns the header of an idempotency key.
+pub fn idempotency_header(text: &str) -> Result<HeaderValue, ClientError> {
+    HeaderValue::from_str(text).map_err(|_not_ascii| ClientError::Key)
+}
+
 /// A server, and the token for it.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -97,8 +102,7 @@ impl Client {
     ) -> Result<HttpAnswer, ClientError> {
         let mut request = self.request(Method::POST, &["v1", "submissions"])?;
         if let Some(key) = idempotency_key {
-            let key = HeaderValue::from_str(key).map_err(|_not_ascii| ClientError::Key)?;
-            request = request.header("idempotency-key", key);
+            request = request.header("idempotency-key", idempotency_header(key)?);
         }
         self.ask(request.header(CONTENT_TYPE, JSON).body(submission.to_json())).await
     }

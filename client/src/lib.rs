@@ -10,7 +10,7 @@ mod retry;
 mod views;
 
 pub use self::answer::{HttpAnswer, Submitted};
-pub use self::client::Client;
+pub use self::client::{Client, idempotency_header};
 pub use self::error::ClientError;
 pub use self::problem::ServerProblem;
 pub use self::request::{NamedChecker, NewCase, NewSubmission};

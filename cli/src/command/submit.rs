@@ -79,6 +79,8 @@ pub(crate) struct SubmitArgs {
 pub(crate) async fn run(server: &OpenServer, mut args: SubmitArgs) -> Result<ExitCode, CliError> {
     // Every submission has a key, so that a retry after a lost answer can never run it twice.
     let key = args.idempotency_key.take().unwrap_or_else(|| RandomIds.new_id().to_string());
+    // Before files are read and languages asked for: the server may be away.
+    client::idempotency_header(&key)?;
     let (watch, json) = (args.watch, args.json);
     let submission = submission(server, args).await?;
     server.spinner.waiting_for("submitting".to_owned());
