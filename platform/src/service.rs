@@ -104,8 +104,8 @@ pub struct ServiceRuntime {
 }
 
 impl ServiceRuntime {
-    /// Sets up logs, the address to listen on, signals and metrics. Call it once, first of all, in a
-    /// runtime.
+    /// Sets up logs, the address to listen on, signals and metrics. Call it once, first of all, in
+    /// a runtime.
     pub async fn start(log: &LogConfig, listen: SocketAddr) -> Result<Self, ServiceError> {
         init_logs(log)?;
         // Before any work begins: a second copy of a service must not touch the stores that the

@@ -44,7 +44,8 @@ pub(crate) fn ensure(root: &Path, engine: &EngineChoice) -> Result<()> {
     if fresh {
         base::ensure(engine)?;
     }
-    step(&format!("build image {TAG}"), || build(engine, &folder, &cell_init, &whole, &kept))?;
+    let files = [folder.join("Dockerfile"), folder.join("packages.txt"), cell_init];
+    step(&format!("build image {TAG}"), || build(engine, &files, &whole, &kept))?;
     if fresh {
         output(engine.docker().args(["tag", TAG, &kept]))?;
         // Together with the base, by whose name the Dockerfile begins.
@@ -67,20 +68,14 @@ fn build_cell_init(root: &Path) -> Result<PathBuf> {
     Ok(programs::target_dir(root)?.join(TARGET).join("cell/cell-init"))
 }
 
-fn build(
-    engine: &EngineChoice,
-    folder: &Path,
-    cell_init: &Path,
-    key: &str,
-    from: &str,
-) -> Result<()> {
+fn build(engine: &EngineChoice, files: &[PathBuf], key: &str, from: &str) -> Result<()> {
     // A folder of its own, since docker sends all that lies beside the Dockerfile to the engine.
     let context = tempfile::tempdir().context("directory for the image build")?;
-    for name in ["Dockerfile", "packages.txt"] {
-        fs::copy(folder.join(name), context.path().join(name))
-            .with_context(|| format!("copy {name}"))?;
+    for file in files {
+        let name = file.file_name().unwrap_or_default();
+        fs::copy(file, context.path().join(name))
+            .with_context(|| format!("copy {}", file.display()))?;
     }
-    fs::copy(cell_init, context.path().join("cell-init")).context("copy cell-init")?;
     let mut docker = engine.docker();
     // The private engine has no bridge, so a build uses the machine's network.
     docker.args(["build", "--network", "host", "--tag", TAG, "--cache-from", from]);
