@@ -6,10 +6,10 @@
 pub mod attempt;
 pub mod cells;
 pub mod config;
+mod intake;
 pub mod machine;
 mod metrics;
 pub mod peers;
-mod queue_consumer;
 pub mod run;
 pub mod service;
 #[cfg(test)]

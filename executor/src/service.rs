@@ -33,7 +33,7 @@ use crate::cells::pool::Pool;
 use crate::cells::reaper::{AGE_MIN, Reaper};
 use crate::cells::warm_cells::Image;
 use crate::config::{Config, processors};
-use crate::queue_consumer::{QueueConsumer, heed_cancellations, measure_backlog};
+use crate::intake::{Intake, heed_cancellations, measure_backlog};
 use crate::waits::until_success;
 
 /// How often orphans are looked for: one costs memory, and nothing else, until it is found.
@@ -178,7 +178,7 @@ impl ExecutorService {
             self.spawn("measure", measure_backlog(queue.clone(), lane, pool.clone()));
             let cancellations = heed_cancellations(presence, lane, pool.clone(), held.clone());
             self.spawn("cancellations", cancellations);
-            let consumer = QueueConsumer {
+            let intake = Intake {
                 queue,
                 lane,
                 images: self.images(std::slice::from_ref(&pool)),
@@ -188,7 +188,7 @@ impl ExecutorService {
                 jobs: jobs.clone(),
                 stop: self.shutdown.token(),
             };
-            self.shutdown.spawn_vital("consumer", consumer.consume())
+            self.shutdown.spawn_vital("consumer", intake.consume())
         });
         let consumers = consumers.collect();
         info!(executor.boot = %self.boot, "executor started");

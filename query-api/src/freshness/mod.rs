@@ -1,4 +1,5 @@
-//! One submission, never older than what its client has seen: here `min_seq` is decided.
+//! One submission, never older than what its client has seen: `min_seq` decides which answers are
+//! too old.
 
 mod min_seq;
 mod seen;

@@ -1,4 +1,4 @@
-//! The wait itself: here a long poll wakes.
+//! The waiting request: it sleeps until its submission changes.
 
 use std::error::Error;
 use std::time::Duration;

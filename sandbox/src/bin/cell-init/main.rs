@@ -7,7 +7,7 @@ mod cell;
 mod exec;
 mod fault;
 mod hold;
-mod limits;
+mod limit_watch;
 mod meter;
 mod process;
 mod serve;

@@ -7,7 +7,7 @@ use sandbox::protocol::{Stage, StageExit, StageOutput, StageReport, StageUsage};
 
 use crate::exec;
 use crate::fault::CellFault;
-use crate::limits::LimitWatch;
+use crate::limit_watch::LimitWatch;
 use crate::meter::Meter;
 use crate::spawn::{Spawner, StartError, stdin_file};
 

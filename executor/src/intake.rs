@@ -27,7 +27,7 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
 /// Takes the submissions of one lane and pool.
 #[derive(Clone, Debug)]
-pub(crate) struct QueueConsumer {
+pub(crate) struct Intake {
     pub(crate) queue: Queue,
     pub(crate) lane: Lane,
     pub(crate) pool: PoolName,
@@ -40,7 +40,7 @@ pub(crate) struct QueueConsumer {
     pub(crate) stop: CancellationToken,
 }
 
-impl QueueConsumer {
+impl Intake {
     /// Takes submissions until the stop. Returns before it only if the queue has something that
     /// this version cannot read.
     pub(crate) async fn consume(self) {
