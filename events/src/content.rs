@@ -112,8 +112,9 @@ impl Default for Content {
 pub fn stay_inline(lengths: &[usize]) -> Vec<bool> {
     let mut inline = lengths.to_vec();
     while inline.iter().sum::<usize>() > INLINE_BYTES_MAX {
-        // Of two parts of one length the first.
-        if let Some(longest) = inline.iter_mut().rev().max() {
+        // Of two parts of one length the last: an output says more than what stands beside it on
+        // standard error.
+        if let Some(longest) = inline.iter_mut().max() {
             *longest = 0;
         }
     }
@@ -193,8 +194,8 @@ mod tests {
         assert_eq!(stay_inline(&[10, INLINE_BYTES_MAX, 20]), [true, false, true]);
         let half = INLINE_BYTES_MAX / 2;
         assert_eq!(stay_inline(&[half, half + 1, half + 2]), [true, false, false]);
-        // Of two parts of one length the first.
-        assert_eq!(stay_inline(&[half + 1, half + 1]), [false, true]);
+        // Of two parts of one length the last.
+        assert_eq!(stay_inline(&[half + 1, half + 1]), [true, false]);
     }
 
     proptest! {

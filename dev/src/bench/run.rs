@@ -11,8 +11,9 @@ use super::PROGRAM;
 /// How often the view is asked whether it shows the end, which is how exactly its delay is known.
 const VIEW_POLL: Duration = Duration::from_millis(1);
 
-/// How long a submission may take to end, and its end to show in the view.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a submission may take to end, behind those of all other clients, and its end to show in
+/// the view.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A submission that ran to its end.
 pub(super) struct Run {

@@ -77,9 +77,10 @@ impl StepValue for Size {
 /// Runs two programs, the first one's output being the second one's input.
 pub(super) fn pipe(from: &mut Command, to: &mut Command) -> Result<()> {
     let (from_name, to_name) = (shown(from), shown(to));
-    let mut first = from.stdout(Stdio::piped()).spawn().context("start the first program")?;
+    let mut first =
+        from.stdout(Stdio::piped()).spawn().with_context(|| format!("start {from_name}"))?;
     let middle = first.stdout.take().context("no pipe")?;
-    let mut second = to.stdin(middle).spawn().context("start the second program")?;
+    let mut second = to.stdin(middle).spawn().with_context(|| format!("start {to_name}"))?;
     // Closes our copy of the pipe's end: if the second program ended early, the first one would
     // otherwise write into a full pipe for ever.
     to.stdin(Stdio::null());

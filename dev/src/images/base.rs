@@ -62,7 +62,7 @@ fn pull(engine: &EngineChoice) -> bool {
 }
 
 fn bootstrap(engine: &EngineChoice) -> Result<()> {
-    let found = sources::of_machine();
+    let found = sources::of_machine().context("ask apt where packages come from")?;
     let mirror = sources::mirror(&found, SUITE).ok_or_else(|| {
         failure(
             "the machine's package sources name no Debian archive",

@@ -1,5 +1,7 @@
 //! Where this machine gets its Debian packages, as its apt lists it; knows no mirror by name.
 
+use anyhow::Result;
+
 use crate::command::{clean, output};
 
 /// What apt is asked for: one line for each index of packages.
@@ -14,12 +16,11 @@ pub(super) struct PackageSource {
 }
 
 /// What the machine's apt is configured with, in its own order.
-pub(super) fn of_machine() -> Vec<PackageSource> {
+pub(super) fn of_machine() -> Result<Vec<PackageSource>> {
     let mut apt = clean("apt-get");
     // Otherwise apt would leave out each archive whose lists have not been fetched or were removed.
     apt.args(["indextargets", "--no-release-info", "--format", LINE, "Identifier: Packages"]);
-    // A machine without apt names no archive.
-    parse(&output(&mut apt).unwrap_or_default())
+    Ok(parse(&output(&mut apt)?))
 }
 
 fn parse(lines: &str) -> Vec<PackageSource> {

@@ -22,6 +22,14 @@ pub enum CatalogError {
     /// The text is not TOML, or not the TOML of this table.
     #[error("malformed table of languages")]
     Malformed(#[from] toml::de::Error),
+    /// An entry that is no language.
+    #[error("the entry of language {slug} is malformed")]
+    Language {
+        /// The language's slug, if it has one.
+        slug: String,
+        /// What is wrong with it.
+        source: toml::de::Error,
+    },
     /// Two languages with one name.
     #[error("the name {name:?} of {slug:?} is taken")]
     NameTaken {
@@ -75,7 +83,9 @@ impl Catalog {
             // The table's limits are those of every language that has none of its own.
             let limits = language.entry("compile_limits");
             limits.or_insert_with(|| table.compile_limits.clone().into());
-            catalog.add(language.try_into()?)?;
+            let slug = language.get("slug").map(toml::Value::to_string).unwrap_or_default();
+            let language = language.try_into();
+            catalog.add(language.map_err(|source| CatalogError::Language { slug, source })?)?;
         }
         catalog.check_foreign_names()?;
         Ok(catalog)
