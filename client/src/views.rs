@@ -183,8 +183,8 @@ impl LanguageEntry {
 }
 
 impl OutputView {
-    /// Reads the members `<name>`, `<name>_encoding`, `<name>_bytes` and `<name>_truncated`; none if
-    /// the program wrote nothing.
+    /// Reads the members `<name>`, `<name>_encoding`, `<name>_bytes` and `<name>_truncated`; none
+    /// if the program wrote nothing.
     fn read(answer: &Value, name: &str, title: &'static str) -> Option<Self> {
         let member = |suffix: &str| answer.get(format!("{name}{suffix}"));
         let text = member("")?.as_str()?;
