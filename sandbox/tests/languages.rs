@@ -126,6 +126,8 @@ fn a_wrong_table_is_refused() {
         );
     }
     for run in ["run = ['a']\ncolour = 'red'", "run = 'a'", ""] {
-        assert!(matches!(parse(&language("a", run)), Err(CatalogError::Malformed(_))), "{run}");
+        let refused = parse(&language("a", run)).unwrap_err();
+        let named = matches!(&refused, CatalogError::Language { slug, .. } if slug == "\"a\"");
+        assert!(named, "{run}: {refused:?}");
     }
 }
