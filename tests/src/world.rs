@@ -198,6 +198,9 @@ impl World {
             let own = [
                 ("EXECUTOR__NAME", name.clone()),
                 ("EXECUTOR__HOST", self.cells.mark().to_owned()),
+                // Each warm cell costs two containers, made and removed with the world, and most
+                // worlds use one or two.
+                ("CELLS__WARM_MIN", "2".to_owned()),
             ];
             let own = own.map(|(key, value)| (key.to_owned(), value));
             let settings = own.into_iter().chain(common.iter().cloned()).collect();
