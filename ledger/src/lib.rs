@@ -1,4 +1,5 @@
-//! The event store: streams on JetStream, append with optimistic concurrency, read, follow, verify.
+//! The event store: streams on JetStream, append with optimistic concurrency, read, follow, and the
+//! queue of submissions. For tests also a store in memory and the check of a whole ledger.
 //!
 //! The only home of `async-nats`. Knows no HTTP, no Docker and no view.
 

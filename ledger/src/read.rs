@@ -45,8 +45,8 @@ impl Ledger {
         Ok(self.usage().await?.last_sequence)
     }
 
-    /// Returns how full the ledger is. New submissions are admitted up to 80 %, so that outcomes
-    /// always have room.
+    /// Returns how full the ledger is. command-api stops admitting submissions before it is full,
+    /// so that outcomes have room.
     pub async fn usage(&self) -> Result<StorageUsage, ReadError> {
         retried(|| self.store.usage()).await
     }

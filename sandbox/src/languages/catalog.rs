@@ -22,7 +22,7 @@ pub enum CatalogError {
     /// The text is not TOML, or not the TOML of this table.
     #[error("malformed table of languages")]
     Malformed(#[from] toml::de::Error),
-    /// An entry that is no language.
+    /// An entry lacks a member, or has one that is unknown or of a wrong type.
     #[error("the entry of language {slug} is malformed")]
     Language {
         /// The language's slug, if it has one.

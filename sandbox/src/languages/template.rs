@@ -33,8 +33,8 @@ pub(super) fn as_operand(file: &str) -> String {
     if file.starts_with('-') { format!("./{file}") } else { file.to_owned() }
 }
 
-/// Finds a placeholder in an element that [`render`] does not know, or that does not belong there:
-/// it would reach the program as it stands.
+/// Returns the text of an element from the first brace that [`render`] does not fill in. That text
+/// would reach the program as it stands.
 pub(super) fn misplaced(element: &str, whole: &[&str]) -> Option<String> {
     if whole.contains(&element) {
         return None;
