@@ -5,6 +5,7 @@ platform::declare_metrics! {
     gauges {
         CELLS_WARM = "ledger_cells_warm": "Warm cells, by image.",
         CELLS_BUSY = "ledger_cells_busy": "Cells that run a submission.",
+        CELLS_STUCK = "ledger_cells_stuck": "Containers that the engine refuses to remove.",
         SUBMISSIONS_HELD = "ledger_submissions_held": "Submissions held by this executor.",
         QUEUE_BACKLOG = "ledger_queue_submissions":
             "Submissions that wait in the queue, by lane and pool.",

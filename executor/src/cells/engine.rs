@@ -25,7 +25,7 @@ use super::pipes::{Chunk, Pipes};
 const CALL_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A container, by the engine's id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContainerId(String);
 
 impl ContainerId {
@@ -68,10 +68,12 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// Tells whether the container is not there, or is on its way out.
-    fn is_gone(&self) -> bool {
+    /// Tells whether the container is not there.
+    pub(super) fn is_gone(&self) -> bool {
         let Self::Call { source, call: _ } = self else { return false };
-        status(source).is_some_and(|status| status == 404 || status == 409)
+        // Not 409, "removal is in progress": while the old container may still live, no other may
+        // have its uids.
+        status(source) == Some(404)
     }
 }
 

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use backon::Retryable;
 use metrics::gauge;
 use sandbox::protocol::{ExceededLimit, Prepare, Prepared, Stage, StageReport};
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,6 +17,10 @@ use super::remover::Remover;
 use super::source::{LeasedCell, Provenance};
 use super::warm_cells::WarmCell;
 use crate::metrics::CELLS_BUSY;
+use crate::waits::until_engine_works;
+
+/// How often the engine is asked again to raise a cell's memory limit, which takes some 16 seconds.
+const LIMIT_TRIES_MAX: usize = 6;
 
 /// A cell in use. Dropping it, at any moment, ends and removes the cell in the background.
 #[derive(Debug)]
@@ -73,11 +78,18 @@ impl Lease {
         }
         let id = self.warm_mut().made.id.clone();
         let limit = self.maker.allowance().container_bytes(bytes);
-        match self.maker.limit_memory(&id, limit).await {
+        let is_raised = bytes > self.memory_bytes;
+        // The cell is as good as before: an engine that has too much to do must not cost the
+        // submission an attempt.
+        let limited = (|| self.maker.limit_memory(&id, limit))
+            .retry(until_engine_works().with_max_times(LIMIT_TRIES_MAX))
+            .when(|error| is_raised && !error.is_gone())
+            .await;
+        match limited {
             Ok(()) => self.memory_bytes = bytes,
             // What a compiler left in /box may be more than the program may have. The kernel cannot
             // push it out, so it refuses. `cell-init` holds the stage's own limit all the same.
-            Err(error) if bytes < self.memory_bytes => {
+            Err(error) if !is_raised => {
                 warn!(error = &error as &dyn Error, "a cell keeps its larger memory limit");
             }
             Err(error) => return Err(CellError::Limits(error)),

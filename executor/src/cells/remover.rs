@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use futures::future::join_all;
+use platform::telemetry::error_chain;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -23,6 +24,8 @@ use crate::waits::until_engine_works;
 const AT_ONCE: usize = 2;
 /// Further cells that are removed at the same time when the pool is closed and no program runs.
 const AT_ONCE_AT_CLOSE: usize = 14;
+/// Tries to remove a container that are only logged: an engine under load often needs a few.
+const TRIES_UNTOLD: u32 = 5;
 /// How long a used cell is left alone: its answer is still on its way to the client, and removing a
 /// container at once would take the processor from it.
 const REST: Duration = Duration::from_millis(20);
@@ -64,9 +67,7 @@ impl Remover {
         let remover = self.clone();
         let removal = async move {
             drop(timeout(REST, remover.stop.cancelled()).await);
-            let permit = remover.at_once.acquire().await;
             remover.remove(&id).await;
-            drop(permit);
             remover.free(slot).await;
         };
         self.tasks.spawn_on(removal, &self.runtime);
@@ -85,16 +86,26 @@ impl Remover {
     /// Removes a container, and tries again until it is gone; after the stop once more and no
     /// longer.
     async fn remove(&self, id: &ContainerId) {
+        let mut tries = 0;
         for wait in until_engine_works().build() {
             // Looked at before the try, so that one whole try follows the stop.
             let stopped = self.stop.is_cancelled();
-            let Err(error) = self.maker.remove(id).await else { return };
+            let permit = self.at_once.acquire().await;
+            let removed = self.maker.remove(id).await;
+            // Others are removed between the tries: the engine may refuse this one for good.
+            drop(permit);
+            let Err(error) = removed else { break };
             warn!(error = &error as &dyn Error, "a container could not be removed");
             if stopped {
-                return;
+                break;
+            }
+            tries += 1;
+            if tries >= TRIES_UNTOLD {
+                self.cells.record_stuck(id, error_chain(&error));
             }
             drop(timeout(wait, self.stop.cancelled()).await);
         }
+        self.cells.forget_stuck(id);
     }
 
     /// Removes a slot's holder. The slot's next cell gets another one.

@@ -15,7 +15,7 @@ use super::demand::{Demand, is_due};
 use super::engine::ContainerId;
 use super::maker::MadeCell;
 use super::slot::{Slot, Slots};
-use crate::metrics::{CELLS_WARM, gauge_value};
+use crate::metrics::{CELLS_STUCK, CELLS_WARM, gauge_value};
 use crate::waits::{next_wait, until_engine_works};
 
 /// An image of languages.toml.
@@ -78,6 +78,8 @@ struct Stock {
     /// Cells that have left their shelf and are not being removed yet.
     in_use: usize,
     failure: Option<MakingFailure>,
+    /// Containers that the engine refuses to remove, and why. Their slots stay taken.
+    stuck: BTreeMap<ContainerId, String>,
     closed: bool,
 }
 
@@ -115,6 +117,7 @@ impl WarmCells {
                 making: 0,
                 in_use: 0,
                 failure: None,
+                stuck: BTreeMap::new(),
                 closed: false,
             }),
             changed: Notify::new(),
@@ -165,9 +168,30 @@ impl WarmCells {
         self.lock().shelves.get(image).map_or(0, |shelf| shelf.warm.len())
     }
 
-    /// Tells why no cells can be made at present, if so.
+    /// Tells why no cells can be made at present or used ones not removed, if so.
     pub(super) fn failure(&self) -> Option<String> {
-        self.lock().failure.as_ref().map(|failure| failure.cause.clone())
+        let stock = self.lock();
+        let making = stock.failure.as_ref().map(|failure| failure.cause.clone());
+        let (count, stuck) = (stock.stuck.len(), stock.stuck.values().next());
+        making.or_else(|| stuck.map(|why| format!("{count} containers cannot be removed: {why}")))
+    }
+
+    /// Takes note that the engine refuses to remove a container.
+    pub(super) fn record_stuck(&self, id: &ContainerId, why: String) {
+        self.set_stuck(|stuck| drop(stuck.insert(id.clone(), why)));
+    }
+
+    /// Says that a container is gone, or is left to another executor.
+    pub(super) fn forget_stuck(&self, id: &ContainerId) {
+        self.set_stuck(|stuck| drop(stuck.remove(id)));
+    }
+
+    fn set_stuck(&self, change: impl FnOnce(&mut BTreeMap<ContainerId, String>)) {
+        let mut stock = self.lock();
+        change(&mut stock.stuck);
+        let count = stock.stuck.len();
+        drop(stock);
+        gauge!(CELLS_STUCK).set(gauge_value(count));
     }
 
     /// Returns when a cell may be made again after a failure, if that is still to come.

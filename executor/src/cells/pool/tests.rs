@@ -33,6 +33,10 @@ struct Paper {
     at_once: AtomicU32,
     at_once_max: AtomicU32,
     broken: AtomicBool,
+    /// How many more changes of a container are refused.
+    updates_refused: AtomicU32,
+    /// Containers that stay, whatever is asked.
+    stuck: Mutex<HashSet<String>>,
     cells: Mutex<Vec<(ContainerId, DuplexStream, u32)>>,
     holders: Mutex<HashSet<String>>,
     allowance: Option<Allowance>,
@@ -79,6 +83,11 @@ impl Paper {
     }
 }
 
+fn refused(message: String, call: &'static str) -> EngineError {
+    let source = bollard::errors::Error::DockerResponseServerError { status_code: 500, message };
+    EngineError::Call { call, source }
+}
+
 #[async_trait]
 impl Maker for Paper {
     async fn make(&self, tag: &str, slot: &mut Slot) -> Result<MadeCell, MakeError> {
@@ -87,11 +96,8 @@ impl Maker for Paper {
         tokio::time::sleep(START).await;
         self.at_once.fetch_sub(1, Ordering::SeqCst);
         if self.broken.load(Ordering::SeqCst) {
-            let source = bollard::errors::Error::DockerResponseServerError {
-                status_code: 500,
-                message: format!("{tag}: no space left on device"),
-            };
-            return Err(EngineError::Call { call: "start a container", source }.into());
+            let message = format!("{tag}: no space left on device");
+            return Err(refused(message, "start a container").into());
         }
         let number = self.made.fetch_add(1, Ordering::SeqCst);
         if slot.holder.is_none() {
@@ -113,12 +119,20 @@ impl Maker for Paper {
 
     async fn remove(&self, id: &ContainerId) -> Result<(), EngineError> {
         tokio::time::sleep(START / 10).await;
+        if self.stuck.lock().unwrap().contains(id.as_str()) {
+            return Err(refused("device or resource busy".to_owned(), "remove a container"));
+        }
         self.cells.lock().unwrap().retain(|(cell, _, _)| cell != id);
         self.holders.lock().unwrap().remove(id.as_str());
         Ok(())
     }
 
     async fn limit_memory(&self, _id: &ContainerId, _bytes: u64) -> Result<(), EngineError> {
+        let left = self.updates_refused.load(Ordering::SeqCst);
+        if left > 0 {
+            self.updates_refused.store(left - 1, Ordering::SeqCst);
+            return Err(refused("too busy".to_owned(), "update a container"));
+        }
         Ok(())
     }
 
@@ -284,6 +298,25 @@ async fn trouble_is_told_and_ends_by_itself() {
     assert_eq!(pool.failure(), None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn containers_that_cannot_be_removed_hold_up_no_others_and_are_told() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 4, 2, 2);
+    settle().await;
+    paper.stuck.lock().unwrap().extend(["cell-0".to_owned(), "cell-1".to_owned()]);
+    for _ in 0..10 {
+        drop(take(&pool).await);
+        settle().await;
+    }
+    // Two are warm, and two are stuck.
+    assert_eq!(paper.live(), 4);
+    let told = pool.failure().unwrap();
+    assert!(told.contains("2 containers") && told.contains("resource busy"), "{told}");
+    paper.stuck.lock().unwrap().clear();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!((paper.live(), pool.failure()), (2, None));
+}
+
 /// What was logged, as text.
 #[derive(Clone, Debug, Default)]
 struct LogText(Arc<Mutex<Vec<u8>>>);
@@ -350,6 +383,16 @@ fn stage() -> Stage {
     Stage { argv: vec!["true".to_owned()], stdin: Vec::new(), limits }
 }
 
+fn report(exit: StageExit, stopped: Option<ExceededLimit>) -> StageReport {
+    StageReport {
+        exit,
+        stopped,
+        usage: StageUsage::default(),
+        stdout: StageOutput::default(),
+        stderr: StageOutput::default(),
+    }
+}
+
 async fn run(
     lease: &mut Lease,
     paper: &Paper,
@@ -368,14 +411,27 @@ async fn a_dead_cell_died_for_memory_only_if_no_stage_before_had_done_so() {
     drop(lease);
 
     let mut lease = take(&pool).await;
-    let greedy = StageReport {
-        exit: StageExit::Signal(9),
-        stopped: Some(ExceededLimit::Memory),
-        usage: StageUsage::default(),
-        stdout: StageOutput::default(),
-        stderr: StageOutput::default(),
-    };
+    let greedy = report(StageExit::Signal(9), Some(ExceededLimit::Memory));
     run(&mut lease, &paper, Some(greedy)).await.unwrap();
     let died = run(&mut lease, &paper, None).await;
     assert!(matches!(died, Err(CellError::Died { oom_killed: false, .. })), "{died:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_busy_for_a_while_costs_no_cell() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 1, 1, 1);
+    let mut lease = take(&pool).await;
+    paper.updates_refused.store(3, Ordering::SeqCst);
+    let answer = async {
+        // By then the engine was asked a fourth time.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        paper.say(Some(report(StageExit::Code(0), None))).await;
+    };
+    let (ran, ()) = tokio::join!(lease.run_program(stage(), 2), answer);
+    ran.unwrap();
+    // Not for ever: another executor's engine may have more time.
+    paper.updates_refused.store(u32::MAX, Ordering::SeqCst);
+    let refused = lease.run_program(stage(), 3).await.unwrap_err();
+    assert!(matches!(refused, CellError::Limits(_)), "{refused:?}");
 }
