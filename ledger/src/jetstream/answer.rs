@@ -13,8 +13,14 @@ const SUBJECT_IN_FLIGHT: [ErrorCode; 2] = [
     ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT,
     ErrorCode::STREAM_EXPECTED_LAST_SEQ_PER_SUBJECT_NOT_READY,
 ];
-/// The HTTP-like status of a fault that a later try may not meet.
-const STATUS_UNAVAILABLE: usize = 503;
+/// The account or the server has no room, though the stream has: an operator makes some.
+const NO_ROOM: [ErrorCode; 3] = [
+    ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
+    ErrorCode::STORAGE_RESOURCES_EXCEEDED,
+    ErrorCode::MEMORY_RESOURCES_EXCEEDED,
+];
+/// The HTTP-like statuses from here on are faults of the server, which a later try may not meet.
+const STATUS_SERVER_FAULT: usize = 500;
 
 /// Reads an error from before anything was sent.
 pub(super) fn not_sent(error: NatsError) -> PublishError {
@@ -63,8 +69,9 @@ fn refused(error: NatsError) -> PublishError {
         }
         ErrorCode::STREAM_STORE_FAILED => store_failed(error, &answer.to_string()),
         ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM => PublishError::TooLarge,
+        code if NO_ROOM.contains(&code) => PublishError::Full,
         // A leader that steps down may have passed the message on before it answered.
-        _ if answer.code() == STATUS_UNAVAILABLE => PublishError::Unknown(error.into()),
+        _ if answer.code() >= STATUS_SERVER_FAULT => PublishError::Unknown(error.into()),
         _ => PublishError::Refused(error.into()),
     }
 }
@@ -76,5 +83,48 @@ fn store_failed(error: NatsError, text: &str) -> PublishError {
         text if text.contains("messages per subject exceeded") => PublishError::SubjectFull,
         text if text.contains("maximum") => PublishError::Full,
         _ => PublishError::Unknown(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(code: usize, err_code: u64, description: &str) -> PublishError {
+        let answer = serde_json::json!({
+            "code": code, "err_code": err_code, "description": description
+        });
+        let answer: jetstream::Error = serde_json::from_value(answer).unwrap();
+        not_acknowledged(NatsError::with_source(PublishErrorKind::Other, answer))
+    }
+
+    #[test]
+    fn what_may_pass_is_never_taken_for_a_refusal() {
+        let full = [
+            (400, 10002, "resource limits exceeded for account"),
+            (500, 10047, "insufficient storage resources available"),
+            (500, 10028, "insufficient memory resources available"),
+            (503, 10077, "maximum bytes exceeded"),
+        ];
+        for (code, err_code, description) in full {
+            let error = answered(code, err_code, description);
+            assert!(matches!(error, PublishError::Full), "{description}: {error:?}");
+        }
+        let unknown = [
+            (503, 10008, "JetStream system temporarily unavailable"),
+            (503, 10023, "insufficient resources"),
+            (500, 10001, "a fault that no version of ours knows"),
+            (503, 10077, "write failed: no space left on device"),
+        ];
+        for (code, err_code, description) in unknown {
+            let error = answered(code, err_code, description);
+            assert!(matches!(error, PublishError::Unknown(_)), "{description}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_stays_so_is_a_refusal() {
+        let error = answered(400, 10109, "no message may be published to a sealed stream");
+        assert!(matches!(error, PublishError::Refused(_)), "{error:?}");
     }
 }
