@@ -1,6 +1,7 @@
 //! Taking submissions from the queue: as many as there are free cells, and not one more, since what
 //! waits here could run on another executor.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use metrics::{gauge, histogram};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::attempt::{DeliveryHandler, HeldSubmissions};
 use crate::cells::pool::Pool;
@@ -41,19 +42,13 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Takes submissions until the stop. Returns before it only if the queue has something that
-    /// this version cannot read.
+    /// Takes submissions until the stop.
     pub(crate) async fn consume(self) {
         let Some(mut worker) = self.stop.clone().run_until_cancelled(self.join()).await else {
             return;
         };
         let taking = self.take_submissions(&mut worker);
-        if let Some(unreadable) = self.stop.clone().run_until_cancelled(taking).await {
-            error!(
-                error = &unreadable as &dyn Error,
-                "the queue cannot be read: upgrade this executor"
-            );
-        }
+        let _stopped: Option<Infallible> = self.stop.clone().run_until_cancelled(taking).await;
         // Deliveries that are still on their way here go back at once, rather than after an ack
         // wait.
         worker.close().await;
@@ -66,7 +61,7 @@ impl Intake {
     }
 
     /// Each turn: a free cell first, then a submission for it.
-    async fn take_submissions(&self, worker: &mut Worker) -> QueueError {
+    async fn take_submissions(&self, worker: &mut Worker) -> Infallible {
         let mut waits = until_back().build();
         loop {
             let asked_at = Instant::now();
@@ -90,13 +85,12 @@ impl Intake {
                         });
                     }
                 }
-                Err(QueueError::Unavailable(fault)) => {
+                Err(QueueError(fault)) => {
                     warn!(error = fault.as_ref() as &dyn Error, "the queue does not answer");
                     // The cell may serve another lane meanwhile.
                     drop(reserved);
                     sleep(next_wait(&mut waits)).await;
                 }
-                Err(unreadable @ QueueError::Unreadable(_)) => return unreadable,
             }
         }
     }

@@ -139,16 +139,10 @@ pub enum FollowError {
     Read(#[from] ReadError),
 }
 
-/// Why there are no jobs.
+/// The server does not answer, or has lost the consumer. Wait a moment and try again.
 #[derive(Debug, thiserror::Error)]
-pub enum QueueError {
-    /// The server does not answer, or has lost the consumer. Wait a moment and try again.
-    #[error("the queue does not answer")]
-    Unavailable(#[source] Fault),
-    /// This program cannot read an accepted event. Other jobs were handed back: stop, and upgrade.
-    #[error("a job cannot be read")]
-    Unreadable(#[from] ReadError),
-}
+#[error("the queue does not answer")]
+pub struct QueueError(#[source] pub Fault);
 
 /// A message could not be sent or asked for.
 #[derive(Debug, thiserror::Error)]

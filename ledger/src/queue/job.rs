@@ -64,7 +64,7 @@ impl Delivery {
     async fn say(&self, kind: AckKind) -> Result<(), QueueError> {
         // Not `double_ack`: a lost answer costs one redelivery, and a confirmation costs each job a
         // round trip.
-        self.0.ack_with(kind).await.map_err(QueueError::Unavailable)
+        self.0.ack_with(kind).await.map_err(QueueError)
     }
 }
 

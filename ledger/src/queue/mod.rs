@@ -51,11 +51,11 @@ impl Queue {
     ) -> Result<Option<Backlog>, QueueError> {
         let name = consumer::durable_name(lane, pool);
         let stream = self.context.get_stream_no_info(LEDGER_STREAM).await;
-        let stream = stream.map_err(|error| QueueError::Unavailable(error.into()))?;
+        let stream = stream.map_err(|error| QueueError(error.into()))?;
         match stream.consumer_info(name).await {
             Ok(info) => Ok(Some(Backlog::of(&info))),
             Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
-            Err(error) => Err(QueueError::Unavailable(error.into())),
+            Err(error) => Err(QueueError(error.into())),
         }
     }
 }

@@ -16,10 +16,13 @@ use super::pull::{Arrival, EXPIRES_MIN, Pull};
 use crate::aggregate::Stored;
 use crate::error::{Fault, QueueError, ReadError};
 use crate::link::Link;
+use crate::metrics;
 use crate::store::Message;
 
-/// How long a job that this program cannot read is left to a newer one.
+/// How long a job that this program cannot read is left to a newer one, the first time.
 const UNREADABLE_DELAY: Duration = Duration::from_secs(5);
+/// The same after many times.
+const UNREADABLE_DELAY_MAX: Duration = Duration::from_mins(5);
 /// How long a delivery that is not a submission stays away. It comes back for ever, since events
 /// cannot be removed.
 const FOREIGN_DELAY: Duration = Duration::from_mins(1);
@@ -46,8 +49,8 @@ impl Worker {
         link: Link,
         config: Config,
     ) -> Result<Self, QueueError> {
-        let consumer = ensure(&context, &config).await.map_err(QueueError::Unavailable)?;
-        let pull = Pull::open(&context.client(), &link).await.map_err(QueueError::Unavailable)?;
+        let consumer = ensure(&context, &config).await.map_err(QueueError)?;
+        let pull = Pull::open(&context.client(), &link).await.map_err(QueueError)?;
         Ok(Self { context, config, consumer, in_doubt: false, pull, ready: Vec::new() })
     }
 
@@ -70,7 +73,7 @@ impl Worker {
                     self.in_doubt = true;
                     // Jobs that have arrived are ours. If the fault lasts, the next fetch meets it.
                     if self.ready.is_empty() {
-                        return Err(QueueError::Unavailable(fault));
+                        return Err(QueueError(fault));
                     }
                     break;
                 }
@@ -102,7 +105,7 @@ impl Worker {
 
     async fn ask(&mut self, max: usize, deadline: Instant) -> Result<(), QueueError> {
         let expires = deadline.saturating_duration_since(Instant::now()).max(EXPIRES_MIN);
-        self.ask_once(max, expires).await.map_err(QueueError::Unavailable)
+        self.ask_once(max, expires).await.map_err(QueueError)
     }
 
     async fn ask_once(&mut self, max: usize, expires: Duration) -> Result<(), Fault> {
@@ -118,7 +121,7 @@ impl Worker {
         let message = jetstream::Message { message, context: self.context.clone() };
         let (sequence, delivered, stored_at) = match message.info() {
             Ok(info) => (info.stream_sequence, info.delivered, info.published),
-            Err(fault) => return Err(QueueError::Unavailable(fault)),
+            Err(fault) => return Err(QueueError(fault)),
         };
         let (message, acker) = message.split();
         let receipt: Receipt = Arc::new(Delivery(acker));
@@ -133,29 +136,17 @@ impl Worker {
         let delivered = u64::try_from(delivered).unwrap_or(0);
         let read = Stored::read(message);
         match read.and_then(|stored| Job::new(stored, delivered, receipt.clone())) {
-            Ok(job) => {
-                self.ready.push(job);
-                Ok(())
+            Ok(job) => self.ready.push(job),
+            Err(error) => {
+                error!(
+                    error = &error as &dyn Error,
+                    "a delivery is no submission that can be read"
+                );
+                metrics::unreadable();
+                hand_back(receipt.as_ref(), unreadable_delay(&error, delivered)).await;
             }
-            // The event can be read, so a newer version will not find a job in it either, and the
-            // jobs behind it need not wait.
-            Err(error @ ReadError::NotAccepted { .. }) => {
-                error!(error = &error as &dyn Error, "a delivery is not a submission");
-                hand_back(receipt.as_ref(), FOREIGN_DELAY).await;
-                Ok(())
-            }
-            Err(error) => Err(self.refuse(receipt.as_ref(), error).await),
         }
-    }
-
-    /// Leaves an unreadable job, and with it everything received, to others.
-    async fn refuse(&mut self, receipt: &dyn Acknowledge, error: ReadError) -> QueueError {
-        hand_back(receipt, UNREADABLE_DELAY).await;
-        // The caller stops on this error, and these jobs would wait for the end of their ack wait.
-        for job in self.ready.drain(..) {
-            hand_back(job.receipt.as_ref(), Duration::ZERO).await;
-        }
-        QueueError::Unreadable(error)
+        Ok(())
     }
 
     /// Returns what is ready; what is more than wanted now goes to others at once.
@@ -167,6 +158,17 @@ impl Worker {
         }
         std::mem::take(&mut self.ready)
     }
+}
+
+/// Returns how long a delivery stays away that this program cannot read. The jobs behind it need not
+/// wait, and a newer executor of the pool may read it.
+fn unreadable_delay(error: &ReadError, delivered: u64) -> Duration {
+    // The event itself can be read, so no other version will find a job in it.
+    if matches!(error, ReadError::NotAccepted { .. }) {
+        return FOREIGN_DELAY;
+    }
+    let doublings = u32::try_from(delivered).unwrap_or(u32::MAX).saturating_sub(1);
+    (UNREADABLE_DELAY * 2_u32.saturating_pow(doublings.min(10))).min(UNREADABLE_DELAY_MAX)
 }
 
 /// Best effort: what cannot be handed back is delivered again after the ack wait.

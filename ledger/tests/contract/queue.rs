@@ -279,16 +279,12 @@ async fn a_fetch_that_waits_through_a_restart_is_not_forgotten() {
 async fn fetch_until(worker: &mut Worker, wanted: SubmissionId) -> Vec<SubmissionId> {
     let mut seen = Vec::new();
     while !seen.contains(&wanted) {
-        match worker.fetch(5, EXPIRES).await {
-            Ok(jobs) => {
-                for job in &jobs {
-                    job.receipt.ack().await.unwrap();
-                }
-                seen.extend(ids(&jobs));
-            }
-            Err(QueueError::Unavailable(_)) => {}
-            Err(error) => panic!("{error:?}"),
+        // The queue does not answer while the server restarts.
+        let Ok(jobs) = worker.fetch(5, EXPIRES).await else { continue };
+        for job in &jobs {
+            job.receipt.ack().await.unwrap();
         }
+        seen.extend(ids(&jobs));
     }
     seen
 }
@@ -302,7 +298,7 @@ async fn a_deleted_consumer_is_made_again() {
     stream.delete_consumer("executor-run-core-v1").await.unwrap();
     let submitted = submit(&given.ledger).await;
     let broken = worker.fetch(1, EXPIRES).await;
-    assert!(matches!(broken, Err(QueueError::Unavailable(_))), "{broken:?}");
+    assert!(matches!(broken, Err(QueueError(_))), "{broken:?}");
     assert_eq!(one(&mut worker).await.aggregate.id(), submitted.id());
 }
 
@@ -320,16 +316,14 @@ async fn another_ack_wait_is_taken_on() {
 }
 
 #[tokio::test]
-async fn a_job_in_a_newer_form_is_an_error_and_not_lost() {
+async fn a_job_in_a_newer_form_holds_up_no_other_and_is_not_lost() {
     let given = given().await;
     let mut worker = given.worker(ACK_WAIT).await;
-    let good = submit(&given.ledger).await;
     let client = async_nats::connect(given.server.url()).await.unwrap();
     let subject = format!("ledger.submission.run.core.{}", fresh_id());
     client.request(subject, r#"{"specversion":"9"}"#.into()).await.unwrap();
-    let refused = worker.fetch(5, EXPIRES).await;
-    assert!(matches!(refused, Err(QueueError::Unreadable(_))), "{refused:?}");
-    // The good one was handed back, and comes again before the bad one does.
+    let good = submit(&given.ledger).await;
     assert_eq!(one(&mut worker).await.aggregate.id(), good.id());
+    // The bad one waits to be delivered again.
     given.settled(Backlog { waiting: 0, held: 2 }).await;
 }
