@@ -230,6 +230,7 @@ impl ExecutorService {
             ledger: self.connection.ledger(Arc::new(SystemClock)),
             objects: self.connection.objects(),
             peers: Arc::new(self.connection.presence()),
+            absent: Arc::default(),
             catalog: self.catalog.clone(),
             identity: ExecutorIdentity {
                 name,

@@ -92,6 +92,8 @@ pub(crate) struct Script {
     pub(crate) in_use: Arc<Mutex<u32>>,
     /// Rings when a program begins.
     pub(crate) begun: Arc<Notify>,
+    /// How often a place was given back that no cell was taken for.
+    pub(crate) given_back: Mutex<usize>,
     /// The files of each preparation.
     pub(crate) prepared: Arc<Mutex<Vec<Prepare>>>,
 }
@@ -122,6 +124,10 @@ impl Script {
 
 #[async_trait]
 impl CellSource for Arc<Script> {
+    fn give_back(&mut self) {
+        *self.given_back.lock().unwrap() += 1;
+    }
+
     async fn take_cell(&mut self, image: &str) -> Result<Box<dyn LeasedCell>, NoCellError> {
         *self.taken.lock().unwrap() += 1;
         *self.in_use.lock().unwrap() += 1;

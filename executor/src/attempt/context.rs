@@ -8,6 +8,7 @@ use events::{BootId, ExecutorName};
 use ledger::{Ledger, ObjectStore};
 use sandbox::languages::Catalog;
 
+use super::lost::AbsentExecutors;
 use crate::peers::Peers;
 
 /// Where events and objects go, how other executors are asked, and what this executor is called.
@@ -17,6 +18,8 @@ pub struct ExecutorContext {
     pub ledger: Ledger,
     pub objects: Arc<dyn ObjectStore>,
     pub peers: Arc<dyn Peers>,
+    /// Those of them that did not answer.
+    pub absent: Arc<AbsentExecutors>,
     pub catalog: Arc<Catalog>,
     pub identity: ExecutorIdentity,
     pub settings: AttemptSettings,

@@ -2,41 +2,93 @@
 //! of any attempt. This executor declares its own attempts lost when their cell dies, and when it
 //! hands them back.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use events::event::{Lost, LostReason};
 use events::{BootId, Event, SubmissionId};
 use ledger::Held;
 use metrics::counter;
-use tokio::time::sleep;
+use tokio::time::Instant;
 
 use super::running_attempt::{AttemptError, RunningAttempt};
 use crate::metrics::ATTEMPTS_LOST;
 use crate::peers::Peers;
 
-/// When an executor that does not answer is asked again: it may be on its way back to NATS.
-const SILENT_DELAY: Duration = Duration::from_secs(2);
-/// How often an executor is asked that does not answer. It has missed its heartbeats already, so
-/// after all this time it counts as gone. If it was only stopped, its next append finds the place
-/// taken, and it reports nothing.
-const SILENT_ASKS_MAX: u32 = 15;
+/// How long nobody must answer for an executor before it counts as gone. Once is not enough: after
+/// a break of NATS it may be back a moment later than the one who asks.
+const GONE_TIME_MIN: Duration = Duration::from_secs(3);
+/// How long an executor may be silent before it counts as gone. It has missed its heartbeats
+/// already. If it was only stopped, its next append finds the place taken, and it reports nothing.
+const SILENT_TIME_MAX: Duration = Duration::from_secs(45);
+/// When an executor that did not answer is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// When an absence is forgotten that nobody asked about: it may have ended meanwhile.
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
 
-/// Asks the executor that began an attempt whether it still holds the submission. Returns why the
-/// attempt is lost, or nothing if the executor still works on it.
-pub(super) async fn reason_if_lost(
-    peers: &dyn Peers,
-    boot: BootId,
-    id: SubmissionId,
-) -> Option<LostReason> {
-    let mut asked = 1;
-    loop {
-        match peers.ask_holder(boot, id).await {
-            Held::Silent if asked < SILENT_ASKS_MAX => sleep(SILENT_DELAY).await,
-            Held::Yes => return None,
-            Held::No => return Some(LostReason::NotHeld),
-            Held::Gone | Held::Silent => return Some(LostReason::ExecutorGone),
+/// What is known of the executor that began an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// It works on the submission.
+    Works,
+    /// The attempt is lost.
+    Lost(LostReason),
+    /// It may come back: ask again then.
+    Unknown(Duration),
+}
+
+/// The executors that did not answer. All submissions of one share what is known of it, so that a
+/// hundred of them cost no more time than one.
+#[derive(Debug, Default)]
+pub struct AbsentExecutors(Mutex<HashMap<BootId, Absence>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Absence {
+    since: Instant,
+    asked_at: Instant,
+    /// How long it may last before the executor counts as gone.
+    time_max: Duration,
+}
+
+impl AbsentExecutors {
+    /// Asks the executor that began an attempt whether it still holds the submission.
+    pub(super) async fn ask(&self, peers: &dyn Peers, boot: BootId, id: SubmissionId) -> Holder {
+        if let Some(absence) = self.just_asked(boot) {
+            return absence.holder();
         }
-        asked += 1;
+        let time_max = match peers.ask_holder(boot, id).await {
+            Held::Yes => return self.answered(boot, Holder::Works),
+            Held::No => return self.answered(boot, Holder::Lost(LostReason::NotHeld)),
+            Held::Gone => GONE_TIME_MIN,
+            Held::Silent => SILENT_TIME_MAX,
+        };
+        let now = Instant::now();
+        let mut absent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        absent.retain(|_, absence| absence.asked_at.elapsed() < FORGOTTEN_AFTER);
+        let since = absent.get(&boot).map_or(now, |absence| absence.since);
+        let absence = Absence { since, asked_at: now, time_max };
+        absent.insert(boot, absence);
+        absence.holder()
+    }
+
+    fn just_asked(&self, boot: BootId) -> Option<Absence> {
+        let absent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        absent.get(&boot).copied().filter(|absence| absence.asked_at.elapsed() < ASK_AGAIN_AFTER)
+    }
+
+    fn answered(&self, boot: BootId, holder: Holder) -> Holder {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&boot);
+        holder
+    }
+}
+
+impl Absence {
+    fn holder(self) -> Holder {
+        if self.since.elapsed() >= self.time_max {
+            return Holder::Lost(LostReason::ExecutorGone);
+        }
+        Holder::Unknown(ASK_AGAIN_AFTER)
     }
 }
 
@@ -48,5 +100,75 @@ impl RunningAttempt<'_> {
         self.append(&Event::Lost(Lost { attempt: self.number, reason, observer })).await?;
         counter!(ATTEMPTS_LOST, "reason" => reason.as_str()).increment(1);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Counts the questions, and always gives one answer.
+    #[derive(Debug)]
+    struct Counted(AtomicU32, Held);
+
+    #[async_trait]
+    impl Peers for Counted {
+        async fn ask_holder(&self, _boot: BootId, _id: SubmissionId) -> Held {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            self.1
+        }
+    }
+
+    fn boot() -> BootId {
+        BootId::new(Uuid::from_u128(7))
+    }
+
+    fn id(number: u128) -> SubmissionId {
+        SubmissionId::new(Uuid::from_u128(number))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hundred_submissions_of_an_absent_executor_ask_it_once() {
+        let (absent, peers) =
+            (AbsentExecutors::default(), Counted(AtomicU32::new(0), Held::Silent));
+        for number in 0..100 {
+            let holder = absent.ask(&peers, boot(), id(number)).await;
+            assert_eq!(holder, Holder::Unknown(ASK_AGAIN_AFTER));
+        }
+        assert_eq!(peers.0.load(Ordering::SeqCst), 1);
+        // What is known in the end holds for all of them, too.
+        let mut holder = Holder::Unknown(ASK_AGAIN_AFTER);
+        while let Holder::Unknown(delay) = holder {
+            tokio::time::sleep(delay).await;
+            holder = absent.ask(&peers, boot(), id(0)).await;
+        }
+        assert_eq!(holder, Holder::Lost(LostReason::ExecutorGone));
+        let asked = peers.0.load(Ordering::SeqCst);
+        for number in 0..100 {
+            assert_eq!(absent.ask(&peers, boot(), id(number)).await, holder);
+        }
+        assert_eq!(peers.0.load(Ordering::SeqCst), asked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_answering_once_is_not_death_and_an_answer_ends_an_absence() {
+        let absent = AbsentExecutors::default();
+        let gone = Counted(AtomicU32::new(0), Held::Gone);
+        let back = Counted(AtomicU32::new(0), Held::Yes);
+        assert_eq!(absent.ask(&gone, boot(), id(0)).await, Holder::Unknown(ASK_AGAIN_AFTER));
+        tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        assert_eq!(absent.ask(&back, boot(), id(0)).await, Holder::Works);
+        assert_eq!(absent.ask(&gone, boot(), id(0)).await, Holder::Unknown(ASK_AGAIN_AFTER));
+        // An absence of long ago says nothing about today.
+        tokio::time::sleep(FORGOTTEN_AFTER).await;
+        assert_eq!(absent.ask(&gone, boot(), id(0)).await, Holder::Unknown(ASK_AGAIN_AFTER));
+        tokio::time::sleep(GONE_TIME_MIN).await;
+        let holder = absent.ask(&gone, boot(), id(0)).await;
+        assert_eq!(holder, Holder::Lost(LostReason::ExecutorGone));
     }
 }

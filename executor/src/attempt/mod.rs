@@ -19,3 +19,4 @@ mod tests;
 pub use context::{AttemptSettings, ExecutorContext, ExecutorIdentity};
 pub use delivery::DeliveryHandler;
 pub use held_submissions::HeldSubmissions;
+pub use lost::AbsentExecutors;

@@ -142,6 +142,7 @@ impl World {
             ledger: self.ledger.clone(),
             objects: Arc::new(MemoryObjects::default()),
             peers: Arc::new(self.population.clone()),
+            absent: Arc::default(),
             catalog: Arc::new(Catalog::builtin()),
             identity: ExecutorIdentity {
                 name,

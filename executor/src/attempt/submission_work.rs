@@ -17,7 +17,7 @@ use tracing::{error, info};
 use super::append::append;
 use super::context::ExecutorContext;
 use super::held_submissions::Claim;
-use super::lost::reason_if_lost;
+use super::lost::Holder;
 use super::next_step::{NextStep, next_step};
 use super::running_attempt::{AttemptError, RunningAttempt};
 use super::watching::{Watched, until_taken_away};
@@ -107,12 +107,17 @@ impl SubmissionWork<'_> {
                 self.attempt(number).declare_lost(LostReason::NotHeld).await?;
             }
             NextStep::Ask { attempt, boot } => {
+                // A question may take a second, in which others can run here.
+                self.cells.give_back();
                 let (context, id) = (self.context, self.aggregate.id());
-                let Some(reason) = reason_if_lost(context.peers.as_ref(), boot, id).await else {
+                match context.absent.ask(context.peers.as_ref(), boot, id).await {
+                    Holder::Lost(reason) => self.attempt(attempt).declare_lost(reason).await?,
                     // By then the other executor has ended it, or has missed its heartbeats.
-                    return Ok(Some(QueueAnswer::RetryAfter(context.settings.ack_wait)));
-                };
-                self.attempt(attempt).declare_lost(reason).await?;
+                    Holder::Works => {
+                        return Ok(Some(QueueAnswer::RetryAfter(context.settings.ack_wait)));
+                    }
+                    Holder::Unknown(delay) => return Ok(Some(QueueAnswer::RetryAfter(delay))),
+                }
             }
             NextStep::Start(number) => {
                 let began = Instant::now();

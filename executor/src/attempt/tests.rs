@@ -72,6 +72,7 @@ impl Stage {
             ledger: ledger.clone(),
             objects: objects.clone(),
             peers,
+            absent: Arc::default(),
             catalog: Arc::new(Catalog::builtin()),
             identity: ExecutorIdentity {
                 name: "executor-1".parse().unwrap(),
@@ -96,6 +97,21 @@ impl Stage {
         let (job, memo) = self.job(delivered);
         self.deliveries.handle_delivery(job, &mut script.clone()).await;
         memo.said()
+    }
+
+    /// Delivers the submission as often as the queue is told to. Returns how long that took.
+    async fn deliver_until_done(&self, script: &Arc<Script>) -> Duration {
+        let began = tokio::time::Instant::now();
+        for delivered in 2.. {
+            match self.deliver(delivered, script).await.last() {
+                Some(Said::Nak(delay)) => tokio::time::sleep(*delay).await,
+                said => {
+                    assert_eq!(said, Some(&Said::Ack));
+                    break;
+                }
+            }
+        }
+        began.elapsed()
     }
 
     /// Delivers the submission and leaves it running.
@@ -326,19 +342,31 @@ async fn a_lost_race_leaves_the_submission_to_the_winner() {
 #[tokio::test(start_paused = true)]
 async fn the_attempt_of_a_dead_executor_is_lost_and_the_next_one_runs() {
     // One that is silent for long enough is as good as dead: it may be stopped for ever.
-    for (answer, reason) in [
-        (Held::Gone, LostReason::ExecutorGone),
-        (Held::Silent, LostReason::ExecutorGone),
-        (Held::No, LostReason::NotHeld),
+    for (answer, reason, seconds) in [
+        (Held::Gone, LostReason::ExecutorGone, 3..5),
+        (Held::Silent, LostReason::ExecutorGone, 45..50),
+        (Held::No, LostReason::NotHeld, 0..1),
     ] {
         let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(answer))).await;
         stage.other_starts(2, 1).await;
-        assert_eq!(stage.deliver(2, &Script::new([])).await.last(), Some(&Said::Ack));
+        let took = stage.deliver_until_done(&Script::new([])).await;
+        assert!(seconds.contains(&took.as_secs()), "{answer:?}: {took:?}");
         assert_eq!(stage.kinds().await, ["accepted", "started", "lost", "started", "completed"]);
         let submission = stage.submission().await;
         assert_eq!(submission.attempts[0].lost.unwrap().reason, reason);
         assert_eq!(stage.completed().await.attempt, 2);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_to_an_absent_executor_takes_no_place_and_no_time() {
+    let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(Held::Silent))).await;
+    stage.other_starts(2, 1).await;
+    let (script, began) = (Script::new([]), tokio::time::Instant::now());
+    assert!(matches!(stage.deliver(2, &script).await[..], [Said::Nak(_)]));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!((*script.taken.lock().unwrap(), *script.given_back.lock().unwrap()), (0, 1));
+    assert_eq!(stage.kinds().await, ["accepted", "started"]);
 }
 
 #[tokio::test]

@@ -141,6 +141,10 @@ impl Reservation {
 
 #[async_trait]
 impl CellSource for Reservation {
+    fn give_back(&mut self) {
+        self.kept = None;
+    }
+
     async fn take_cell(&mut self, image: &str) -> Result<Box<dyn LeasedCell>, NoCellError> {
         Ok(Box::new(self.lease(image).await?))
     }

@@ -13,6 +13,9 @@ use super::warm_cells::NoCellError;
 /// Gives one submission its cells: one at once, another one if that is lost.
 #[async_trait]
 pub trait CellSource: fmt::Debug + Send {
+    /// Gives up what is kept for the submission. A cell that is taken later is waited for.
+    fn give_back(&mut self);
+
     /// Waits for a cell of an image.
     async fn take_cell(&mut self, image: &str) -> Result<Box<dyn LeasedCell>, NoCellError>;
 }

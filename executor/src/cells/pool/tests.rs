@@ -222,6 +222,17 @@ async fn a_reservation_that_is_not_used_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_place_that_is_given_back_is_another_submission_s() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 1, 1, 1);
+    let mut asking = reserve(&pool).await;
+    asking.give_back();
+    drop(take(&pool).await);
+    // It is had again when it is needed.
+    drop(asking.lease("core").await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn live_cells_have_different_uids_and_slots_are_used_again() {
     let paper = Paper::new();
     let pool = pool(&paper, 4, 3, 3);
