@@ -2,6 +2,7 @@
 //! lost and nothing is left behind.
 
 use std::collections::BTreeSet;
+use std::iter::repeat;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -247,22 +248,21 @@ impl ExecutorService {
     }
 
     fn reaper(&self) -> Reaper {
-        Reaper { engine: self.engine.clone(), host: self.config.host_label(), me: self.boot }
+        Reaper::new(self.engine.clone(), self.config.host_label(), self.boot)
     }
 
     /// Removes what dead executors left: at once, then when the youngest containers may be judged,
     /// and then regularly.
     fn remove_orphans_regularly(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (peers, reaper) = (self.connection.presence(), self.reaper());
+        let (peers, mut reaper) = (self.connection.presence(), self.reaper());
         async move {
-            let mut pause = AGE_MIN;
-            loop {
+            let first = [AGE_MIN; 2].into_iter();
+            for pause in first.chain(repeat(REAP_EVERY)) {
                 let now_s = SystemClock.now().timestamp();
                 if let Err(error) = reaper.remove_orphans(now_s, &peers).await {
                     warn!(error = &error as &dyn std::error::Error, "orphans were not looked for");
                 }
                 tokio::time::sleep(pause).await;
-                pause = REAP_EVERY;
             }
         }
     }

@@ -14,6 +14,9 @@ use super::engine::{DockerEngine, EngineError, ListedContainer};
 use crate::metrics::CELLS_REAPED;
 use crate::peers::Peers;
 
+/// How long nobody must have answered for an executor before its containers are removed, in seconds.
+/// After a break of NATS it may be back later than the one who asks, with programs in its cells.
+const GONE_TIME_MIN_S: i64 = 15;
 /// Younger containers are spared: their executor may not answer questions yet.
 pub const AGE_MIN: Duration = Duration::from_secs(15);
 /// A container of this executor that has stopped for so long was left behind by a removal that
@@ -22,27 +25,31 @@ const FORGOTTEN_AFTER: Duration = Duration::from_mins(2);
 
 /// Looks for orphans of one installation.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Reaper {
-    pub engine: DockerEngine,
-    /// The installation's mark. Two installations on one engine never remove each other's
-    /// containers.
-    pub host: String,
-    /// The boot id of this executor, whose own containers its pool removes.
-    pub me: BootId,
+    engine: DockerEngine,
+    host: String,
+    me: BootId,
+    /// Since when nobody has answered for an executor, in seconds since 1970.
+    gone_since: HashMap<BootId, i64>,
 }
 
 impl Reaper {
+    /// Makes the reaper of the executor `me`, whose own containers its pool removes. `host` is the
+    /// installation's mark: two installations on one engine never remove each other's containers.
+    pub fn new(engine: DockerEngine, host: String, me: BootId) -> Self {
+        Self { engine, host, me, gone_since: HashMap::new() }
+    }
+
     /// Removes every container whose executor is gone, and returns how many there were. `now_s` is
     /// the time in seconds since 1970.
     pub async fn remove_orphans(
-        &self,
+        &mut self,
         now_s: i64,
         peers: &dyn Peers,
     ) -> Result<usize, EngineError> {
         // Each executor is asked once a sweep: an answer may take a second, and there may be a
         // hundred containers of one.
-        let mut dead = HashMap::new();
+        let mut asked: HashMap<BootId, Option<i64>> = HashMap::new();
         let mut reaped = 0;
         for found in self.engine.list(&self.host).await? {
             let orphaned = match self.decide_without_asking(&found, now_s) {
@@ -51,16 +58,24 @@ impl Reaper {
                     // It has our mark and no boot id that can be read: no executor will ever own
                     // it.
                     None => true,
-                    Some(boot) => match dead.get(&boot) {
-                        Some(known) => *known,
-                        None => *dead.entry(boot).or_insert(is_gone(peers, boot).await),
-                    },
+                    Some(boot) => {
+                        let since = if let Some(known) = asked.get(&boot) {
+                            *known
+                        } else {
+                            let since = self.gone_since(now_s, peers, boot).await;
+                            asked.insert(boot, since);
+                            since
+                        };
+                        since.is_some_and(|since| now_s - since >= GONE_TIME_MIN_S)
+                    }
                 },
             };
             if orphaned && self.remove(&found).await {
                 reaped += 1;
             }
         }
+        self.gone_since =
+            asked.into_iter().filter_map(|(boot, since)| Some((boot, since?))).collect();
         if reaped > 0 {
             info!(containers = reaped, "orphaned containers removed");
         }
@@ -76,6 +91,12 @@ impl Reaper {
             }
         }
         Ok(())
+    }
+
+    /// Asks for an executor, and returns since when nobody has answered for it, if so.
+    async fn gone_since(&self, now_s: i64, peers: &dyn Peers, boot: BootId) -> Option<i64> {
+        let since = self.gone_since.get(&boot).copied().unwrap_or(now_s);
+        is_gone(peers, boot).await.then_some(since)
     }
 
     /// Decides what needs no question to an executor.
@@ -102,7 +123,7 @@ impl Reaper {
     }
 }
 
-/// Tells whether an executor is gone for certain.
+/// Tells whether nobody answers for an executor.
 async fn is_gone(peers: &dyn Peers, boot: BootId) -> bool {
     // No submission has the nil id, so what the answer says is nothing. That there is one shows
     // that the executor lives.
@@ -121,7 +142,7 @@ mod tests {
 
     fn reaper() -> Reaper {
         let engine = DockerEngine::new("unix:///nowhere");
-        Reaper { engine, host: "here".to_owned(), me: BootId::new(uuid::Uuid::from_u128(1)) }
+        Reaper::new(engine, "here".to_owned(), BootId::new(uuid::Uuid::from_u128(1)))
     }
 
     fn found(boot: u128, running: bool, created_s: i64) -> ListedContainer {

@@ -320,8 +320,7 @@ async fn what_a_dead_executor_left_is_removed_and_nothing_else() {
     // The life ends: nobody holds the pipe any more.
     drop(orphan);
     let heir = dead.reborn();
-    let reaper =
-        Reaper { engine: heir.engine.clone(), host: heir.owner.host.clone(), me: heir.owner.boot };
+    let mut reaper = Reaper::new(heir.engine.clone(), heir.owner.host.clone(), heir.owner.boot);
     let later = SystemClock.now().timestamp() + 60;
     // An executor that is silent is not taken for gone.
     for alive in [Held::Yes, Held::No, Held::Silent] {
@@ -333,7 +332,11 @@ async fn what_a_dead_executor_left_is_removed_and_nothing_else() {
         0,
         "too young to tell"
     );
-    assert_eq!(reaper.remove_orphans(later, &Everyone(Held::Gone)).await.unwrap(), 2);
+    // Nobody answering once is not death, nor is it if somebody answers in between.
+    assert_eq!(reaper.remove_orphans(later, &Everyone(Held::Gone)).await.unwrap(), 0);
+    assert_eq!(reaper.remove_orphans(later + 7, &Everyone(Held::Silent)).await.unwrap(), 0);
+    assert_eq!(reaper.remove_orphans(later + 15, &Everyone(Held::Gone)).await.unwrap(), 0);
+    assert_eq!(reaper.remove_orphans(later + 30, &Everyone(Held::Gone)).await.unwrap(), 2);
     assert_eq!(dead.containers().await, 0);
     assert_eq!(elsewhere.containers().await, 2);
     elsewhere.engine.remove(&neighbour.id).await.unwrap();
