@@ -16,6 +16,7 @@ use tracing::{instrument, warn};
 
 use crate::admission::Admission;
 use crate::announcer::CancellationAnnouncer;
+use crate::config::TotalTimeConfig;
 use crate::error::ApiError;
 use crate::metrics;
 use crate::submission::key::IdempotencyKey;
@@ -36,6 +37,7 @@ pub struct Parts {
     pub verifier: Arc<Verifier>,
     pub catalog: Catalog,
     pub policy: LimitPolicy,
+    pub total_time: TotalTimeConfig,
     pub ids: Arc<dyn IdSource>,
     pub instance: BootId,
 }
@@ -105,8 +107,8 @@ impl App {
     ) -> Result<Acknowledgement, ApiError> {
         // If another request under the same key is faster, the objects are the same, since they are
         // named by their content.
-        let accepted =
-            storing::store(self.0.objects.as_ref(), requester.user.clone(), valid).await?;
+        let (objects, user) = (self.0.objects.as_ref(), requester.user.clone());
+        let accepted = storing::store(objects, user, self.0.total_time, valid).await?;
         let (lane, request_hash) = (accepted.lane, accepted.request_hash);
         match self.0.ledger.accept(id, accepted, &self.writer(requester)).await? {
             Accepting::New(aggregate) => {

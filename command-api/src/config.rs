@@ -1,6 +1,8 @@
 //! The service's configuration. Its defaults stand in `defaults.toml`.
 
-use events::LimitPolicy;
+use std::num::NonZeroU32;
+
+use events::{Lane, LimitPolicy};
 use ledger::StreamSettings;
 use platform::config::{AuthConfig, HttpConfig, LogConfig, NatsConfig};
 use serde::Deserialize;
@@ -23,6 +25,7 @@ pub struct Config {
     pub ledger: LedgerConfig,
     pub admission: AdmissionConfig,
     pub limits: LimitPolicy,
+    pub total_time: TotalTimeConfig,
 }
 
 /// `[ledger]`.
@@ -31,6 +34,26 @@ pub struct Config {
 pub struct LedgerConfig {
     /// How long an append is tried, in milliseconds.
     pub append_deadline_ms: u32,
+}
+
+/// `[total_time]`: what compiling and all runs of a submission may take together, by lane.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TotalTimeConfig {
+    /// In lane `run`, in milliseconds.
+    pub run_ms: NonZeroU32,
+    /// In lane `submit`, in milliseconds.
+    pub submit_ms: NonZeroU32,
+}
+
+impl TotalTimeConfig {
+    /// Returns the bound of a lane, in milliseconds.
+    pub fn of(self, lane: Lane) -> u32 {
+        match lane {
+            Lane::Run => self.run_ms.get(),
+            Lane::Submit => self.submit_ms.get(),
+        }
+    }
 }
 
 impl Config {

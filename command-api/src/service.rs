@@ -61,6 +61,7 @@ fn app(config: &Config, connection: &Connection, admission: &Arc<Admission>) -> 
         verifier: Arc::new(Verifier::new(&config.auth)),
         catalog: Catalog::builtin(),
         policy: config.limits,
+        total_time: config.total_time,
         instance: BootId::new(ids.new_id()),
         ids: Arc::new(ids),
     })

@@ -72,6 +72,10 @@ name! {
     UserId, check_user
 }
 name! {
+    /// A person whom a principal submits for. Printable, 1 to 128 bytes; we read nothing into it.
+    EndUser, check_user
+}
+name! {
     /// An executor's configured name, one token.
     ExecutorName, check_token
 }

@@ -26,6 +26,20 @@ pub enum Lane {
     Submit,
 }
 
+/// How a submission stands to the others that wait. Within a priority, first come is first served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Serialize, Deserialize, Display, EnumString, IntoStaticStr, VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Priority {
+    /// Among the few of its user that wait.
+    #[default]
+    Normal,
+    /// Its user has a fair share waiting already: it is served by what is left over, and by a small
+    /// share of its own.
+    Surplus,
+}
+
 /// The two families of subjects that a submission owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString)]
 #[strum(serialize_all = "snake_case")]
@@ -37,13 +51,14 @@ pub enum Family {
     Outcome,
 }
 
-/// A literal subject, `ledger.<family>.<lane>.<pool>.<id>`.
+/// A literal subject, `ledger.<family>.<lane>.<priority>.<pool>.<id>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Subject {
     /// Which of the submission's two subjects.
     pub family: Family,
     pub lane: Lane,
+    pub priority: Priority,
     /// The pool whose image has the language.
     pub pool: PoolName,
     pub id: SubmissionId,
@@ -56,28 +71,48 @@ impl Subject {
         Self { family, ..self.clone() }
     }
 
-    /// Returns an executor's filter: every submission of one lane and pool.
-    pub fn queue_filter(lane: Lane, pool: &PoolName) -> String {
-        format!("ledger.{}.{lane}.{pool}.*", Family::Submission)
-    }
-
-    /// Returns the filter that finds a submission's subject of `family` if lane and pool are not
-    /// known.
+    /// Returns the filter that finds a submission's subject of `family` if lane, priority and pool
+    /// are not known.
     pub fn lookup_filter(family: Family, id: SubmissionId) -> String {
-        format!("ledger.{family}.*.*.{id}")
+        format!("ledger.{family}.*.*.*.{id}")
     }
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { family, lane, pool, id } = self;
-        write!(f, "ledger.{family}.{lane}.{pool}.{id}")
+        let Self { family, lane, priority, pool, id } = self;
+        write!(f, "ledger.{family}.{lane}.{priority}.{pool}.{id}")
+    }
+}
+
+/// One queue of submissions: those of one lane, priority and pool.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
+pub struct QueueName {
+    pub lane: Lane,
+    pub priority: Priority,
+    pub pool: PoolName,
+}
+
+impl QueueName {
+    /// Returns the filter that every submission of the queue matches.
+    pub fn filter(&self) -> String {
+        let Self { lane, priority, pool } = self;
+        format!("ledger.{}.{lane}.{priority}.{pool}.*", Family::Submission)
+    }
+}
+
+/// `<lane>-<priority>-<pool>`.
+impl fmt::Display for QueueName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lane, priority, pool } = self;
+        write!(f, "{lane}-{priority}-{pool}")
     }
 }
 
 /// A text that is not the subject of a submission.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not ledger.<submission|outcome>.<run|submit>.<pool>.<id>")]
+#[error("{0:?} is not ledger.<submission|outcome>.<run|submit>.<normal|surplus>.<pool>.<id>")]
 pub struct SubjectError(String);
 
 impl FromStr for Subject {
@@ -96,9 +131,10 @@ fn parse(text: &str) -> Option<Subject> {
     }
     let family = next()?.parse().ok()?;
     let lane = next()?.parse().ok()?;
+    let priority = next()?.parse().ok()?;
     let pool = next()?.parse().ok()?;
     let id = next()?;
-    let subject = Subject { family, lane, pool, id: id.parse().ok()? };
+    let subject = Subject { family, lane, priority, pool, id: id.parse().ok()? };
     // Only the canonical spelling of the id is a subject: a second spelling would be a second
     // subject of the same submission, and could hold a second accepted event.
     (tokens.next().is_none() && subject.id.to_string() == id).then_some(subject)
@@ -112,13 +148,14 @@ mod tests {
     fn subjects() -> impl Strategy<Value = Subject> {
         let family = prop_oneof![Just(Family::Submission), Just(Family::Outcome)];
         let lane = prop_oneof![Just(Lane::Run), Just(Lane::Submit)];
-        (family, lane, "[a-z0-9_-]{1,32}", any::<u128>()).prop_map(|(family, lane, pool, id)| {
-            Subject {
-                family,
-                lane,
-                pool: pool.parse().unwrap(),
-                id: SubmissionId::new(uuid::Uuid::from_u128(id)),
-            }
+        let priority = prop_oneof![Just(Priority::Normal), Just(Priority::Surplus)];
+        let all = (family, lane, priority, "[a-z0-9_-]{1,32}", any::<u128>());
+        all.prop_map(|(family, lane, priority, pool, id)| Subject {
+            family,
+            lane,
+            priority,
+            pool: pool.parse().unwrap(),
+            id: SubmissionId::new(uuid::Uuid::from_u128(id)),
         })
     }
 
@@ -140,13 +177,15 @@ mod tests {
     fn other_texts_are_no_subjects() {
         let id = "0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b";
         for bad in [
-            "ledger.submission.run.core".to_owned(),
-            format!("ledger.submission.run.core.{id}.x"),
-            format!("ledger.problem.run.core.{id}"),
-            format!("ledger.submission.other.core.{id}"),
-            format!("ledger.submission.run.CORE.{id}"),
-            format!("other.submission.run.core.{id}"),
-            format!("ledger.submission.run.core.{}", id.replace('-', "")),
+            "ledger.submission.run.normal.core".to_owned(),
+            format!("ledger.submission.run.normal.core.{id}.x"),
+            format!("ledger.submission.run.core.{id}"),
+            format!("ledger.submission.run.other.core.{id}"),
+            format!("ledger.problem.run.normal.core.{id}"),
+            format!("ledger.submission.other.normal.core.{id}"),
+            format!("ledger.submission.run.normal.CORE.{id}"),
+            format!("other.submission.run.normal.core.{id}"),
+            format!("ledger.submission.run.normal.core.{}", id.replace('-', "")),
         ] {
             assert!(bad.parse::<Subject>().is_err(), "{bad} was accepted");
         }

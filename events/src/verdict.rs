@@ -47,6 +47,8 @@ pub enum StopCause {
     CpuTime,
     /// `wall_time_ms`.
     WallTime,
+    /// `total_time_ms`, which all runs of a submission share.
+    TotalTime,
     /// `memory_kib`.
     Memory,
     /// `output_bytes`.
@@ -61,6 +63,11 @@ pub struct Usage {
     pub cpu_us: u64,
     /// Time from start to end on a monotonic clock, in microseconds.
     pub wall_us: u64,
+    /// What of it did not count for the wall limit, in microseconds: the run could go on, and others
+    /// had the processors.
+    // Form 1 of the events has no such time.
+    #[serde(default)]
+    pub discounted_us: u64,
     /// The most memory in use at once, in KiB.
     pub memory_kib: u64,
 }

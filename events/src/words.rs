@@ -5,7 +5,7 @@ use strum::VariantArray;
 
 use crate::content::ObjectBucket;
 use crate::event::{FailureClass, Isolation, LostReason, Origin};
-use crate::subject::Lane;
+use crate::subject::{Lane, Priority};
 use crate::submission::State;
 use crate::verdict::Verdict;
 
@@ -24,4 +24,4 @@ macro_rules! words {
     )+};
 }
 
-words!(ObjectBucket, Lane, Origin, Isolation, LostReason, FailureClass, Verdict, State);
+words!(ObjectBucket, Lane, Priority, Origin, Isolation, LostReason, FailureClass, Verdict, State);

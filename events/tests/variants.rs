@@ -6,7 +6,9 @@ use std::fmt::{Debug, Write as _};
 use events::event::{Checker, FailureClass, Isolation, LostReason, Origin, Suite};
 use events::submission::Outcome;
 use events::testing as sample;
-use events::{Content, Event, Exit, Lane, ObjectBucket, ObjectRef, State, StopCause, Verdict};
+use events::{
+    Content, Event, Exit, Lane, ObjectBucket, ObjectRef, Priority, State, StopCause, Verdict,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -71,6 +73,7 @@ fn variants() -> Vec<Variant> {
     ];
     [
         plain::<Lane>(),
+        plain::<Priority>(),
         plain::<Origin>(),
         plain::<ObjectBucket>(),
         plain::<Isolation>(),

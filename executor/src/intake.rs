@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
-use events::{Lane, PoolName};
+use events::{Lane, PoolName, QueueName};
 use futures::StreamExt;
 use ledger::{Presence, Queue, QueueError, Worker};
 use metrics::{gauge, histogram};
@@ -26,12 +26,11 @@ const FETCH_TIME: Duration = Duration::from_secs(30);
 /// How often the queue is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// Takes the submissions of one lane and pool.
+/// Takes the submissions of one queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Intake {
     pub(crate) queue: Queue,
-    pub(crate) lane: Lane,
-    pub(crate) pool: PoolName,
+    pub(crate) name: QueueName,
     pub(crate) cells: Pool,
     /// The images that the pool's languages need.
     pub(crate) images: Vec<String>,
@@ -56,7 +55,7 @@ impl Intake {
 
     async fn join(&self) -> Worker {
         let ack_wait = self.deliveries.context.settings.ack_wait;
-        let join = || self.queue.consumer(self.lane, &self.pool, ack_wait);
+        let join = || self.queue.consumer(&self.name, ack_wait);
         until_success(join, "the queue is not there yet").await
     }
 
@@ -110,15 +109,19 @@ pub(crate) async fn heed_cancellations(
 }
 
 /// Measures how many submissions wait, for as long as this runs.
-pub(crate) async fn measure_backlog(queue: Queue, lane: Lane, pool: PoolName) {
+pub(crate) async fn measure_backlog(queue: Queue, name: QueueName) {
     loop {
-        match queue.backlog(lane, &pool).await {
+        match queue.backlog(&name).await {
             Ok(Some(backlog)) => {
-                let labels = [("lane", lane.as_str().to_owned()), ("pool", pool.to_string())];
+                let labels = [
+                    ("lane", name.lane.as_str().to_owned()),
+                    ("priority", name.priority.as_str().to_owned()),
+                    ("pool", name.pool.to_string()),
+                ];
                 let waiting = usize::try_from(backlog.waiting).unwrap_or(usize::MAX);
                 gauge!(QUEUE_BACKLOG, &labels).set(gauge_value(waiting));
             }
-            // No executor has ever asked for this lane and pool.
+            // No executor has ever asked for this queue.
             Ok(None) => {}
             Err(error) => {
                 warn!(error = &error as &dyn Error, "the queue was not measured");

@@ -6,7 +6,7 @@ use std::iter::repeat;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use events::{BootId, Clock, ExecutorName, IdSource, Lane, PoolName};
+use events::{BootId, Clock, ExecutorName, IdSource, Lane, PoolName, Priority, QueueName};
 use futures::future::join_all;
 use ledger::{Connection, Presence};
 use platform::clock::SystemClock;
@@ -176,14 +176,14 @@ impl ExecutorService {
         let cells = self.cells.get_or_init(|| self.fill_pool());
         let consumers = self.queues().into_iter().map(|(lane, pool)| {
             let (queue, presence) = (self.connection.queue(), self.connection.presence());
-            self.spawn("measure", measure_backlog(queue.clone(), lane, pool.clone()));
+            let name = QueueName { lane, priority: Priority::Normal, pool: pool.clone() };
+            self.spawn("measure", measure_backlog(queue.clone(), name.clone()));
             let cancellations = heed_cancellations(presence, lane, pool.clone(), held.clone());
             self.spawn("cancellations", cancellations);
             let intake = Intake {
                 queue,
-                lane,
+                name,
                 images: self.images(std::slice::from_ref(&pool)),
-                pool,
                 cells: cells.clone(),
                 deliveries: deliveries.clone(),
                 jobs: jobs.clone(),

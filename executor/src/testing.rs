@@ -67,7 +67,12 @@ pub(crate) fn prints(output: &[u8]) -> StageReport {
     StageReport {
         exit: StageExit::Code(0),
         stopped: None,
-        usage: StageUsage { cpu_us: 1_000, wall_us: 2_000, memory_peak_kib: 3_000 },
+        usage: StageUsage {
+            cpu_us: 1_000,
+            wall_us: 2_000,
+            discounted_us: 0,
+            memory_peak_kib: 3_000,
+        },
         stdout: captured,
         stderr: StageOutput::default(),
     }

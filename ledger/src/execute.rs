@@ -54,8 +54,8 @@ impl Ledger {
 
     /// Puts a new submission into the ledger, and so into the queue.
     ///
-    /// An id is taken once, whatever lane and pool a second request names: the condition spans them
-    /// all, and every writer of accepted events uses this one condition.
+    /// An id is taken once, whatever lane, priority and pool a second request gets: the condition
+    /// spans them all, and every writer of accepted events uses this one condition.
     pub async fn accept(
         &self,
         id: SubmissionId,
@@ -66,6 +66,7 @@ impl Ledger {
         let subject = Subject {
             family: Family::Submission,
             lane: accepted.lane,
+            priority: accepted.priority,
             pool: accepted.pool.clone(),
             id,
         };

@@ -81,12 +81,14 @@ fn check_place(
 
 /// Tells whether an event says itself that it belongs under its subject.
 fn is_at_home(stored: &Stored) -> bool {
-    let Subject { lane, pool, id, family: _ } = &stored.subject;
-    let lane_and_pool = match &stored.recorded.envelope.event {
-        Event::Accepted(accepted) => accepted.lane == *lane && accepted.pool == *pool,
+    let Subject { lane, priority, pool, id, family: _ } = &stored.subject;
+    let queue = match &stored.recorded.envelope.event {
+        Event::Accepted(accepted) => {
+            (accepted.lane, accepted.priority, &accepted.pool) == (*lane, *priority, pool)
+        }
         _later => true,
     };
-    stored.recorded.envelope.submission == *id && lane_and_pool
+    stored.recorded.envelope.submission == *id && queue
 }
 
 fn check_links(faults: &mut Vec<ChainFault>, before: Option<Predecessor>, stored: &Stored) {

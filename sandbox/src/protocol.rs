@@ -15,7 +15,7 @@ pub use message::{
 
 /// Version of the protocol. Every frame's first byte has it, so that no two versions ever misread
 /// each other: executor and image of different releases fail at the first byte that they exchange.
-pub const PROTOCOL_VERSION: u8 = 2;
+pub const PROTOCOL_VERSION: u8 = 3;
 
 /// The longest payload of one frame, in bytes, in either direction.
 pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;

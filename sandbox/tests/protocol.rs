@@ -60,10 +60,8 @@ fn report() -> impl Strategy<Value = StageReport> {
         ExceededLimit::Output,
         ExceededLimit::Memory,
     ];
-    let usage = any::<[u64; 3]>().prop_map(|[cpu_us, wall_us, memory_peak_kib]| StageUsage {
-        cpu_us,
-        wall_us,
-        memory_peak_kib,
+    let usage = any::<[u64; 4]>().prop_map(|[cpu_us, wall_us, discounted_us, memory_peak_kib]| {
+        StageUsage { cpu_us, wall_us, discounted_us, memory_peak_kib }
     });
     let stopped = option::of(proptest::sample::select(stops.to_vec()));
     (exit, stopped, usage, captured(), captured()).prop_map(

@@ -141,7 +141,7 @@ async fn one_filter_shows_a_submissions_whole_life() -> Result<()> {
             user.ended(&other).await?;
 
             let config = pull::OrderedConfig {
-                filter_subject: format!("ledger.*.*.*.{}", one.id),
+                filter_subject: format!("ledger.*.*.*.*.{}", one.id),
                 deliver_policy: DeliverPolicy::All,
                 ..pull::OrderedConfig::default()
             };

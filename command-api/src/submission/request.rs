@@ -3,7 +3,7 @@
 
 use events::event::{Case, Checker, LanguageRef, SourceFile};
 use events::limits::LimitRequest;
-use events::{Content, Digest, Lane, Limits, PoolName};
+use events::{Content, Digest, EndUser, Lane, Limits, PoolName};
 use serde::Serialize;
 
 /// A valid submission, with its content decoded and all of it inline.
@@ -24,6 +24,7 @@ pub struct ValidSubmission {
     pub cases: Vec<Case>,
     pub checker: Checker,
     pub stop_on_first_failure: bool,
+    pub end_user: Option<EndUser>,
 }
 
 impl ValidSubmission {
@@ -59,6 +60,9 @@ struct Canonical<'a> {
     cases: Vec<(Digest, Digest, u32, Option<&'a str>)>,
     checker: &'a Checker,
     stop_on_first_failure: bool,
+    // Left out where there is none, so that older requests keep their hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_user: Option<&'a EndUser>,
 }
 
 impl<'a> From<&'a ValidSubmission> for Canonical<'a> {
@@ -81,6 +85,7 @@ impl<'a> From<&'a ValidSubmission> for Canonical<'a> {
             cases: request.cases.iter().map(case).collect(),
             checker: &request.checker,
             stop_on_first_failure: request.stop_on_first_failure,
+            end_user: request.end_user.as_ref(),
         }
     }
 }

@@ -3,15 +3,17 @@
 
 use events::content::stay_inline;
 use events::event::{Accepted, Case, Origin, Suite};
-use events::{Content, Digest, ObjectBucket, UserId};
+use events::{Content, Digest, ObjectBucket, Priority, UserId};
 use ledger::{ObjectError, ObjectStore};
 
 use super::request::ValidSubmission;
+use crate::config::TotalTimeConfig;
 
 /// Stores what has to be stored and returns the event's data.
 pub async fn store(
     objects: &dyn ObjectStore,
     principal: UserId,
+    total_time: TotalTimeConfig,
     mut valid: ValidSubmission,
 ) -> Result<Accepted, ObjectError> {
     // Hashed before anything moves to a store, so that the hash is of the content itself.
@@ -37,7 +39,9 @@ pub async fn store(
     };
     Ok(Accepted {
         principal,
+        end_user: valid.end_user,
         lane,
+        priority: Priority::Normal,
         pool: valid.pool,
         language: valid.language,
         files: valid.files,
@@ -45,6 +49,7 @@ pub async fn store(
         args: valid.args,
         compiler_options: valid.compiler_options,
         limits: valid.limits,
+        total_time_ms: total_time.of(lane),
         suite,
         checker: valid.checker,
         stop_on_first_failure: valid.stop_on_first_failure,

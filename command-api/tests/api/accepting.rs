@@ -3,11 +3,11 @@
 use axum::http::StatusCode;
 use events::content::INLINE_BYTES_MAX;
 use events::event::{Origin, Suite};
-use events::{Content, Digest, Event, Lane, ObjectBucket};
+use events::{Content, Digest, EndUser, Event, Lane, ObjectBucket};
 use ledger::store::EventStore;
 use serde_json::json;
 
-use crate::support::{TestApp, bearer, hello, post};
+use crate::support::{TOTAL_TIME_MS, TestApp, bearer, hello, post};
 
 #[tokio::test]
 async fn a_submission_is_answered_202_with_where_to_look() {
@@ -34,14 +34,14 @@ async fn the_accepted_event_holds_the_whole_request() {
             "language": "c++", "files": [{"name": "a.cpp", "content": "int"}, {"name": "inc/b.h", "content": ""}],
             "args": ["x"], "compiler_options": "-O1 -g", "limits": {"cpu_time_ms": 100},
             "cases": [{"stdin": "1", "expected": "2", "points": 3, "name": "one"}],
-            "checker": "tokens", "stop_on_first_failure": true,
+            "checker": "tokens", "stop_on_first_failure": true, "end_user": "student-7",
         }))
         .await;
     let stored = app.stored(&answer.id()).await;
     let accepted = stored.accepted;
     assert_eq!(
         stored.subject.to_string(),
-        format!("ledger.submission.submit.core.{}", answer.id())
+        format!("ledger.submission.submit.normal.core.{}", answer.id())
     );
     assert_eq!((accepted.principal.as_str(), accepted.lane), ("ada", Lane::Submit));
     assert_eq!((accepted.language.slug.as_str(), accepted.origin), ("cpp", Origin::Native));
@@ -49,6 +49,8 @@ async fn the_accepted_event_holds_the_whole_request() {
     assert_eq!(accepted.compiler_options, ["-O1", "-g"]);
     assert_eq!((accepted.limits.cpu_time_ms, accepted.limits.processes), (100, 60));
     assert!(accepted.stop_on_first_failure);
+    assert_eq!(accepted.end_user.as_ref().map(EndUser::as_str), Some("student-7"));
+    assert_eq!(accepted.total_time_ms, TOTAL_TIME_MS.get());
     let Some(Suite::Inline { cases, sha256 }) = &accepted.suite else { panic!("{accepted:?}") };
     assert_eq!((cases[0].points, cases[0].name.as_deref()), (3, Some("one")));
     assert_eq!(*sha256, Digest::of(&serde_json::to_vec(cases).unwrap()));

@@ -1,9 +1,8 @@
 //! `POST /v1/submissions/{id}/cancel`.
 
 use axum::http::{Request, StatusCode};
-use events::envelope::Writer;
-use events::event::{Isolation, Started};
-use events::{BootId, Digest, Event, State};
+use events::testing as sample;
+use events::{Event, State};
 use serde_json::json;
 
 use crate::support::{TestApp, bearer, hello, post};
@@ -11,25 +10,8 @@ use crate::support::{TestApp, bearer, hello, post};
 /// Lets an executor begin.
 async fn start(app: &TestApp, id: &str) {
     let mut aggregate = app.stored(id).await;
-    let boot_id = BootId::new(uuid::Uuid::from_u128(9));
-    let started = Started {
-        attempt: 1,
-        executor: "x1".parse().unwrap(),
-        boot_id,
-        image: "runledger/core:dev".to_owned(),
-        image_digest: "sha256:0".to_owned(),
-        sandbox_profile: Digest::of(b"profile"),
-        isolation: Isolation::SingleUse,
-        kernel: "6.1".to_owned(),
-        cpu_model: "cpu".to_owned(),
-    };
-    let writer = Writer {
-        source: "/executor/x1".to_owned(),
-        actor: "executor:x1".to_owned(),
-        instance: boot_id,
-        traceparent: None,
-    };
-    app.ledger.execute(&mut aggregate, Event::Started(started), &writer).await.unwrap();
+    let started = Event::Started(sample::started(1));
+    app.ledger.execute(&mut aggregate, started, &sample::writer()).await.unwrap();
 }
 
 #[tokio::test]

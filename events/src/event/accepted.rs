@@ -6,8 +6,8 @@ use strum::{IntoStaticStr, VariantArray, VariantNames};
 use crate::content::{Content, ObjectRef};
 use crate::digest::Digest;
 use crate::limits::Limits;
-use crate::names::{FileName, LanguageSlug, PoolName, UserId};
-use crate::subject::Lane;
+use crate::names::{EndUser, FileName, LanguageSlug, PoolName, UserId};
+use crate::subject::{Lane, Priority};
 
 /// A submission as it was accepted, with every default resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,12 @@ use crate::subject::Lane;
 #[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Accepted {
     pub principal: UserId,
+    /// The person whom the principal, a platform with one key, submits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_user: Option<EndUser>,
     pub lane: Lane,
+    #[serde(default)]
+    pub priority: Priority,
     /// The pool of executors whose image has the language.
     pub pool: PoolName,
     pub language: LanguageRef,
@@ -26,6 +31,9 @@ pub struct Accepted {
     pub args: Vec<String>,
     pub compiler_options: Vec<String>,
     pub limits: Limits,
+    /// What compiling and all runs may take together, in milliseconds.
+    #[serde(default = "total_time_of_form_1")]
+    pub total_time_ms: u32,
     /// The cases to judge by; absent in lane `run`.
     pub suite: Option<Suite>,
     pub checker: Checker,
@@ -36,6 +44,11 @@ pub struct Accepted {
     pub request_hash: Digest,
     /// The API that it came through.
     pub origin: Origin,
+}
+
+/// No submission of form 1 was bounded; this is the default bound of today, in milliseconds.
+const fn total_time_of_form_1() -> u32 {
+    600_000
 }
 
 /// A language at one version.

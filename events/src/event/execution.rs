@@ -30,6 +30,10 @@ pub struct Started {
     pub kernel: String,
     /// The processor's model name.
     pub cpu_model: String,
+    /// The version of the language that runs it; absent in form 1, where it was always the accepted
+    /// one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language_version: Option<String>,
 }
 
 /// How a cell is shared between submissions.

@@ -68,24 +68,14 @@ impl Event {
 
     /// Returns the number of the newest stored form of this event's type. Older forms are upcast
     /// when they are read.
-    pub const fn form(&self) -> u16 {
-        // Types are named one by one here and below, so that a new type does not compile before
-        // each question is answered for it.
-        match self {
-            Self::Accepted(_)
-            | Self::Started(_)
-            | Self::Compiled(_)
-            | Self::Judged(_)
-            | Self::Lost(_)
-            | Self::CancellationRequested(_)
-            | Self::Completed(_)
-            | Self::Failed(_)
-            | Self::Cancelled(_) => 1,
-        }
+    pub fn form(&self) -> u16 {
+        newest_form(self.kind())
     }
 
     /// Returns the attempt that the event belongs to; 0 if it belongs to none.
     pub fn attempt(&self) -> u32 {
+        // Types are named one by one here and below, so that a new type does not compile before
+        // each question is answered for it.
         match self {
             // A cancellation is about the submission, whichever attempt runs meanwhile.
             Self::Accepted(_) | Self::CancellationRequested(_) | Self::Cancelled(_) => 0,
@@ -127,4 +117,18 @@ impl Event {
             | Self::CancellationRequested(_) => false,
         }
     }
+}
+
+/// The types that have changed since form 1, each with the number of its newest form.
+const CHANGED: &[(&str, u16)] = &[
+    ("submission.accepted", 2),
+    ("execution.started", 2),
+    ("execution.compiled", 2),
+    ("execution.judged", 2),
+    ("execution.completed", 2),
+];
+
+/// Returns the number of the newest form of a stored type.
+pub(crate) fn newest_form(kind: &str) -> u16 {
+    CHANGED.iter().find(|(changed, _)| *changed == kind).map_or(1, |(_, form)| *form)
 }

@@ -104,6 +104,10 @@ fn start(submission: &mut Submission, started: &Started, at: Timestamp) {
         isolation: started.isolation,
         kernel: started.kernel.clone(),
         cpu_model: started.cpu_model.clone(),
+        language_version: started
+            .language_version
+            .clone()
+            .unwrap_or_else(|| submission.language.version.clone()),
         started_at: at,
         lost: None,
     });

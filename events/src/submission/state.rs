@@ -78,6 +78,8 @@ pub struct Attempt {
     pub kernel: String,
     /// The processor's model name.
     pub cpu_model: String,
+    /// The version of the language that ran it.
+    pub language_version: String,
     pub started_at: Timestamp,
     /// How it was lost, if it was.
     pub lost: Option<LostAttempt>,

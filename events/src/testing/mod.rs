@@ -17,7 +17,7 @@ use crate::event::{
 use crate::ids::{BootId, SubmissionId};
 use crate::limits::LimitPolicy;
 use crate::names::ExecutorName;
-use crate::subject::Lane;
+use crate::subject::{Lane, Priority};
 use crate::verdict::{Exit, StopCause, Usage, Verdict};
 
 pub use ports::{ManualClock, SeededIds};
@@ -45,7 +45,9 @@ pub fn instant(seconds: u32) -> Timestamp {
 pub fn accepted() -> Accepted {
     Accepted {
         principal: name(USER),
+        end_user: None,
         lane: Lane::Run,
+        priority: Priority::Normal,
         pool: name("core"),
         language: LanguageRef { slug: name("python"), version: "3.11".to_owned() },
         files: vec![SourceFile {
@@ -56,6 +58,7 @@ pub fn accepted() -> Accepted {
         args: Vec::new(),
         compiler_options: Vec::new(),
         limits: LimitPolicy::default().default,
+        total_time_ms: 600_000,
         suite: None,
         checker: Checker::Lines,
         stop_on_first_failure: false,
@@ -89,6 +92,7 @@ pub fn started(attempt: u32) -> Started {
         isolation: Isolation::SingleUse,
         kernel: "6.1.0".to_owned(),
         cpu_model: "a processor".to_owned(),
+        language_version: Some("3.11".to_owned()),
     }
 }
 
@@ -99,8 +103,12 @@ pub fn executor() -> ExecutorName {
 
 /// A compilation that went well.
 pub fn compiled(attempt: u32) -> Compiled {
-    let usage = Usage { cpu_us: 200_000, wall_us: 250_000, memory_kib: 90_000 };
+    let usage = Usage { cpu_us: 200_000, wall_us: 250_000, discounted_us: 0, memory_kib: 90_000 };
     Compiled { attempt, ok: true, exit: Exit::Code(0), output: text("warning: unused\n"), usage }
+}
+
+fn usage() -> Usage {
+    Usage { cpu_us: 9_000, wall_us: 10_000, discounted_us: 500, memory_kib: 9_000 }
 }
 
 /// The result of one case.
@@ -110,7 +118,7 @@ pub fn case_result(case: u32, verdict: Verdict) -> CaseResult {
         name: Some(format!("case {case}")),
         verdict,
         exit: Exit::Code(0),
-        usage: Usage { cpu_us: 9_000, wall_us: 10_000, memory_kib: 9_000 },
+        usage: usage(),
         output_sha256: Digest::of(b"hello\n"),
         points: u32::from(verdict == Verdict::Accepted),
     }
@@ -147,7 +155,7 @@ pub fn completed(attempt: u32) -> Completed {
         verdict: Verdict::Finished,
         exit: Some(Exit::Code(0)),
         stopped_by: None,
-        usage: Usage { cpu_us: 9_000, wall_us: 10_000, memory_kib: 9_000 },
+        usage: usage(),
         stdout: text("hello\n"),
         stderr: Captured::default(),
         results: Vec::new(),

@@ -105,6 +105,7 @@ impl RunningAttempt<'_> {
             isolation: Isolation::SingleUse,
             kernel: identity.kernel.clone(),
             cpu_model: identity.cpu_model.clone(),
+            language_version: Some(self.aggregate.accepted.language.version.clone()),
         };
         self.append(&Event::Started(started)).await
     }

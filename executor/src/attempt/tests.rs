@@ -6,8 +6,8 @@ use std::time::Duration;
 use events::content::INLINE_BYTES_MAX;
 use events::envelope::Writer;
 use events::event::{
-    Accepted, CancellationRequested, Completed, Event, FailureClass, Isolation, Lost, LostReason,
-    Started, Suite,
+    Accepted, CancellationRequested, Completed, Event, FailureClass, Lost, LostReason, Started,
+    Suite,
 };
 use events::{
     BootId, Content, Digest, ObjectBucket, ObjectRef, State, StopCause, Submission, SubmissionId,
@@ -175,17 +175,7 @@ impl Stage {
 }
 
 fn started(life: u128, attempt: u32) -> Started {
-    Started {
-        attempt,
-        executor: "other".parse().unwrap(),
-        boot_id: boot(life),
-        image: "image".to_owned(),
-        image_digest: "sha256:1".to_owned(),
-        sandbox_profile: Digest::of(b""),
-        isolation: Isolation::SingleUse,
-        kernel: "k".to_owned(),
-        cpu_model: "c".to_owned(),
-    }
+    Started { boot_id: boot(life), ..events::testing::started(attempt) }
 }
 
 fn ends(report: sandbox::protocol::StageReport) -> Act {

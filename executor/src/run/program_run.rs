@@ -317,7 +317,12 @@ fn out_of_memory(limits: StageLimits, began: Instant) -> StageReport {
     StageReport {
         exit: StageExit::Signal(KILLED),
         stopped: Some(ExceededLimit::Memory),
-        usage: StageUsage { cpu_us: 0, wall_us, memory_peak_kib: u64::from(limits.memory_kib) },
+        usage: StageUsage {
+            cpu_us: 0,
+            wall_us,
+            discounted_us: 0,
+            memory_peak_kib: u64::from(limits.memory_kib),
+        },
         stdout: StageOutput::default(),
         stderr: StageOutput::default(),
     }

@@ -80,7 +80,7 @@ mod tests {
             name: None,
             verdict,
             exit: Exit::Code(0),
-            usage: Usage { cpu_us: 10, wall_us: 20, memory_kib: u64::from(case) },
+            usage: Usage { cpu_us: 10, wall_us: 20, discounted_us: 5, memory_kib: u64::from(case) },
             output_sha256: Digest::of(b""),
             points,
         }
@@ -103,7 +103,8 @@ mod tests {
         let summary = tally.summary();
         assert_eq!((summary.total, summary.run, summary.passed), (4, 4, 2));
         assert_eq!((summary.points, summary.points_max), (20, 40));
-        assert_eq!(tally.usage(), Usage { cpu_us: 40, wall_us: 80, memory_kib: 3 });
+        let all = Usage { cpu_us: 40, wall_us: 80, discounted_us: 20, memory_kib: 3 };
+        assert_eq!(tally.usage(), all);
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub const fn stop_cause(stop: ExceededLimit) -> StopCause {
 
 /// Returns what a program used.
 pub const fn usage(usage: StageUsage) -> Usage {
-    let StageUsage { cpu_us, wall_us, memory_peak_kib } = usage;
-    Usage { cpu_us, wall_us, memory_kib: memory_peak_kib }
+    let StageUsage { cpu_us, wall_us, discounted_us, memory_peak_kib } = usage;
+    Usage { cpu_us, wall_us, discounted_us, memory_kib: memory_peak_kib }
 }
 
 /// Adds a run to what several runs used together: the time of all, the most memory of any.
@@ -51,6 +51,7 @@ pub fn add_usage(all: Usage, one: Usage) -> Usage {
     Usage {
         cpu_us: all.cpu_us.saturating_add(one.cpu_us),
         wall_us: all.wall_us.saturating_add(one.wall_us),
+        discounted_us: all.discounted_us.saturating_add(one.discounted_us),
         memory_kib: all.memory_kib.max(one.memory_kib),
     }
 }
@@ -92,8 +93,13 @@ mod tests {
 
     #[test]
     fn usage_of_several_runs_adds_time_and_takes_the_most_memory() {
-        let one = Usage { cpu_us: 10, wall_us: 20, memory_kib: 300 };
-        let other = Usage { cpu_us: 1, wall_us: 2, memory_kib: 100 };
-        assert_eq!(add_usage(one, other), Usage { cpu_us: 11, wall_us: 22, memory_kib: 300 });
+        let used = |cpu_us, wall_us, discounted_us, memory_kib| Usage {
+            cpu_us,
+            wall_us,
+            discounted_us,
+            memory_kib,
+        };
+        let both = add_usage(used(10, 20, 5, 300), used(1, 2, 1, 100));
+        assert_eq!(both, used(11, 22, 6, 300));
     }
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 use crate::support::{PATIENT_WALL_TIME_MS, docker_host};
 use events::envelope::Writer;
 use events::event::{
-    Accepted, CancellationRequested, Case, Checker, LanguageRef, LostReason, Origin, SourceFile,
-    Suite,
+    Accepted, CancellationRequested, Case, LanguageRef, LostReason, SourceFile, Suite,
 };
 use events::{
     BootId, Content, Digest, Event, IdSource, Lane, LimitPolicy, State, StopCause, Submission,
@@ -163,26 +162,16 @@ fn program(slug: &str, source: &str) -> Accepted {
     let catalog = Catalog::builtin();
     let language = catalog.find(slug).unwrap();
     Accepted {
-        principal: "test".parse().unwrap(),
-        lane: Lane::Run,
-        pool: "core".parse().unwrap(),
         language: LanguageRef { slug: slug.parse().unwrap(), version: language.version.clone() },
         files: vec![SourceFile {
             name: language.source_file.parse().unwrap(),
             content: Content::Text(source.to_owned()),
         }],
-        stdin: Content::default(),
-        args: Vec::new(),
-        compiler_options: Vec::new(),
         limits: events::Limits {
             wall_time_ms: PATIENT_WALL_TIME_MS,
             ..LimitPolicy::default().default
         },
-        suite: None,
-        checker: Checker::Lines,
-        stop_on_first_failure: false,
-        request_hash: Digest::of(b""),
-        origin: Origin::Native,
+        ..events::testing::accepted()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The durable consumer of a lane and pool: how it is named and set up, how it is made, and how
+//! The durable consumer of a queue: how it is named and set up, how it is made, and how
 //! much it has to give.
 
 use std::time::Duration;
@@ -8,12 +8,12 @@ use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, Info, PullConsumer};
 use async_nats::jetstream::context::Context;
 use async_nats::jetstream::stream::ConsumerErrorKind;
+use events::QueueName;
 use events::subject::LEDGER_STREAM;
-use events::{Lane, PoolName, Subject};
 
 use crate::error::Fault;
 
-/// Jobs of one lane and pool that all executors together may hold.
+/// Jobs of one queue that all executors together may hold.
 const HELD_MAX: i64 = 65_536;
 /// The server must never give a submission up. An executor does so, with an event.
 const DELIVERIES_UNBOUNDED: i64 = -1;
@@ -33,13 +33,13 @@ impl Backlog {
     }
 }
 
-pub(super) fn durable_name(lane: Lane, pool: &PoolName) -> String {
-    format!("executor-{lane}-{pool}-v1")
+pub(super) fn durable_name(queue: &QueueName) -> String {
+    format!("executor-{queue}-v1")
 }
 
-pub(super) fn config(lane: Lane, pool: &PoolName, ack_wait: Duration) -> Config {
+pub(super) fn config(queue: &QueueName, ack_wait: Duration) -> Config {
     Config {
-        durable_name: Some(durable_name(lane, pool)),
+        durable_name: Some(durable_name(queue)),
         // A pool may have submissions before it has its first executor.
         deliver_policy: DeliverPolicy::All,
         // `All` would acknowledge each older job of other executors as well.
@@ -47,7 +47,7 @@ pub(super) fn config(lane: Lane, pool: &PoolName, ack_wait: Duration) -> Config 
         ack_wait,
         max_deliver: DELIVERIES_UNBOUNDED,
         max_ack_pending: HELD_MAX,
-        filter_subject: Subject::queue_filter(lane, pool),
+        filter_subject: queue.filter(),
         ..Config::default()
     }
 }

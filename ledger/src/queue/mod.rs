@@ -1,4 +1,4 @@
-//! The ledger as a queue: a durable consumer for each lane and pool. Knows no Docker and runs
+//! The ledger as queues: a durable consumer for each lane, priority and pool. Knows no Docker and runs
 //! nothing.
 
 mod consumer;
@@ -9,8 +9,8 @@ mod worker;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{ConsumerInfoErrorKind, Context};
+use events::QueueName;
 use events::subject::LEDGER_STREAM;
-use events::{Lane, PoolName};
 
 use crate::error::QueueError;
 use crate::link::Link;
@@ -31,25 +31,20 @@ impl Queue {
         Self { context, link }
     }
 
-    /// Joins the workers of a lane and pool. A job that is not acknowledged within
+    /// Joins the workers of a queue. A job that is not acknowledged within
     /// `ack_wait` goes to another worker.
     pub async fn consumer(
         &self,
-        lane: Lane,
-        pool: &PoolName,
+        queue: &QueueName,
         ack_wait: Duration,
     ) -> Result<Worker, QueueError> {
-        let config = consumer::config(lane, pool, ack_wait);
+        let config = consumer::config(queue, ack_wait);
         Worker::join(self.context.clone(), self.link.clone(), config).await
     }
 
     /// Returns how much there is to do; none where no executor has ever been.
-    pub async fn backlog(
-        &self,
-        lane: Lane,
-        pool: &PoolName,
-    ) -> Result<Option<Backlog>, QueueError> {
-        let name = consumer::durable_name(lane, pool);
+    pub async fn backlog(&self, queue: &QueueName) -> Result<Option<Backlog>, QueueError> {
+        let name = consumer::durable_name(queue);
         let stream = self.context.get_stream_no_info(LEDGER_STREAM).await;
         let stream = stream.map_err(|error| QueueError(error.into()))?;
         match stream.consumer_info(name).await {

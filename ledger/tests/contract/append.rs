@@ -271,7 +271,7 @@ async fn a_newer_form_in_the_history_stops_a_writer() {
     let outcome = given.aggregate.subject.in_family(events::Family::Outcome).to_string();
     let first = given.store.get(1).await.unwrap().unwrap();
     let newer = String::from_utf8(first.payload.to_vec()).unwrap();
-    given.store.put_raw(&outcome, newer.replace("accepted:1\"", "accepted:2\""));
+    given.store.put_raw(&outcome, newer.replace("accepted:2\"", "accepted:3\""));
     let stopped = given.start().await.unwrap_err();
     assert!(matches!(stopped, ExecuteError::Read(ledger::ReadError::Form { sequence: 2, .. })));
 }

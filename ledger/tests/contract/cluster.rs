@@ -8,7 +8,7 @@ use ledger::{Connection, Ledger, ProvisionError};
 use servers::testing::NatsCluster;
 use tokio::time::timeout;
 
-use crate::common::{clock, connect_cluster, pool, submit};
+use crate::common::{clock, connect_cluster, queue_name, submit};
 use crate::load::{
     Load, a_lost_answer_leaves_one_event, each_job_is_delivered_once,
     one_acceptance_wins_each_round, one_writer_wins_each_round,
@@ -94,7 +94,7 @@ async fn the_queue_outlives_the_leader() {
     let ledger = connection.ledger(clock());
     let queue = connection.queue();
     let mut worker =
-        queue.consumer(events::Lane::Run, &pool(), Duration::from_secs(5)).await.unwrap();
+        queue.consumer(&queue_name(events::Lane::Run), Duration::from_secs(5)).await.unwrap();
     for _ in 0..2 {
         let aggregate = submit(&ledger).await;
         // An acknowledgement may die with the leader that got it, and then its job comes once more.

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::TimeDelta;
-use events::content::{Captured, Content};
+use events::content::Captured;
 use events::envelope::Writer;
-use events::event::{
-    Accepted, CancellationRequested, Checker, Completed, Isolation, LanguageRef, Lost, LostReason,
-    Origin, SourceFile, Started, Timings,
-};
+use events::event::{CancellationRequested, Completed, Lost, LostReason, Started, Timings};
 use events::testing::ManualClock;
+pub(crate) use events::testing::accepted;
 use events::{
-    BootId, Clock, Digest, Event, Exit, Lane, LimitPolicy, PoolName, Recorded, SubmissionId,
+    BootId, Clock, Event, Exit, Lane, PoolName, Priority, QueueName, Recorded, SubmissionId,
     Timestamp, Usage, Verdict,
 };
 use ledger::testing::small_streams;
@@ -66,6 +64,11 @@ impl Clock for Ticking {
     }
 }
 
+/// The queue of a lane, at the priority and in the pool of [`accepted`].
+pub(crate) fn queue_name(lane: Lane) -> QueueName {
+    QueueName { lane, priority: Priority::Normal, pool: pool() }
+}
+
 pub(crate) fn pool() -> PoolName {
     "core".parse().unwrap()
 }
@@ -79,38 +82,8 @@ pub(crate) fn writer(name: &str) -> Writer {
     }
 }
 
-pub(crate) fn accepted() -> Accepted {
-    let source = Content::Text("print('hello')".to_owned());
-    Accepted {
-        principal: "ada".parse().unwrap(),
-        lane: Lane::Run,
-        pool: pool(),
-        language: LanguageRef { slug: "python".parse().unwrap(), version: "3.11".to_owned() },
-        files: vec![SourceFile { name: "main.py".parse().unwrap(), content: source }],
-        stdin: Content::default(),
-        args: Vec::new(),
-        compiler_options: Vec::new(),
-        limits: LimitPolicy::default().default,
-        suite: None,
-        checker: Checker::default(),
-        stop_on_first_failure: false,
-        request_hash: Digest::of(b"request"),
-        origin: Origin::Native,
-    }
-}
-
 pub(crate) fn start(attempt: u32, boot_id: BootId) -> Event {
-    Event::Started(Started {
-        attempt,
-        executor: "box".parse().unwrap(),
-        boot_id,
-        image: "runledger/core:test".to_owned(),
-        image_digest: "sha256:0".to_owned(),
-        sandbox_profile: Digest::of(b"profile"),
-        isolation: Isolation::SingleUse,
-        kernel: "6.1".to_owned(),
-        cpu_model: "abacus".to_owned(),
-    })
+    Event::Started(Started { boot_id, ..events::testing::started(attempt) })
 }
 
 pub(crate) fn lose(attempt: u32) -> Event {

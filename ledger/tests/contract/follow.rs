@@ -54,7 +54,7 @@ async fn what_stands_before_an_event_that_cannot_be_read_is_read() {
     let (store, ledger) = in_memory();
     submit(&ledger).await;
     submit(&ledger).await;
-    store.put_raw(&format!("ledger.submission.run.core.{}", fresh_id()), "{}");
+    store.put_raw(&format!("ledger.submission.run.normal.core.{}", fresh_id()), "{}");
     let mut following = ledger.follow(1);
     for sequence in [1, 2] {
         assert_eq!(following.next().await.unwrap().unwrap().recorded.sequence, sequence);

@@ -20,7 +20,9 @@ use ledger::{
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::common::{accepted, clock, complete, fresh_id, kinds, pool, start, submit, writer};
+use crate::common::{
+    accepted, clock, complete, fresh_id, kinds, queue_name, start, submit, writer,
+};
 
 /// All writers try to start the same attempt at once: one does, the others read again and are
 /// rejected.
@@ -131,7 +133,7 @@ pub(crate) async fn each_job_is_delivered_once(connection: &Connection) {
     let began = Instant::now();
     let mut workers = JoinSet::new();
     for _ in 0..2 {
-        workers.spawn(work(queue.consumer(Lane::Run, &pool(), ACK_WAIT).await.unwrap()));
+        workers.spawn(work(queue.consumer(&queue_name(Lane::Run), ACK_WAIT).await.unwrap()));
     }
     let mut submitted = Vec::new();
     for _ in 0..JOBS {

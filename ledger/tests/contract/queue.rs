@@ -9,7 +9,7 @@ use ledger::{Backlog, Connection, Job, Ledger, QueueError, Worker};
 use servers::testing::NatsServer;
 use tokio::time::{Instant, timeout};
 
-use crate::common::{clock, connect, fresh_id, pool, submit};
+use crate::common::{clock, connect, fresh_id, queue_name, submit};
 use crate::load::each_job_is_delivered_once;
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -31,11 +31,11 @@ async fn given() -> Given {
 
 impl Given {
     async fn worker(&self, ack_wait: Duration) -> Worker {
-        self.connection.queue().consumer(Lane::Run, &pool(), ack_wait).await.unwrap()
+        self.connection.queue().consumer(&queue_name(Lane::Run), ack_wait).await.unwrap()
     }
 
     async fn backlog(&self) -> Option<Backlog> {
-        self.connection.queue().backlog(Lane::Run, &pool()).await.unwrap()
+        self.connection.queue().backlog(&queue_name(Lane::Run)).await.unwrap()
     }
 
     /// Waits until the server has taken in every answer.
@@ -235,11 +235,12 @@ async fn what_is_handed_back_comes_again_after_its_delay() {
 async fn lanes_and_pools_have_queues_of_their_own() {
     let given = given().await;
     let queue = given.connection.queue();
-    assert_eq!(queue.backlog(Lane::Submit, &pool()).await.unwrap(), None);
-    let mut elsewhere = queue.consumer(Lane::Submit, &pool(), ACK_WAIT).await.unwrap();
+    let submit_lane = queue_name(Lane::Submit);
+    assert_eq!(queue.backlog(&submit_lane).await.unwrap(), None);
+    let mut elsewhere = queue.consumer(&submit_lane, ACK_WAIT).await.unwrap();
     submit(&given.ledger).await;
     assert!(elsewhere.fetch(1, Duration::from_secs(1)).await.unwrap().is_empty());
-    assert_eq!(queue.backlog(Lane::Submit, &pool()).await.unwrap(), Some(EMPTY));
+    assert_eq!(queue.backlog(&submit_lane).await.unwrap(), Some(EMPTY));
     let mut here = given.worker(ACK_WAIT).await;
     assert_eq!(given.backlog().await, Some(Backlog { waiting: 1, held: 0 }));
     one(&mut here).await;
@@ -295,7 +296,7 @@ async fn a_deleted_consumer_is_made_again() {
     let mut worker = given.worker(ACK_WAIT).await;
     let client = async_nats::connect(given.server.url()).await.unwrap();
     let stream = async_nats::jetstream::new(client).get_stream(LEDGER_STREAM).await.unwrap();
-    stream.delete_consumer("executor-run-core-v1").await.unwrap();
+    stream.delete_consumer("executor-run-normal-core-v1").await.unwrap();
     let submitted = submit(&given.ledger).await;
     let broken = worker.fetch(1, EXPIRES).await;
     assert!(matches!(broken, Err(QueueError(_))), "{broken:?}");
@@ -320,7 +321,7 @@ async fn a_job_in_a_newer_form_holds_up_no_other_and_is_not_lost() {
     let given = given().await;
     let mut worker = given.worker(ACK_WAIT).await;
     let client = async_nats::connect(given.server.url()).await.unwrap();
-    let subject = format!("ledger.submission.run.core.{}", fresh_id());
+    let subject = format!("ledger.submission.run.normal.core.{}", fresh_id());
     client.request(subject, r#"{"specversion":"9"}"#.into()).await.unwrap();
     let good = submit(&given.ledger).await;
     assert_eq!(one(&mut worker).await.aggregate.id(), good.id());

@@ -144,7 +144,7 @@ async fn any_client_can_read_what_is_stored() {
     let stream = async_nats::jetstream::new(client).get_stream("LEDGER").await.unwrap();
     let message = stream.direct_get(2).await.unwrap();
     let id = aggregate.id();
-    assert_eq!(message.subject.as_str(), format!("ledger.outcome.run.core.{id}"));
+    assert_eq!(message.subject.as_str(), format!("ledger.outcome.run.normal.core.{id}"));
     let header = |name: &str| message.headers.get(name).map(ToString::to_string).unwrap();
     assert_eq!(header("Nats-Msg-Id"), recorded[0].envelope.id.to_string());
     assert_eq!(header("Nats-Expected-Last-Subject-Sequence"), "0");

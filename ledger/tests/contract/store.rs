@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use events::subject::Family;
-use events::{Lane, Subject};
+use events::{Lane, Priority, Subject};
 use futures::StreamExt as _;
 use ledger::EventStore;
 use ledger::memory::{Checks, MemoryStore, PAYLOAD_BYTES_MAX};
@@ -15,7 +15,14 @@ use servers::testing::{NatsCluster, NatsServer};
 use crate::common::{connect, connect_cluster, fresh_id, fresh_uuid, pool, standing};
 
 fn fresh_subject() -> String {
-    Subject { family: Family::Outcome, lane: Lane::Run, pool: pool(), id: fresh_id() }.to_string()
+    Subject {
+        family: Family::Outcome,
+        lane: Lane::Run,
+        priority: Priority::Normal,
+        pool: pool(),
+        id: fresh_id(),
+    }
+    .to_string()
 }
 
 fn publication(subject: &str, expected: Expected) -> Publication {
@@ -68,8 +75,13 @@ async fn what_is_acknowledged_can_be_read(store: &dyn EventStore) {
 }
 
 async fn a_subject_is_found_by_wildcard(store: &dyn EventStore) {
-    let subject =
-        Subject { family: Family::Outcome, lane: Lane::Submit, pool: pool(), id: fresh_id() };
+    let subject = Subject {
+        family: Family::Outcome,
+        lane: Lane::Submit,
+        priority: Priority::Normal,
+        pool: pool(),
+        id: fresh_id(),
+    };
     let (_, sequence) = put(store, &subject.to_string(), 0).await;
     put(store, &fresh_subject(), 0).await;
     let filter = Subject::lookup_filter(Family::Outcome, subject.id);
@@ -110,7 +122,10 @@ async fn an_id_is_known_on_every_subject(store: &dyn EventStore) {
 async fn none_matching_spans_lanes_and_pools(store: &dyn EventStore) {
     let id = fresh_id();
     let filter = Subject::lookup_filter(Family::Submission, id);
-    let subject = |lane| Subject { family: Family::Submission, lane, pool: pool(), id }.to_string();
+    let subject = |lane| {
+        Subject { family: Family::Submission, lane, priority: Priority::Normal, pool: pool(), id }
+            .to_string()
+    };
     let condition = Expected::NoneMatching(filter.clone());
     let first = publication(&subject(Lane::Run), condition.clone());
     let sequence = store.publish(&first).await.unwrap().sequence;

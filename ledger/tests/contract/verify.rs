@@ -35,7 +35,8 @@ async fn an_honest_history_has_no_fault() {
 #[tokio::test]
 async fn an_edited_event_breaks_the_link_to_it() {
     let mut history = history().await;
-    let edited = String::from_utf8(history[1].payload.to_vec()).unwrap().replace("abacus", "cray");
+    let edited =
+        String::from_utf8(history[1].payload.to_vec()).unwrap().replace("a processor", "a cray");
     history[1] = with_payload(&history[1], edited);
     let must = Some(history[1].recorded.digest);
     let faults = verify_chain(&history);

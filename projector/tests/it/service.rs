@@ -110,7 +110,7 @@ async fn an_event_in_an_unknown_form_stops_the_projection_before_it() {
     let history = record(&[step(0, Kind::Accept), step(1, Kind::Accept), step(0, Kind::Start)]);
     let memory = Memory::of(&history[..2]);
     let text = String::from_utf8(history[2].envelope.encode()).unwrap();
-    let newer = text.replace("execution.started:1", "execution.started:9");
+    let newer = text.replace("execution.started:2", "execution.started:9");
     memory.store.put_raw(&subject(&history[2]), newer);
     memory.append(&record(&[step(2, Kind::Accept)]));
     let (status, shutdown) = run(&memory.ledger, database.another_projection().await);

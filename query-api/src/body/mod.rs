@@ -39,13 +39,19 @@ impl From<&LanguageRef> for LanguageBody {
 pub(crate) struct UsageBody {
     cpu_ms: f64,
     wall_ms: f64,
+    discounted_ms: f64,
     memory_kib: u64,
 }
 
 impl From<Usage> for UsageBody {
     fn from(usage: Usage) -> Self {
-        let Usage { cpu_us, wall_us, memory_kib } = usage;
-        Self { cpu_ms: milliseconds(cpu_us), wall_ms: milliseconds(wall_us), memory_kib }
+        let Usage { cpu_us, wall_us, discounted_us, memory_kib } = usage;
+        Self {
+            cpu_ms: milliseconds(cpu_us),
+            wall_ms: milliseconds(wall_us),
+            discounted_ms: milliseconds(discounted_us),
+            memory_kib,
+        }
     }
 }
 

@@ -46,7 +46,7 @@ async fn an_item_tells_the_submission_in_short() {
     let expected = json!({
         "id": story.id(), "state": "completed", "verdict": "accepted",
         "language": {"slug": "python", "version": "3.11"}, "lane": "submit", "accepted_at": at, "finished_at": at,
-        "usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "memory_kib": 9000},
+        "usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "discounted_ms": 1.5, "memory_kib": 9000},
         "score": {"points": 2, "points_max": 2, "passed": 1, "total": 1}, "sequence": story.sequence(),
     });
     assert_eq!(app.get("/v1/submissions").await.body["items"], json!([expected]));

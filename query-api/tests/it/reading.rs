@@ -21,7 +21,7 @@ fn fresh(story: &Story) -> Value {
         "finished_at": null, "exit_code": null, "signal": null, "limit": null,
         "stdout": null, "stderr": null, "compile_output": null,
         "usage": null, "compile_usage": null, "cases": [], "score": null, "failure": null,
-        "image_digest": null, "isolation": null, "sequence": story.sequence(),
+        "ran_version": null, "image_digest": null, "isolation": null, "sequence": story.sequence(),
     })
 }
 
@@ -56,7 +56,7 @@ async fn a_running_one_tells_its_attempt() {
     let mut story = app.story().await;
     story.start().await;
     let members = json!({
-        "state": "running", "attempt": 1, "started_at": AT, "image_digest": "sha256:abc", "isolation": "single-use",
+        "state": "running", "attempt": 1, "started_at": AT, "ran_version": "3.11", "image_digest": "sha256:abc", "isolation": "single-use",
     });
     shows(&app, &story, &but(fresh(&story), &members)).await;
 }
@@ -74,9 +74,9 @@ async fn a_finished_run_tells_outputs_and_usage() {
         "stdout": "hi\n", "stdout_bytes": 3, "stdout_truncated": false,
         "stderr": "", "stderr_bytes": 0, "stderr_truncated": false,
         "compile_output": "warning", "compile_output_bytes": 7, "compile_output_truncated": false,
-        "usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "memory_kib": 9000},
-        "compile_usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "memory_kib": 9000},
-        "image_digest": "sha256:abc", "isolation": "single-use",
+        "usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "discounted_ms": 1.5, "memory_kib": 9000},
+        "compile_usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "discounted_ms": 1.5, "memory_kib": 9000},
+        "ran_version": "3.11", "image_digest": "sha256:abc", "isolation": "single-use",
     });
     shows(&app, &story, &but(fresh(&story), &members)).await;
 }
@@ -154,7 +154,7 @@ async fn cases_are_told_one_by_one_and_in_sum() {
     story.judge(0, vec![case_result(0, Verdict::Accepted)]).await;
     let passed = json!({
         "index": 0, "name": "a\u{0}b", "verdict": "accepted", "exit_code": 0, "signal": null, "points": 2,
-        "usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "memory_kib": 9000},
+        "usage": {"cpu_ms": 12.345, "wall_ms": 20.0, "discounted_ms": 1.5, "memory_kib": 9000},
     });
     let half = app.get(&path(story.id())).await.body;
     assert_eq!((&half["state"], &half["cases"]), (&json!("running"), &json!([passed])));
@@ -178,7 +178,7 @@ async fn what_the_platform_could_not_run_tells_why() {
     let members = json!({
         "state": "failed", "attempt": 1, "started_at": AT, "finished_at": AT,
         "failure": {"class": "unrunnable", "reason": "no such language"},
-        "image_digest": "sha256:abc", "isolation": "single-use",
+        "ran_version": "3.11", "image_digest": "sha256:abc", "isolation": "single-use",
     });
     shows(&app, &story, &but(fresh(&story), &members)).await;
 }
@@ -191,7 +191,7 @@ async fn a_cancellation_is_seen_in_both_steps() {
     story.ask_to_cancel().await;
     let members = json!({
         "state": "cancelling", "attempt": 1, "started_at": AT, "cancellation_requested_at": AT,
-        "image_digest": "sha256:abc", "isolation": "single-use",
+        "ran_version": "3.11", "image_digest": "sha256:abc", "isolation": "single-use",
     });
     let cancelling = but(fresh(&story), &members);
     shows(&app, &story, &cancelling).await;

@@ -21,6 +21,7 @@ table! {
         isolation: String => Fixed,
         kernel: String => Fixed,
         cpu_model: String => Fixed,
+        language_version: String => Fixed,
         started_at: Timestamp => Fixed,
         lost_reason: Option<String> => Changing,
         lost_at: Option<Timestamp> => Changing,
@@ -41,6 +42,7 @@ impl AttemptRow {
             isolation: attempt.isolation.as_str().to_owned(),
             kernel: attempt.kernel.clone(),
             cpu_model: attempt.cpu_model.clone(),
+            language_version: attempt.language_version.clone(),
             started_at: attempt.started_at,
             lost_reason: attempt.lost.map(|lost| lost.reason.as_str().to_owned()),
             lost_at: attempt.lost.map(|lost| lost.at),
@@ -72,6 +74,7 @@ impl TryFrom<AttemptRow> for Attempt {
             image_digest: row.image_digest,
             kernel: row.kernel,
             cpu_model: row.cpu_model,
+            language_version: row.language_version,
             started_at: row.started_at,
             lost,
         })

@@ -19,6 +19,7 @@ table! {
         exit_signal: Option<i32> => Changing,
         cpu_us: i64 => Changing,
         wall_us: i64 => Changing,
+        discounted_us: i64 => Changing,
         memory_kib: i64 => Changing,
         output_sha256: String => Changing,
         points: i64 => Changing,
@@ -48,6 +49,7 @@ impl CaseRow {
             exit_signal,
             cpu_us: place.fits("cpu_us", result.usage.cpu_us)?,
             wall_us: place.fits("wall_us", result.usage.wall_us)?,
+            discounted_us: place.fits("discounted_us", result.usage.discounted_us)?,
             memory_kib: place.fits("memory_kib", result.usage.memory_kib)?,
             output_sha256: result.output_sha256.to_string(),
             points: i64::from(result.points),
@@ -77,6 +79,7 @@ impl TryFrom<CaseRow> for CaseResult {
             usage: Usage {
                 cpu_us: place.number("cpu_us", row.cpu_us)?,
                 wall_us: place.number("wall_us", row.wall_us)?,
+                discounted_us: place.number("discounted_us", row.discounted_us)?,
                 memory_kib: place.number("memory_kib", row.memory_kib)?,
             },
             output_sha256: place.digest("output_sha256", &row.output_sha256)?,

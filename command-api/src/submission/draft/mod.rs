@@ -29,6 +29,7 @@ pub struct Draft {
     pub(crate) checker: Option<DraftChecker>,
     pub(crate) stop_on_first_failure: Option<bool>,
     pub(crate) encoding: Option<String>,
+    pub(crate) end_user: Option<String>,
 }
 
 /// One element of `files`.

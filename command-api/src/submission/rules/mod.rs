@@ -9,7 +9,7 @@ mod program;
 mod tests;
 
 use events::event::LanguageRef;
-use events::{Content, LimitPolicy};
+use events::{Content, EndUser, LimitPolicy};
 use platform::json::{Faults, JsonPointer};
 use sandbox::languages::{Catalog, Language};
 
@@ -47,6 +47,7 @@ impl Rules<'_> {
         let limits = resolve_limits(self.policy, asked, &mut faults);
         let checker = check_checker(draft.checker, &mut faults);
         let cases = check_cases(draft.cases, encoding, &mut faults);
+        let end_user = check_end_user(draft.end_user, &mut faults);
         match language {
             Some(language) if faults.is_empty() => Ok(ValidSubmission {
                 language: reference(language),
@@ -60,6 +61,7 @@ impl Rules<'_> {
                 cases,
                 checker,
                 stop_on_first_failure: draft.stop_on_first_failure.unwrap_or_default(),
+                end_user,
             }),
             Some(_) | None => Err(faults),
         }
@@ -80,6 +82,14 @@ impl Rules<'_> {
 fn reference(language: &Language) -> LanguageRef {
     let slug = language.slug.parse().expect("the catalog's test parses every slug");
     LanguageRef { slug, version: language.version.clone() }
+}
+
+fn check_end_user(end_user: Option<String>, faults: &mut Faults) -> Option<EndUser> {
+    let parsed = end_user.map(EndUser::try_from).transpose();
+    parsed.unwrap_or_else(|error| {
+        faults.push(&JsonPointer::root().key("end_user"), error.to_string());
+        None
+    })
 }
 
 /// Takes the standard input of a run. Each case has its own.

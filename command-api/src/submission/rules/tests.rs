@@ -1,7 +1,7 @@
 //! The bad-input table, row by row: each fault with its pointer, all at once.
 
 use events::event::Checker;
-use events::{Content, Lane, LimitPolicy};
+use events::{Content, EndUser, Lane, LimitPolicy};
 use platform::json::Object;
 use sandbox::languages::Catalog;
 use serde_json::{Value, json};
@@ -56,6 +56,7 @@ fn every_member_is_taken() {
         "args": ["x y"], "compiler_options": " -O1  -Wall ", "limits": {"processes": 3},
         "cases": [{"expected": "2"}, {"stdin": "1", "expected": "", "points": 0, "name": "zero"}],
         "checker": {"type": "floats", "tolerance": 1e-3}, "stop_on_first_failure": true, "encoding": "text",
+        "end_user": "student-7",
     }))
     .unwrap();
     assert_eq!(valid.lane(), Lane::Submit);
@@ -68,6 +69,14 @@ fn every_member_is_taken() {
     assert_eq!(valid.cases[1].name.as_deref(), Some("zero"));
     assert_eq!(valid.checker, Checker::Floats { tolerance: "0.001".to_owned() });
     assert!(valid.stop_on_first_failure);
+    assert_eq!(valid.end_user.as_ref().map(EndUser::as_str), Some("student-7"));
+}
+
+#[test]
+fn an_end_user_is_short_and_printable() {
+    for bad in ["".to_owned(), "x".repeat(129), "a\nb".to_owned()] {
+        assert_eq!(pointers(with(&json!({"end_user": bad}))), ["/end_user"], "{bad:?}");
+    }
 }
 
 #[test]
@@ -263,6 +272,7 @@ fn the_request_hash_tells_every_member_apart() {
         json!({"checker": "exact"}),
         json!({"checker": "floats"}),
         json!({"stop_on_first_failure": true}),
+        json!({"end_user": "student-7"}),
     ];
     let hashes: std::collections::HashSet<_> =
         bodies.iter().map(|body| check(with(body)).unwrap().request_hash()).collect();

@@ -4,6 +4,7 @@
 mod announcer;
 mod answer;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request, request};
 use command_api::admission::Admission;
 use command_api::app::{App, Parts};
+use command_api::config::TotalTimeConfig;
 use command_api::service::router;
 use events::testing::{ManualClock, SeededIds};
 use events::{BootId, LimitPolicy, SubmissionId};
@@ -34,6 +36,8 @@ const NOW: i64 = 1_800_000_000;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// Small, so that tests of the limit are.
 pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
+
+pub(crate) const TOTAL_TIME_MS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 
 /// The service.
 pub(crate) struct TestApp {
@@ -74,6 +78,7 @@ impl TestApp {
             verifier: Arc::new(Verifier::new(&auth()).with_clock(clock)),
             catalog: Catalog::builtin(),
             policy: LimitPolicy::default(),
+            total_time: TotalTimeConfig { run_ms: TOTAL_TIME_MS, submit_ms: TOTAL_TIME_MS },
             ids: Arc::new(SeededIds::new(7)),
             instance: BootId::new(uuid::Uuid::from_u128(1)),
         });

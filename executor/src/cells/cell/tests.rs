@@ -192,7 +192,12 @@ async fn an_output_over_its_limit_is_a_lie() {
 
 #[tokio::test]
 async fn more_than_a_stage_can_have_used_is_a_lie() {
-    let used = |cpu_us, wall_us, memory_peak_kib| StageUsage { cpu_us, wall_us, memory_peak_kib };
+    let used = |cpu_us, wall_us, memory_peak_kib| StageUsage {
+        cpu_us,
+        wall_us,
+        discounted_us: 0,
+        memory_peak_kib,
+    };
     for usage in [used(u64::MAX, 0, 0), used(0, 60_000_000, 0), used(0, 0, u64::MAX)] {
         let (cell, peer) = greeted().await;
         let report = StageReport { usage, ..report(b"") };

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Duration};
 use events::envelope::Writer;
 use events::event::{
-    Accepted, CancellationRequested, Cancelled, Case, CaseResult, CasesSummary, Checker, Compiled,
+    Accepted, CancellationRequested, Cancelled, Case, CaseResult, CasesSummary, Compiled,
     Completed, Failed, FailureClass, Isolation, Judged, LanguageRef, Lost, LostReason, Origin,
     Started, Suite, Timings,
 };
 use events::submission::apply;
 use events::{
-    BootId, Captured, Content, Digest, Envelope, Event, Exit, Family, Fold, Lane, LimitPolicy,
+    BootId, Captured, Content, Digest, Envelope, Event, Exit, Family, Fold, Lane, Priority,
     Recorded, StopCause, Subject, Submission, SubmissionId, Timestamp, Usage, Verdict,
 };
 use projector::batch::EventBatch;
@@ -146,7 +146,14 @@ pub(crate) fn subject(recorded: &Recorded) -> String {
         | Event::Cancelled(_) => Family::Outcome,
     };
     let pool = "core".parse().unwrap();
-    Subject { family, lane: Lane::Submit, pool, id: recorded.envelope.submission }.to_string()
+    Subject {
+        family,
+        lane: Lane::Submit,
+        priority: Priority::Normal,
+        pool,
+        id: recorded.envelope.submission,
+    }
+    .to_string()
 }
 
 fn start() -> Timestamp {
@@ -202,21 +209,14 @@ fn accepted(step: Step) -> Accepted {
     Accepted {
         principal: format!("u{}", step.submission % 3).parse().unwrap(),
         lane: if suite.is_some() { Lane::Submit } else { Lane::Run },
-        pool: "core".parse().unwrap(),
         language: LanguageRef {
             slug: languages[usize::from(step.salt) % 3].parse().unwrap(),
             version: "1.2".to_owned(),
         },
-        files: Vec::new(),
-        stdin: Content::default(),
-        args: Vec::new(),
-        compiler_options: Vec::new(),
-        limits: LimitPolicy::default().default,
         suite,
-        checker: Checker::default(),
-        stop_on_first_failure: false,
         request_hash: Digest::of(&[step.salt]),
         origin: [Origin::Native, Origin::Judge0, Origin::Piston][usize::from(step.salt) % 3],
+        ..events::testing::accepted()
     }
 }
 
@@ -243,6 +243,7 @@ fn started(attempt: u32, step: Step) -> Started {
         isolation: Isolation::SingleUse,
         kernel: "6.1".to_owned(),
         cpu_model: "a \"model\", {quoted}".to_owned(),
+        language_version: step.salt.is_multiple_of(2).then(|| "1.3".to_owned()),
     }
 }
 
@@ -261,7 +262,12 @@ fn captured(step: Step) -> Captured {
 
 fn usage(step: Step) -> Usage {
     let salt = u64::from(step.salt);
-    Usage { cpu_us: salt, wall_us: salt * 1_000_000_007, memory_kib: u64::from(u32::MAX) + salt }
+    Usage {
+        cpu_us: salt,
+        wall_us: salt * 1_000_000_007,
+        discounted_us: salt * 1_000_003,
+        memory_kib: u64::from(u32::MAX) + salt,
+    }
 }
 
 fn results(first: u32, step: Step) -> Vec<CaseResult> {

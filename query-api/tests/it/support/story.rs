@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use events::envelope::Writer;
 use events::event::{
     Accepted, CancellationRequested, Cancelled, Case, CaseResult, CasesSummary, Compiled,
-    Completed, Failed, FailureClass, Isolation, Judged, Started, Suite, Timings,
+    Completed, Failed, FailureClass, Judged, Started, Suite, Timings,
 };
 use events::{BootId, Captured, Content, Digest, Event, Exit, Lane, SubmissionId, Usage, Verdict};
 use ledger::{Accepting, Aggregate, Ledger};
@@ -46,18 +46,8 @@ impl Story {
     }
 
     pub(crate) async fn start(&mut self) {
-        self.then(Event::Started(Started {
-            attempt: 1,
-            executor: "x1".parse().unwrap(),
-            boot_id: BootId::new(uuid::Uuid::from_u128(9)),
-            image: "runledger/core:dev".to_owned(),
-            image_digest: "sha256:abc".to_owned(),
-            sandbox_profile: Digest::of(b"profile"),
-            isolation: Isolation::SingleUse,
-            kernel: "6.1".to_owned(),
-            cpu_model: "cpu".to_owned(),
-        }))
-        .await;
+        let image_digest = "sha256:abc".to_owned();
+        self.then(Event::Started(Started { image_digest, ..events::testing::started(1) })).await;
     }
 
     pub(crate) async fn compile(&mut self, output: Captured) {
@@ -159,7 +149,7 @@ pub(crate) fn text(text: &str) -> Content {
 }
 
 fn usage() -> Usage {
-    Usage { cpu_us: 12_345, wall_us: 20_000, memory_kib: 9_000 }
+    Usage { cpu_us: 12_345, wall_us: 20_000, discounted_us: 1_500, memory_kib: 9_000 }
 }
 
 fn writer() -> Writer {

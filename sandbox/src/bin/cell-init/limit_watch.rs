@@ -182,6 +182,7 @@ impl<'a> LimitWatch<'a> {
             usage: StageUsage {
                 cpu_us: micros(self.cpu(&after)),
                 wall_us: micros(wall),
+                discounted_us: 0,
                 memory_peak_kib: self.memory_peak_kib(),
             },
             stdout: self.stdout.into_captured(),
