@@ -24,6 +24,9 @@ pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
 // A report has two streams, and has to fit into one frame.
 pub const OUTPUT_BYTES_MAX: usize = 15 * 1024 * 1024;
 
+/// However long others had the processors, a stage ends at so many times its wall limit.
+pub const WALL_STRETCH_MAX: u32 = 4;
+
 /// Files in one [`Prepare`] at most.
 pub const FILES_MAX: usize = 1024;
 

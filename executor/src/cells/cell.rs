@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use sandbox::protocol::{
     Decoder, PROTOCOL_VERSION, Prepare, Prepared, ProtocolError, Ready, Request, Response, Stage,
-    StageLimits, StageOutput, StageReport, encode,
+    StageLimits, StageOutput, StageReport, WALL_STRETCH_MAX, encode,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -179,7 +179,7 @@ impl AttachedCell {
         let (wall_ms, output_bytes) =
             limits.map_or((0, 0), |limits| (limits.wall_time_ms, limits.output_bytes));
         // The cell holds the wall time itself. This deadline is for one that does not.
-        let deadline = Duration::from_millis(u64::from(wall_ms)) + GRACE;
+        let deadline = wall_time_max(wall_ms) + GRACE;
         let bytes_max = ANSWER_BYTES_MAX + 2 * u64::from(output_bytes);
         // Sending counts, too: a cell that reads nothing would block a large request for ever.
         let exchange = async {
@@ -259,6 +259,11 @@ impl AttachedCell {
     }
 }
 
+/// Returns how long a stage may take, others' time on the processors included.
+fn wall_time_max(wall_time_ms: u32) -> Duration {
+    Duration::from_millis(u64::from(wall_time_ms)) * WALL_STRETCH_MAX
+}
+
 /// Refuses a report of more than the cell may have read, or than a stage can have used: such a cell
 /// is not what was started, and what it says would stand in the ledger for ever.
 fn check_report(report: &StageReport, limits: &StageLimits) -> Result<(), CellError> {
@@ -269,8 +274,9 @@ fn check_report(report: &StageReport, limits: &StageLimits) -> Result<(), CellEr
             || captured.total_bytes > OUTPUT_TOTAL_BYTES_MAX
     };
     let usage = report.usage;
-    let time = Duration::from_millis(u64::from(limits.wall_time_ms)) + GRACE;
+    let time = wall_time_max(limits.wall_time_ms) + GRACE;
     let too_much = Duration::from_micros(usage.wall_us) > time
+        || usage.discounted_us > usage.wall_us
         || Duration::from_micros(usage.cpu_us) > time * PROCESSORS_MAX
         || usage.memory_peak_kib > MEMORY_KIB_MAX;
     if too_much || over(&report.stdout) || over(&report.stderr) {

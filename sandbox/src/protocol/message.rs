@@ -70,7 +70,8 @@ pub struct Stage {
 pub struct StageLimits {
     /// Processor time of all processes together, in milliseconds.
     pub cpu_time_ms: u32,
-    /// Time from start to end, in milliseconds.
+    /// Time from start to end, in milliseconds. Time in which the stage could go on and others had
+    /// the processors does not count.
     pub wall_time_ms: u32,
     /// Memory of all processes and of the files they write, in KiB. The container has a limit of
     /// its own above this one.

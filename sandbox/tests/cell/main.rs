@@ -2,6 +2,7 @@
 //! cells. Needs a Docker engine and the image; where one is missing every test fails and says so.
 
 mod cleanup;
+mod contention;
 mod isolation;
 mod languages;
 mod limits;

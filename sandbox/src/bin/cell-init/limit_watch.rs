@@ -10,17 +10,21 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sandbox::protocol::{
     ExceededLimit, OUTPUT_BYTES_MAX, StageExit, StageLimits, StageReport, StageUsage,
+    WALL_STRETCH_MAX,
 };
 
 use crate::capture::{CHUNK_BYTES, Capture};
 use crate::fault::{CellFault, During};
 use crate::meter::{Meter, Reading};
 use crate::process::Reaped;
+use crate::run_queue::{Interval, RunQueueWaits};
 use crate::spawn::{StartedProgram, setup_failure};
 
 /// How often processor time and memory are read. The end of the program and its output are seen at
 /// once.
 const TICK: Duration = Duration::from_millis(10);
+/// How often the wall time is looked at once it seems to be over.
+const WALL_STEP: Duration = Duration::from_millis(1);
 
 /// A program that is watched until it ends or exceeds a limit.
 pub(crate) struct LimitWatch<'a> {
@@ -29,6 +33,9 @@ pub(crate) struct LimitWatch<'a> {
     before: Reading,
     started_at: Instant,
     sampled_at: Instant,
+    /// The reading at `sampled_at`.
+    sampled: Reading,
+    waits: RunQueueWaits,
     memory_peak_bytes: u64,
     pub(crate) processes: Reaped,
     /// Becomes readable when the main process ends. Absent where the kernel has no such
@@ -61,6 +68,8 @@ impl<'a> LimitWatch<'a> {
             before,
             started_at,
             sampled_at: started_at,
+            sampled: before,
+            waits: RunQueueWaits::new(),
             memory_peak_bytes: 0,
             main: pidfd_open(Pid::from_child(&started.child), PidfdFlags::empty()).ok(),
             processes,
@@ -88,7 +97,7 @@ impl<'a> LimitWatch<'a> {
                 if self.processes.exit.is_some() {
                     return Ok(None);
                 }
-                if let Some(stop) = self.find_exceeded_limit() {
+                if let Some(stop) = self.find_exceeded_limit()? {
                     return Ok(Some(stop));
                 }
             }
@@ -97,7 +106,8 @@ impl<'a> LimitWatch<'a> {
 
     /// Waits for output, the end, or the next tick, and tells whether the main process has ended.
     fn wait_for_change(&self) -> Result<bool, CellFault> {
-        let timeout = TICK.saturating_sub(self.sampled_at.elapsed()).min(self.wall_left());
+        let until_due = self.wall_left().max(WALL_STEP);
+        let timeout = TICK.saturating_sub(self.sampled_at.elapsed()).min(until_due);
         let timeout = Timespec::try_from(timeout).expect("a tick is short");
         let outputs = [self.stdout.fd(), self.stderr.fd()];
         let main = self.main.as_ref().map(AsFd::as_fd);
@@ -112,22 +122,49 @@ impl<'a> LimitWatch<'a> {
     }
 
     /// Compares the clock and the control group with the limits.
-    fn find_exceeded_limit(&mut self) -> Option<ExceededLimit> {
-        self.sampled_at = Instant::now();
+    fn find_exceeded_limit(&mut self) -> Result<Option<ExceededLimit>, CellFault> {
         let now = self.meter.read();
+        self.sample_waits(&now);
         self.raise_memory_peak(&now);
-        let exceeded = self.exceeded_resource(&now);
-        exceeded.or_else(|| self.wall_left().is_zero().then_some(ExceededLimit::WallTime))
+        let exceeded = self.exceeded_resource(&now)?;
+        Ok(exceeded.or_else(|| self.is_over_wall_time().then_some(ExceededLimit::WallTime)))
+    }
+
+    fn sample_waits(&mut self, now: &Reading) {
+        let (since, before) = (self.sampled_at, std::mem::replace(&mut self.sampled, *now));
+        self.sampled_at = Instant::now();
+        // Where the control group does not say what ran, nothing can be discounted.
+        let Some(ran) = difference(now.cpu, before.cpu) else { return };
+        self.waits.sample(Interval {
+            until: self.sampled_at,
+            length: self.sampled_at.duration_since(since),
+            ran,
+            throttled: difference(now.throttled, before.throttled).unwrap_or_default(),
+        });
+    }
+
+    fn is_over_wall_time(&self) -> bool {
+        let (limit, elapsed) = (millis(self.limits.wall_time_ms), self.started_at.elapsed());
+        let is_over = |discount| elapsed.saturating_sub(discount) >= limit;
+        // A wait that has not ended yet is looked for only where it decides.
+        elapsed >= limit * WALL_STRETCH_MAX
+            || (is_over(self.waits.discounted())
+                && is_over(self.waits.discounted() + self.waits.pending()))
     }
 
     /// Returns the limit of memory or of processor time, if a reading shows it exceeded.
-    fn exceeded_resource(&self, now: &Reading) -> Option<ExceededLimit> {
+    fn exceeded_resource(&self, now: &Reading) -> Result<Option<ExceededLimit>, CellFault> {
         let over_memory = self.memory_peak_kib() > u64::from(self.limits.memory_kib);
-        if now.oom_kills > self.before.oom_kills || over_memory {
-            return Some(ExceededLimit::Memory);
+        let was_killed = now.has_killed_since(&self.before);
+        if was_killed && !over_memory && !now.has_hit_limit_since(&self.before) {
+            // The program may be innocent, so this is no verdict.
+            return Err(CellFault::new("the host has run out of memory"));
+        }
+        if was_killed || over_memory {
+            return Ok(Some(ExceededLimit::Memory));
         }
         let over_cpu_time = self.cpu(now) > millis(self.limits.cpu_time_ms);
-        over_cpu_time.then_some(ExceededLimit::CpuTime)
+        Ok(over_cpu_time.then_some(ExceededLimit::CpuTime))
     }
 
     fn is_over_output(&self) -> bool {
@@ -135,7 +172,8 @@ impl<'a> LimitWatch<'a> {
     }
 
     fn wall_left(&self) -> Duration {
-        millis(self.limits.wall_time_ms).saturating_sub(self.started_at.elapsed())
+        let counted = self.started_at.elapsed().saturating_sub(self.waits.discounted());
+        millis(self.limits.wall_time_ms).saturating_sub(counted)
     }
 
     fn raise_memory_peak(&mut self, now: &Reading) {
@@ -156,8 +194,7 @@ impl<'a> LimitWatch<'a> {
     fn cpu(&self, now: &Reading) -> Duration {
         // The control group also counts processes whose parents did not wait for them. Where there
         // is no control group, what was reaped is all that is known.
-        let group = now.cpu.zip(self.before.cpu).map(|(now, before)| now.saturating_sub(before));
-        group.unwrap_or_default().max(self.processes.cpu)
+        difference(now.cpu, self.before.cpu).unwrap_or_default().max(self.processes.cpu)
     }
 
     pub(crate) fn report(
@@ -173,22 +210,26 @@ impl<'a> LimitWatch<'a> {
         let after = self.meter.read();
         self.raise_memory_peak(&after);
         // What was exceeded between the last reading and the end.
-        let exceeded = || self.exceeded_resource(&after);
+        let exceeded = self.exceeded_resource(&after)?;
         let output = self.is_over_output().then_some(ExceededLimit::Output);
-        let stopped = stopped.or_else(exceeded).or(output);
+        let stopped = stopped.or(exceeded).or(output);
         Ok(StageReport {
             exit: self.processes.exit.unwrap_or(StageExit::Signal(SIGKILL)),
             stopped,
             usage: StageUsage {
                 cpu_us: micros(self.cpu(&after)),
                 wall_us: micros(wall),
-                discounted_us: 0,
+                discounted_us: micros(self.waits.discounted()),
                 memory_peak_kib: self.memory_peak_kib(),
             },
             stdout: self.stdout.into_captured(),
             stderr: self.stderr.into_captured(),
         })
     }
+}
+
+fn difference(now: Option<Duration>, before: Option<Duration>) -> Option<Duration> {
+    now.zip(before).map(|(now, before)| now.saturating_sub(before))
 }
 
 fn millis(millis: u32) -> Duration {

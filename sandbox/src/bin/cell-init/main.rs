@@ -10,6 +10,7 @@ mod hold;
 mod limit_watch;
 mod meter;
 mod process;
+mod run_queue;
 mod serve;
 mod spawn;
 mod stage;

@@ -16,8 +16,10 @@ const FILE_BYTES_MAX: usize = 8 * 1024;
 #[derive(Debug)]
 pub(crate) struct Meter {
     cpu: Option<CgroupFile>,
+    throttled: Option<CgroupFile>,
     memory: Option<CgroupFile>,
-    oom: Option<CgroupFile>,
+    oom_kills: Option<CgroupFile>,
+    limit_hits: Vec<CgroupFile>,
 }
 
 /// What the files said at one moment.
@@ -25,54 +27,72 @@ pub(crate) struct Meter {
 pub(crate) struct Reading {
     /// Processor time of everything in the cell but init.
     pub(crate) cpu: Option<Duration>,
+    /// How long the cell's quota of processor time has held it up.
+    pub(crate) throttled: Option<Duration>,
     /// Anonymous memory and files in memory, in bytes.
     pub(crate) memory_bytes: Option<u64>,
     /// How many processes the kernel has killed because memory ran out.
     pub(crate) oom_kills: Option<u64>,
+    /// How often the cell wanted more memory than its own limit.
+    pub(crate) limit_hits: Option<u64>,
 }
 
 #[derive(Debug)]
 struct CgroupFile {
     file: File,
-    format: CgroupFormat,
+    /// The fields whose sum is meant; none where the file is one number.
+    fields: &'static [&'static str],
+    /// What one is, in bytes, nanoseconds or events.
+    unit: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum CgroupFormat {
-    /// A number of nanoseconds.
-    Nanoseconds,
-    /// The sum of these fields.
-    Fields(&'static [&'static str]),
-}
+/// A file, its fields and its unit.
+type Candidate = (&'static str, &'static [&'static str], u64);
 
-const CPU: &[(&str, CgroupFormat)] = &[
-    ("/sys/fs/cgroup/cpu.stat", CgroupFormat::Fields(&["usage_usec"])),
-    ("/sys/fs/cgroup/cpuacct/cpuacct.usage", CgroupFormat::Nanoseconds),
-    ("/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage", CgroupFormat::Nanoseconds),
+const CPU: &[Candidate] = &[
+    ("/sys/fs/cgroup/cpu.stat", &["usage_usec"], 1_000),
+    ("/sys/fs/cgroup/cpuacct/cpuacct.usage", &[], 1),
+    ("/sys/fs/cgroup/cpu,cpuacct/cpuacct.usage", &[], 1),
 ];
-const MEMORY: &[(&str, CgroupFormat)] = &[
-    ("/sys/fs/cgroup/memory.stat", CgroupFormat::Fields(&["anon", "shmem"])),
-    ("/sys/fs/cgroup/memory/memory.stat", CgroupFormat::Fields(&["rss", "shmem"])),
+const THROTTLED: &[Candidate] = &[
+    ("/sys/fs/cgroup/cpu.stat", &["throttled_usec"], 1_000),
+    ("/sys/fs/cgroup/cpu/cpu.stat", &["throttled_time"], 1),
+    ("/sys/fs/cgroup/cpu,cpuacct/cpu.stat", &["throttled_time"], 1),
 ];
-const OOM: &[(&str, CgroupFormat)] = &[
-    ("/sys/fs/cgroup/memory.events", CgroupFormat::Fields(&["oom_kill"])),
-    ("/sys/fs/cgroup/memory/memory.oom_control", CgroupFormat::Fields(&["oom_kill"])),
+const MEMORY: &[Candidate] = &[
+    ("/sys/fs/cgroup/memory.stat", &["anon", "shmem"], 1),
+    ("/sys/fs/cgroup/memory/memory.stat", &["rss", "shmem"], 1),
+];
+const OOM_KILLS: &[Candidate] = &[
+    ("/sys/fs/cgroup/memory.events", &["oom_kill"], 1),
+    ("/sys/fs/cgroup/memory/memory.oom_control", &["oom_kill"], 1),
+];
+/// All of these count: version 1 has a limit with swap, which it looks at first.
+const LIMIT_HITS: &[Candidate] = &[
+    ("/sys/fs/cgroup/memory.events", &["oom"], 1),
+    ("/sys/fs/cgroup/memory/memory.failcnt", &[], 1),
+    ("/sys/fs/cgroup/memory/memory.memsw.failcnt", &[], 1),
 ];
 
 impl Meter {
     pub(crate) fn open() -> Self {
         Self {
             cpu: CgroupFile::first(CPU),
+            throttled: CgroupFile::first(THROTTLED),
             memory: CgroupFile::first(MEMORY),
-            oom: CgroupFile::first(OOM),
+            oom_kills: CgroupFile::first(OOM_KILLS),
+            limit_hits: LIMIT_HITS.iter().filter_map(CgroupFile::open).collect(),
         }
     }
 
     pub(crate) fn read(&self) -> Reading {
+        let read = |file: &Option<CgroupFile>| file.as_ref().and_then(CgroupFile::read);
         Reading {
             cpu: self.cpu(),
-            memory_bytes: self.memory.as_ref().and_then(CgroupFile::read),
-            oom_kills: self.oom.as_ref().and_then(CgroupFile::read),
+            throttled: read(&self.throttled).map(Duration::from_nanos),
+            memory_bytes: read(&self.memory),
+            oom_kills: read(&self.oom_kills),
+            limit_hits: self.limit_hits.iter().map(CgroupFile::read).sum(),
         }
     }
 
@@ -81,33 +101,43 @@ impl Meter {
         // that also brings the group's figure up to date.
         let own = getrusage(UsageWho::RUSAGE_SELF).ok()?;
         let own = own.user_time().num_microseconds() + own.system_time().num_microseconds();
-        let source = self.cpu.as_ref()?;
-        let whole = match source.format {
-            CgroupFormat::Nanoseconds => Duration::from_nanos(source.read()?),
-            CgroupFormat::Fields(_) => Duration::from_micros(source.read()?),
-        };
+        let whole = Duration::from_nanos(self.cpu.as_ref()?.read()?);
         Some(whole.saturating_sub(Duration::from_micros(u64::try_from(own).ok()?)))
     }
 }
 
+impl Reading {
+    /// Tells whether the kernel has killed a process since an earlier reading.
+    pub(crate) fn has_killed_since(&self, before: &Self) -> bool {
+        self.oom_kills > before.oom_kills
+    }
+
+    /// Tells whether the cell's own limit explains such a kill. If not, the host had no memory left.
+    pub(crate) fn has_hit_limit_since(&self, before: &Self) -> bool {
+        self.limit_hits > before.limit_hits
+    }
+}
+
 impl CgroupFile {
-    fn first(candidates: &[(&str, CgroupFormat)]) -> Option<Self> {
-        let open = |(path, format): &(&str, CgroupFormat)| {
-            // A file that can be opened may still have another format than the path promises.
-            let source = Self { file: File::open(path).ok()?, format: *format };
-            source.read().map(|_| source)
-        };
-        candidates.iter().find_map(open)
+    fn first(candidates: &[Candidate]) -> Option<Self> {
+        candidates.iter().find_map(Self::open)
+    }
+
+    fn open(&(path, fields, unit): &Candidate) -> Option<Self> {
+        // A file that can be opened may still have another format than the path promises.
+        let source = Self { file: File::open(path).ok()?, fields, unit };
+        source.read().map(|_| source)
     }
 
     fn read(&self) -> Option<u64> {
         let mut buffer = [0; FILE_BYTES_MAX];
         let length = self.file.read_at(&mut buffer, 0).ok()?;
         let text = std::str::from_utf8(&buffer[..length]).ok()?;
-        match self.format {
-            CgroupFormat::Nanoseconds => text.trim().parse().ok(),
-            CgroupFormat::Fields(names) => names.iter().map(|name| field(text, name)).sum(),
-        }
+        let number: u64 = match self.fields {
+            [] => text.trim().parse().ok()?,
+            names => names.iter().map(|name| field(text, name)).sum::<Option<u64>>()?,
+        };
+        Some(number * self.unit)
     }
 }
 
