@@ -2,13 +2,14 @@
 //! where they are silent.
 
 use std::num::{NonZeroU8, NonZeroU32};
-use std::thread::available_parallelism;
 
 use events::{Digest, ExecutorName, Lane, PoolName};
 use platform::config::{HttpConfig, LogConfig, NatsConfig};
 use serde::Deserialize;
 
 use crate::cells::container_flags::Allowance;
+use crate::cells::engine::Machine;
+use crate::cells::places::PlaceLimits;
 use crate::cells::warm_cells::PoolSize;
 
 /// The embedded defaults.
@@ -95,8 +96,12 @@ pub struct CellsConfig {
     pub image_tag: String,
     /// An OCI runtime that the engine knows, instead of its default.
     pub runtime: Option<String>,
-    /// Submissions at once. An idle queue's next fetch also holds one place.
+    /// Submissions at once at most, while some of them leave processors idle.
     pub busy_max: Option<NonZeroU8>,
+    /// What all cells in use may take of the machine's memory together, in KiB.
+    pub memory_total_kib: Option<NonZeroU32>,
+    /// The control group that the engine puts cells into, as `/runledger` or `cells.slice`.
+    pub cgroup_parent: Option<String>,
     /// Warm cells of each image that are always kept.
     pub warm_min: Option<NonZeroU8>,
     /// Warm cells of each image that demand may raise them to.
@@ -171,40 +176,53 @@ impl CellsConfig {
             tmp_kib: self.tmp_kib.get(),
             files: self.files.get(),
             runtime: self.runtime.clone(),
+            cgroup_parent: self.cgroup_parent.clone(),
         }
     }
 
-    /// Returns the pool's size on a machine with `processors`, for so many queues.
-    pub fn size(&self, processors: usize, queues: usize) -> PoolSize {
-        let or = |configured: Option<NonZeroU8>, derived: usize| {
-            configured.map_or(derived, |number| usize::from(number.get()))
-        };
-        // Twice the processors, so that one submission works while another one waits. Not more,
-        // since all that run share the processors while the wall time of each goes on. Besides, the
-        // next fetch of each idle queue holds a place.
-        let idle = queues.saturating_sub(1);
-        let busy_max = or(self.busy_max, 2 * processors + idle).max(idle + 1).min(BUSY_MAX);
+    /// Returns the pool's size on a machine with `processors`.
+    pub fn size(&self, processors: usize) -> PoolSize {
         let warm_min = or(self.warm_min, 4 * processors).min(WARM_MAX);
         let warm_max = or(self.warm_max, 4 * warm_min).clamp(warm_min, WARM_MAX);
-        PoolSize { busy_max, warm_min, warm_max, refillers: usize::from(self.refillers.get()) }
+        PoolSize { warm_min, warm_max, refillers: usize::from(self.refillers.get()) }
+    }
+
+    /// Returns the places on a machine, for these lanes.
+    pub fn places(&self, machine: &Machine, lanes: Vec<(Lane, PoolName)>) -> PlaceLimits {
+        let &Machine { processors, memory_bytes, kernel: _ } = machine;
+        let configured = self.memory_total_kib.map(|kib| u64::from(kib.get()) * 1024);
+        let left = memory_bytes.saturating_sub((memory_bytes / 4).max(SERVICES_BYTES));
+        // The smallest machine runs one cell at a time.
+        let one = u64::from(self.memory_kib.get() + self.memory_overhead_kib) * 1024;
+        PlaceLimits {
+            lanes,
+            processors,
+            busy_max: or(self.busy_max, 8 * processors).min(BUSY_MAX),
+            memory_bytes: configured.unwrap_or(left).max(one),
+        }
     }
 }
 
+fn or(configured: Option<NonZeroU8>, derived: usize) -> usize {
+    configured.map_or(derived, |number| usize::from(number.get()))
+}
+
+/// What the stores, the services and warm cells need of a small machine's memory.
+const SERVICES_BYTES: u64 = 3 * 512 * 1024 * 1024;
 /// Of the 256 cells that have uids of their own, some are always being removed.
 const BUSY_MAX: usize = 64;
 /// See [`BUSY_MAX`].
 const WARM_MAX: usize = 64;
-
-/// Returns how many processors this machine has for us.
-pub fn processors() -> usize {
-    available_parallelism().map_or(1, usize::from)
-}
 
 #[cfg(test)]
 mod tests {
     use platform::config::{ConfigError, load_from};
 
     use super::*;
+
+    fn machine(processors: usize, memory_gib: u64) -> Machine {
+        Machine { kernel: String::new(), processors, memory_bytes: memory_gib << 30 }
+    }
 
     fn load(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -232,7 +250,7 @@ mod tests {
         assert_eq!(config.host_label(), "ci");
         assert_eq!(config.executor.pools.len(), 2);
         assert_eq!(config.cells.allowance().runtime.as_deref(), Some("runsc"));
-        assert_eq!(config.cells.size(2, 2).busy_max, 3);
+        assert_eq!(config.cells.places(&machine(2, 4), Vec::new()).busy_max, 3);
     }
 
     #[test]
@@ -259,15 +277,22 @@ mod tests {
     }
 
     #[test]
+    fn cells_leave_memory_for_the_stores_and_the_services() {
+        let config = load(&[]).unwrap();
+        let left = |gib| config.cells.places(&machine(2, gib), Vec::new()).memory_bytes;
+        assert_eq!((left(4), left(24), left(1)), (5 << 29, 18 << 30, 288 << 20));
+        let config = load(&[("RUNLEDGER__CELLS__MEMORY_TOTAL_KIB", "1048576")]).unwrap();
+        assert_eq!(config.cells.places(&machine(2, 4), Vec::new()).memory_bytes, 1 << 30);
+    }
+
+    #[test]
     fn the_pool_follows_the_machine_and_stays_within_its_uids() {
         let config = load(&[]).unwrap();
-        assert_eq!(
-            config.cells.size(2, 2),
-            PoolSize { busy_max: 5, warm_min: 8, warm_max: 32, refillers: 3 }
-        );
+        assert_eq!(config.cells.size(2), PoolSize { warm_min: 8, warm_max: 32, refillers: 3 });
         for processors in 1..200 {
-            let size = config.cells.size(processors, 2);
-            assert!(size.warm_min <= size.warm_max && size.busy_max + size.warm_max <= 128);
+            let size = config.cells.size(processors);
+            let places = config.cells.places(&machine(processors, 4), Vec::new());
+            assert!(size.warm_min <= size.warm_max && places.busy_max + size.warm_max <= 128);
         }
     }
 }

@@ -23,6 +23,8 @@ use crate::waits::{next_wait, until_back, until_success};
 
 /// How long one request to the queue waits.
 const FETCH_TIME: Duration = Duration::from_secs(30);
+/// The same in a spare place, since the processor that was idle may soon have work.
+const SPARE_FETCH_TIME: Duration = Duration::from_secs(1);
 /// How often the queue is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
@@ -64,15 +66,19 @@ impl Intake {
         let mut waits = until_back().build();
         loop {
             let asked_at = Instant::now();
-            let mut reserved = match self.cells.reserve(&self.images).await {
+            let lane = (self.name.lane, self.name.pool.clone());
+            let mut reserved = match self.cells.reserve(&lane, &self.images).await {
                 Ok(reserved) => reserved,
                 // The executor stops, and ends this loop when it has nothing left to take back.
-                Err(NoCellError::Closed | NoCellError::UnknownImage(_)) => {
-                    std::future::pending().await
-                }
+                Err(
+                    NoCellError::Closed
+                    | NoCellError::UnknownImage(_)
+                    | NoCellError::UnknownLane(..),
+                ) => std::future::pending().await,
             };
             let waited = asked_at.elapsed();
-            match worker.fetch(1, FETCH_TIME).await {
+            let expires = if reserved.is_spare() { SPARE_FETCH_TIME } else { FETCH_TIME };
+            match worker.fetch(1, expires).await {
                 Ok(jobs) => {
                     // The queue answers, so the next failure is a new one.
                     waits = until_back().build();

@@ -28,13 +28,14 @@ use crate::attempt::{
     AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
 };
 use crate::cells::container_flags::Owner;
-use crate::cells::engine::DockerEngine;
+use crate::cells::engine::{DockerEngine, Machine};
 use crate::cells::maker::DockerMaker;
 use crate::cells::pool::Pool;
 use crate::cells::reaper::{AGE_MIN, Reaper};
 use crate::cells::warm_cells::Image;
-use crate::config::{Config, processors};
+use crate::config::Config;
 use crate::intake::{Intake, heed_cancellations, measure_backlog};
+use crate::machine::cpu_model;
 use crate::waits::until_success;
 
 /// How often orphans are looked for: one costs memory, and nothing else, until it is found.
@@ -150,12 +151,12 @@ impl ExecutorService {
         self.finish_or_hand_back(&jobs, &hand_back).await
     }
 
-    /// Waits for the engine, and returns its kernel.
-    async fn wait_for_engine(&self) -> String {
+    /// Waits for the engine, and returns what it runs on.
+    async fn wait_for_engine(&self) -> Machine {
         // An executor may start before its engine does, as after a restart of the machine.
         let ask = async || {
             self.engine.negotiate().await?;
-            self.engine.kernel().await
+            self.engine.machine().await
         };
         until_success(ask, "the engine is not there yet").await
     }
@@ -167,13 +168,17 @@ impl ExecutorService {
         jobs: &TaskTracker,
         hand_back: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
-        let kernel = self.wait_for_engine().await;
-        let deliveries = self.deliveries(kernel, hand_back.clone());
+        let machine = self.wait_for_engine().await;
+        let deliveries = self.deliveries(machine.kernel.clone(), hand_back.clone());
         let held = &deliveries.held;
         let answering = answer_peers(self.connection.presence(), self.boot, held.clone()).await;
         self.spawn("presence", answering);
         self.spawn("reaper", self.remove_orphans_regularly());
-        let cells = self.cells.get_or_init(|| self.fill_pool());
+        let cells = self.cells.get_or_init(|| self.fill_pool(&machine));
+        if self.engine.is_local() {
+            let lender = cells.clone();
+            self.spawn("places", async move { lender.lend_idle_processors().await });
+        }
         let consumers = self.queues().into_iter().map(|(lane, pool)| {
             let (queue, presence) = (self.connection.queue(), self.connection.presence());
             let name = QueueName { lane, priority: Priority::Normal, pool: pool.clone() };
@@ -211,7 +216,7 @@ impl ExecutorService {
         pools.flat_map(|pool| executor.lanes.iter().map(|lane| (*lane, pool.clone()))).collect()
     }
 
-    fn fill_pool(&self) -> Pool {
+    fn fill_pool(&self, machine: &Machine) -> Pool {
         let config = &self.config;
         let names = self.images(&config.executor.pools).into_iter();
         let images = names.map(|name| Image { tag: config.cells.tag(&name), name }).collect();
@@ -221,7 +226,8 @@ impl ExecutorService {
             boot: self.boot,
         };
         let maker = DockerMaker::new(self.engine.clone(), config.cells.allowance(), owner);
-        Pool::start(Arc::new(maker), images, config.cells.size(processors(), self.queues().len()))
+        let places = config.cells.places(machine, self.queues());
+        Pool::start(Arc::new(maker), images, config.cells.size(machine.processors), &places)
     }
 
     fn deliveries(&self, kernel: String, hand_back: CancellationToken) -> DeliveryHandler {
@@ -233,12 +239,7 @@ impl ExecutorService {
             peers: Arc::new(self.connection.presence()),
             absent: Arc::default(),
             catalog: self.catalog.clone(),
-            identity: ExecutorIdentity {
-                name,
-                boot: self.boot,
-                kernel,
-                cpu_model: crate::machine::cpu_model(),
-            },
+            identity: ExecutorIdentity { name, boot: self.boot, kernel, cpu_model: cpu_model() },
             settings: AttemptSettings {
                 attempts_max: executor.attempts_max.get(),
                 ack_wait: Duration::from_secs(executor.ack_wait_s.get().into()),

@@ -133,7 +133,11 @@ impl CellSource for Arc<Script> {
         *self.given_back.lock().unwrap() += 1;
     }
 
-    async fn take_cell(&mut self, image: &str) -> Result<Box<dyn LeasedCell>, NoCellError> {
+    async fn take_cell(
+        &mut self,
+        image: &str,
+        _memory_bytes: u64,
+    ) -> Result<Box<dyn LeasedCell>, NoCellError> {
         *self.taken.lock().unwrap() += 1;
         *self.in_use.lock().unwrap() += 1;
         let provenance = Provenance {

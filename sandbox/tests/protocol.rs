@@ -223,9 +223,9 @@ fn a_frame_has_these_bytes() {
     };
     let run = Request::Run(Stage { argv: vec!["a".to_owned()], stdin: vec![255], limits });
     let payload = [1, 1, 1, b'a', 1, 255, 1, 2, 3, 4, 5, 6, 0xac, 2];
-    let expected = [&[0xa2, REQUEST, 0, 0, 0, 14], payload.as_slice()].concat();
+    let expected = [&[0xa3, REQUEST, 0, 0, 0, 14], payload.as_slice()].concat();
     assert_eq!(encode(&run), Ok(expected));
-    assert_eq!(encode(&ready()), Ok(vec![0xa2, RESPONSE, 0, 0, 0, 2, 0, 2]));
+    assert_eq!(encode(&ready()), Ok(vec![0xa3, RESPONSE, 0, 0, 0, 2, 0, 3]));
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl SubmissionWork<'_> {
         // Before a cell is taken: what cannot be run must not cost one.
         let plan = Plan::for_submission(&accepted, &context.catalog)?;
         let asked_at = Instant::now();
-        let cell = self.cells.take_cell(&plan.image).await?;
+        let cell = self.cells.take_cell(&plan.image, plan.memory_bytes()).await?;
         let cell_time = asked_at.elapsed();
         let provenance = cell.provenance().clone();
         let subject = self.aggregate.subject.clone();

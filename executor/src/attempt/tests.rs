@@ -252,6 +252,30 @@ async fn results_of_slow_cases_are_told_before_the_end() {
 }
 
 #[tokio::test]
+async fn a_suite_ends_when_its_total_time_is_over_and_says_so() {
+    // Each run takes 2 ms.
+    let submission = Accepted { total_time_ms: 3, ..accepted_with_cases("python", 10) };
+    let stage = Stage::with(submission).await;
+    let acts = [ends(prints(b"ok")), ends(stopped(ExceededLimit::WallTime))];
+    stage.deliver(1, &Script::new(acts)).await;
+    let completed = stage.completed().await;
+    assert_eq!(completed.verdict, Verdict::TimeLimit);
+    assert_eq!(completed.stopped_by, Some(StopCause::TotalTime));
+    let cases = completed.cases.unwrap();
+    assert_eq!((cases.total, cases.run, cases.passed), (10, 2, 1));
+}
+
+#[tokio::test]
+async fn a_case_that_breaks_its_own_limit_leaves_time_for_the_others() {
+    let stage = Stage::with(accepted_with_cases("python", 3)).await;
+    let acts = [ends(stopped(ExceededLimit::WallTime)), ends(prints(b"ok"))];
+    stage.deliver(1, &Script::new(acts)).await;
+    let completed = stage.completed().await;
+    assert_eq!(completed.stopped_by, Some(StopCause::WallTime));
+    assert_eq!(completed.cases.unwrap().run, 3);
+}
+
+#[tokio::test]
 async fn the_first_failure_can_be_the_last_case() {
     let submission = Accepted { stop_on_first_failure: true, ..accepted_with_cases("python", 10) };
     let stage = Stage::with(submission).await;

@@ -38,6 +38,8 @@ pub struct Allowance {
     pub files: u32,
     /// An OCI runtime other than the engine's default.
     pub runtime: Option<String>,
+    /// The control group that the engine puts cells into; the engine's own choice if absent.
+    pub cgroup_parent: Option<String>,
 }
 
 impl Allowance {
@@ -74,6 +76,10 @@ const HOLDER_MEMORY_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Files that one process may hold open.
 const OPEN_FILES_MAX: i64 = 1024;
+
+/// The weight of a cell where processors are short. An ordinary container has 1024: the stores and the
+/// services beside it go first, or polls would wait for programs.
+const CPU_SHARES: i64 = 128;
 
 /// When the host runs out of memory, the kernel ends a cell before a service. Inside the cell,
 /// `cell-init` offers programs before itself.
@@ -203,6 +209,8 @@ fn confined(allowance: &Allowance) -> HostConfig {
         // to be stopped, and not to be slowed down by the host's disk.
         memory_swap: Some(bytes(allowance.container_bytes(allowance.memory_bytes))),
         nano_cpus: Some(allowance.nano_cpus),
+        cpu_shares: Some(CPU_SHARES),
+        cgroup_parent: allowance.cgroup_parent.clone(),
         pids_limit: Some(allowance.processes),
         oom_score_adj: Some(OOM_SCORE_ADJ),
         ulimits: Some(vec![
@@ -268,6 +276,7 @@ mod tests {
             tmp_kib: 65_536,
             files: 16_384,
             runtime: None,
+            cgroup_parent: None,
         }
     }
 
@@ -303,6 +312,13 @@ mod tests {
     fn a_cell_has_no_network_but_the_loopback_of_its_holder() {
         assert_eq!(cell().1.network_mode.as_deref(), Some("container:h0"));
         assert_eq!(holder().1.network_mode.as_deref(), Some("none"));
+    }
+
+    #[test]
+    fn services_go_first_where_processors_are_short() {
+        for (_, host) in [cell(), holder()] {
+            assert!(host.cpu_shares.unwrap() < 1024);
+        }
     }
 
     #[test]

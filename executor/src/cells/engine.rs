@@ -24,6 +24,20 @@ use super::pipes::{Chunk, Pipes};
 /// engine that hangs: without it a cell that is being made would hold its slot for ever.
 const CALL_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// How the address of an engine on this machine begins.
+const LOCAL: &str = "unix://";
+
+/// What cells run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// The release of its kernel.
+    pub kernel: String,
+    /// Its processors.
+    pub processors: usize,
+    /// Its memory, in bytes.
+    pub memory_bytes: u64,
+}
+
 /// A container, by the engine's id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContainerId(String);
@@ -103,7 +117,7 @@ impl DockerEngine {
             return Ok(docker);
         }
         let seconds = CALL_TIME_MAX.as_secs();
-        let connected = if self.host.starts_with("unix://") {
+        let connected = if self.is_local() {
             // Fails while the socket is not there, which is why the connection is made late.
             Docker::connect_with_unix(&self.host, seconds, API_DEFAULT_VERSION)
         } else {
@@ -125,10 +139,20 @@ impl DockerEngine {
         call("answer a ping", self.docker()?.ping()).await.map(drop)
     }
 
-    /// Returns the release of the kernel that cells run on.
-    pub async fn kernel(&self) -> Result<String, EngineError> {
+    /// Returns what cells run on.
+    pub async fn machine(&self) -> Result<Machine, EngineError> {
         let info = call("tell of itself", self.docker()?.info()).await?;
-        Ok(info.kernel_version.unwrap_or_else(|| "unknown".to_owned()))
+        Ok(Machine {
+            kernel: info.kernel_version.unwrap_or_else(|| "unknown".to_owned()),
+            processors: info.ncpu.and_then(|count| usize::try_from(count).ok()).unwrap_or(1),
+            // If the engine does not know, programs run one at a time.
+            memory_bytes: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+        })
+    }
+
+    /// Tells whether the engine is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.host.starts_with(LOCAL)
     }
 
     /// Returns the id of the image under a tag: the hash of its configuration and so of its

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use backon::Retryable;
 use metrics::gauge;
 use sandbox::protocol::{ExceededLimit, Prepare, Prepared, Stage, StageReport};
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
 use super::cell::CellError;
+use super::host_memory;
 use super::maker::Maker;
+use super::places::{Place, Room};
 use super::remover::Remover;
 use super::source::{LeasedCell, Provenance};
 use super::warm_cells::WarmCell;
@@ -34,18 +35,20 @@ pub struct Lease {
     was_out_of_memory: bool,
     /// The memory of a submission that the container's limit is set for, in bytes.
     memory_bytes: u64,
-    _place: OwnedSemaphorePermit,
+    /// The machine's stalls for want of memory when the cell was taken.
+    stalls: Option<u64>,
+    _place: (Place, Room),
 }
 
 impl Lease {
-    /// Makes a lease of a cell of the image with a tag, which takes one of the pool's places until
-    /// it ends.
+    /// Makes a lease of a cell of the image with a tag, which takes a place and its room until it
+    /// ends.
     pub(super) fn new(
         maker: Arc<dyn Maker>,
         remover: Arc<Remover>,
         warm: WarmCell,
         tag: String,
-        place: OwnedSemaphorePermit,
+        place: (Place, Room),
     ) -> Self {
         let provenance = Provenance {
             image: tag,
@@ -61,6 +64,7 @@ impl Lease {
             provenance,
             was_out_of_memory: false,
             memory_bytes,
+            stalls: host_memory::stalls(),
             _place: place,
         }
     }
@@ -111,7 +115,9 @@ impl Lease {
             // decides.
             false
         });
-        Err(CellError::Died { oom_killed, stderr })
+        // If the machine was short of memory, the cell may have been within its own limit.
+        let is_its_own = oom_killed && host_memory::stalls() == self.stalls;
+        Err(CellError::Died { oom_killed: is_its_own, stderr })
     }
 
     fn warm_mut(&mut self) -> &mut WarmCell {

@@ -3,21 +3,29 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use events::{Lane, PoolName};
 use metrics::counter;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use super::idle_processors::ProcessorTimes;
 use super::lease::Lease;
 use super::maker::Maker;
+use super::places::{Place, PlaceLimits, Places};
 use super::refiller::Refiller;
 use super::remover::Remover;
 use super::source::{CellSource, LeasedCell};
 use super::warm_cells::{Image, NoCellError, PoolSize, WarmCells};
 use crate::metrics::CELLS_DIED_WARM;
+
+/// How often idle processors are counted. A tick of the kernel is up to 10 ms long.
+const MEASURE_EVERY: Duration = Duration::from_millis(50);
 
 /// A pool; clones are the same pool.
 #[derive(Clone, Debug)]
@@ -25,14 +33,18 @@ pub struct Pool {
     cells: Arc<WarmCells>,
     maker: Arc<dyn Maker>,
     remover: Arc<Remover>,
-    /// One permit for each submission that may run.
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     stop: CancellationToken,
 }
 
 impl Pool {
     /// Makes a pool and starts to fill it.
-    pub fn start(maker: Arc<dyn Maker>, images: Vec<Image>, size: PoolSize) -> Self {
+    pub fn start(
+        maker: Arc<dyn Maker>,
+        images: Vec<Image>,
+        size: PoolSize,
+        places: &PlaceLimits,
+    ) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let cells = Arc::new(WarmCells::new(images, size));
         let remover = Remover::new(maker.clone(), cells.clone(), stop.clone(), tasks.clone());
@@ -40,7 +52,7 @@ impl Pool {
             cells,
             maker,
             remover: Arc::new(remover),
-            places: Arc::new(Semaphore::new(size.busy_max)),
+            places: Arc::new(Places::new(places)),
             stop,
         };
         let refiller = Refiller {
@@ -54,21 +66,37 @@ impl Pool {
         pool
     }
 
-    /// Waits for a place and for a cell of each of these images, and keeps them for the caller.
-    pub async fn reserve(&self, images: &[String]) -> Result<Reservation, NoCellError> {
-        let kept = Some(self.keep(images).await?);
-        Ok(Reservation { pool: self.clone(), images: images.to_vec(), kept })
+    /// Waits for a place for a lane and for a cell of each of these images, and keeps them for the
+    /// caller.
+    pub async fn reserve(
+        &self,
+        lane: &(Lane, PoolName),
+        images: &[String],
+    ) -> Result<Reservation, NoCellError> {
+        let kept = Some(self.keep(lane, images).await?);
+        Ok(Reservation { pool: self.clone(), lane: lane.clone(), images: images.to_vec(), kept })
     }
 
-    async fn keep(&self, images: &[String]) -> Result<Kept, NoCellError> {
+    async fn keep(&self, lane: &(Lane, PoolName), images: &[String]) -> Result<Kept, NoCellError> {
         // The cells first: a place that waits for a cell would keep another submission from
         // running, which may need another image.
         let mut cells = BTreeMap::new();
         for image in images {
             cells.insert(image.clone(), self.cells.reserve(image).await?);
         }
-        let place = self.places.clone().acquire_owned().await;
-        Ok(Kept { place: place.map_err(|_closed| NoCellError::Closed)?, cells })
+        Ok(Kept { place: self.places.take(lane).await?, cells })
+    }
+
+    /// Lends the places of idle processors, for as long as this runs.
+    pub async fn lend_idle_processors(&self) {
+        let mut before = ProcessorTimes::read();
+        loop {
+            sleep(MEASURE_EVERY).await;
+            let now = ProcessorTimes::read();
+            let idle = now.zip(before).map_or(0, |(now, before)| now.idle_since(before));
+            self.places.offer_spare(idle);
+            before = now;
+        }
     }
 
     /// Tells how many cells of an image are warm.
@@ -96,6 +124,7 @@ impl Pool {
 #[derive(Debug)]
 pub struct Reservation {
     pool: Pool,
+    lane: (Lane, PoolName),
     images: Vec<String>,
     kept: Option<Kept>,
 }
@@ -103,30 +132,39 @@ pub struct Reservation {
 /// What is kept until a cell is taken.
 #[derive(Debug)]
 struct Kept {
-    place: OwnedSemaphorePermit,
+    place: Place,
     cells: BTreeMap<String, OwnedSemaphorePermit>,
 }
 
 impl Reservation {
-    /// Takes a cell of one image; those of other images go back. The first one is there at once
-    /// unless it had died, a further one has to be waited for.
-    pub async fn lease(&mut self, image: &str) -> Result<Lease, NoCellError> {
+    /// Tells whether the place may soon be another's: it should not be kept for long without a
+    /// submission.
+    pub fn is_spare(&self) -> bool {
+        matches!(&self.kept, Some(Kept { place: Place::Spare { .. }, cells: _ }))
+    }
+
+    /// Takes a cell of one image, for a submission that may use so much memory in bytes; those of
+    /// other images go back. The first one is there at once unless it had died or memory is short,
+    /// a further one has to be waited for.
+    pub async fn lease(&mut self, image: &str, memory_bytes: u64) -> Result<Lease, NoCellError> {
         let pool = &self.pool;
         let mut kept = match self.kept.take() {
             Some(kept) => kept,
-            None => pool.keep(&self.images).await?,
+            None => pool.keep(&self.lane, &self.images).await?,
         };
         // By now the submission's image is known, so the cells of other images are free for others.
         let permit = kept.cells.remove(image);
         let mut permit = permit.ok_or_else(|| NoCellError::UnknownImage(image.to_owned()))?;
         drop(kept.cells);
+        let memory_bytes = pool.maker.allowance().container_bytes(memory_bytes);
+        let place = (kept.place, pool.places.make_room(memory_bytes, false).await?);
         loop {
             // The permit stood for the cell that is about to leave the shelf.
             permit.forget();
             if let Some(mut warm) = pool.cells.take(image) {
                 if warm.made.cell.is_waiting() {
                     let (maker, remover) = (pool.maker.clone(), pool.remover.clone());
-                    return Ok(Lease::new(maker, remover, warm, pool.cells.tag(image), kept.place));
+                    return Ok(Lease::new(maker, remover, warm, pool.cells.tag(image), place));
                 }
                 // It died on its shelf, most likely with its engine. The submission does not
                 // notice.
@@ -145,8 +183,12 @@ impl CellSource for Reservation {
         self.kept = None;
     }
 
-    async fn take_cell(&mut self, image: &str) -> Result<Box<dyn LeasedCell>, NoCellError> {
-        Ok(Box::new(self.lease(image).await?))
+    async fn take_cell(
+        &mut self,
+        image: &str,
+        memory_bytes: u64,
+    ) -> Result<Box<dyn LeasedCell>, NoCellError> {
+        Ok(Box::new(self.lease(image, memory_bytes).await?))
     }
 }
 

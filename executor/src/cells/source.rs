@@ -16,8 +16,12 @@ pub trait CellSource: fmt::Debug + Send {
     /// Gives up what is kept for the submission. A cell that is taken later is waited for.
     fn give_back(&mut self);
 
-    /// Waits for a cell of an image.
-    async fn take_cell(&mut self, image: &str) -> Result<Box<dyn LeasedCell>, NoCellError>;
+    /// Waits for a cell of an image, and until it may take so much memory in bytes.
+    async fn take_cell(
+        &mut self,
+        image: &str,
+        memory_bytes: u64,
+    ) -> Result<Box<dyn LeasedCell>, NoCellError>;
 }
 
 /// A cell that one submission has to itself. Dropping it ends whatever runs in it.

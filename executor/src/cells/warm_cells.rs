@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backon::{BackoffBuilder, ExponentialBackoff};
+use events::{Lane, PoolName};
 use metrics::gauge;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -30,8 +31,6 @@ pub struct Image {
 /// How many cells there are, resolved for this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSize {
-    /// Submissions at once.
-    pub busy_max: usize,
     /// Warm cells of each image at least.
     pub warm_min: usize,
     /// Warm cells of each image at most.
@@ -46,6 +45,9 @@ pub enum NoCellError {
     /// The executor stops.
     #[error("the pool is closed")]
     Closed,
+    /// Nothing is taken from this lane of a pool here.
+    #[error("lane {0} of pool {1} has no place here")]
+    UnknownLane(Lane, PoolName),
     /// No cells of this image are kept here.
     #[error("there are no cells of image {0:?} here")]
     UnknownImage(String),

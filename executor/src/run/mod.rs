@@ -10,4 +10,5 @@ pub mod outputs;
 pub mod plan;
 pub mod program_run;
 pub mod tally;
+mod time_left;
 pub mod verdict;

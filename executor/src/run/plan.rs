@@ -79,6 +79,13 @@ impl Plan {
         })
     }
 
+    /// Returns the memory that a container needs for the compiler or the program, see
+    /// [`memory_bytes`].
+    pub fn memory_bytes(&self) -> u64 {
+        let compiler = self.compile.as_ref().map_or(0, memory_bytes);
+        compiler.max(memory_bytes(&self.stage(Vec::new())))
+    }
+
     /// Returns the program's run on an input.
     pub fn stage(&self, stdin: Vec<u8>) -> Stage {
         Stage { argv: self.run_argv.clone(), stdin, limits: self.limits }

@@ -16,6 +16,7 @@ use super::checkers::Comparison;
 use super::contents::{ContentError, fetch, fetch_cases, fetch_files};
 use super::plan::{Plan, files_bytes, memory_bytes};
 use super::tally::CaseTally;
+use super::time_left::TimeLeft;
 use super::verdict;
 use crate::cells::cell::CellError;
 use crate::cells::source::LeasedCell;
@@ -36,6 +37,8 @@ pub struct ProgramRun<'a> {
     stdin: Vec<u8>,
     cases: Option<Vec<Case>>,
     stops_on_first_failure: bool,
+    /// What is left of the time that compiling and all runs may take.
+    time_left: TimeLeft,
     /// Spent on preparing so far.
     prepare_time: Duration,
 }
@@ -118,6 +121,7 @@ impl<'a> ProgramRun<'a> {
             stdin: fetch(objects, &accepted.stdin).await?,
             cases,
             stops_on_first_failure: accepted.stop_on_first_failure,
+            time_left: TimeLeft::of(accepted.total_time_ms),
             prepare_time: Duration::ZERO,
         };
         if plan.compile.is_none() {
@@ -143,7 +147,12 @@ impl<'a> ProgramRun<'a> {
             let report = self.prepare().await?;
             self.prepare_time += began.elapsed();
             if let Some(report) = report {
-                let failed = (!verdict::compiled_well(&report)).then(|| report.clone());
+                let stopped_by = self.time_left.take(&report);
+                let failed = (!verdict::compiled_well(&report)).then(|| EndedStage {
+                    report: report.clone(),
+                    stopped_by,
+                    cell_is_dead: false,
+                });
                 tell(&progress, RunProgress::Compiled(Box::new(report))).await?;
                 if let Some(failed) = failed {
                     return Ok(self.not_compiled(failed));
@@ -154,12 +163,11 @@ impl<'a> ProgramRun<'a> {
         let outcome = if let Some(cases) = self.cases.take() {
             self.run_cases(&cases, &progress).await?
         } else {
-            let stage = self.plan.stage(std::mem::take(&mut self.stdin));
-            let (limits, memory) = (stage.limits, memory_bytes(&stage));
-            let ran = self.cell.run_program(stage, memory).await;
-            let (report, _cell_is_dead) = unless_out_of_memory(ran, limits, began)?;
-            let verdict = verdict::of_end(&report).unwrap_or(Verdict::Finished);
-            RunOutcome { usage: verdict::usage(report.usage), ..self.outcome(report, verdict) }
+            let stdin = std::mem::take(&mut self.stdin);
+            let ended = self.run_stage(stdin).await?;
+            let verdict = verdict::of_end(&ended.report).unwrap_or(Verdict::Finished);
+            let usage = verdict::usage(ended.report.usage);
+            RunOutcome { usage, ..self.outcome(ended, verdict) }
         };
         Ok(RunOutcome { run_time: began.elapsed(), ..outcome })
     }
@@ -167,7 +175,10 @@ impl<'a> ProgramRun<'a> {
     /// Has files written, and compiled if the plan says so.
     async fn prepare(&mut self) -> Result<Option<StageReport>, CellError> {
         let files = std::mem::take(&mut self.files);
-        let compile = self.plan.compile.clone();
+        let mut compile = self.plan.compile.clone();
+        if let Some(compile) = &mut compile {
+            self.time_left.shorten(compile);
+        }
         let limits = compile.as_ref().map(|compile| compile.limits);
         let usual = compile
             .as_ref()
@@ -196,19 +207,18 @@ impl<'a> ProgramRun<'a> {
         let mut tally = CaseTally::new(total, points_max(cases));
         let mut shown = None;
         for (number, case) in (0..total).zip(cases) {
-            let stage = self.plan.stage(fetch(self.objects, &case.stdin).await?);
-            let (limits, memory, began) = (stage.limits, memory_bytes(&stage), Instant::now());
-            let ran = self.cell.run_program(stage, memory).await;
-            let (report, cell_is_dead) = unless_out_of_memory(ran, limits, began)?;
-            let result = judge(self.plan.comparison, self.objects, (number, case), &report).await?;
+            let stdin = fetch(self.objects, &case.stdin).await?;
+            let ended = self.run_stage(stdin).await?;
+            let case = (number, case);
+            let result = judge(self.plan.comparison, self.objects, case, &ended.report).await?;
+            let is_last = ended.cell_is_dead
+                || ended.stopped_by == Some(StopCause::TotalTime)
+                || number + 1 == total;
             // Outputs of other cases are dropped here, so that a long suite takes no more memory.
             if tally.count(result.clone()) {
-                shown = Some(report);
+                shown = Some(ended);
             }
-            // A dead cell can run no further case, and its program has failed in any case.
-            let over = cell_is_dead
-                || number + 1 == total
-                || (self.stops_on_first_failure && tally.has_failed());
+            let over = is_last || (self.stops_on_first_failure && tally.has_failed());
             let judged = RunProgress::Judged { result: Box::new(result), more: !over };
             tell(progress, judged).await?;
             if over {
@@ -219,12 +229,24 @@ impl<'a> ProgramRun<'a> {
         Ok(RunOutcome { usage: tally.usage(), cases: Some(tally.summary()), ..outcome })
     }
 
+    /// Runs the program on an input.
+    async fn run_stage(&mut self, stdin: Vec<u8>) -> Result<EndedStage, CellError> {
+        let mut stage = self.plan.stage(stdin);
+        self.time_left.shorten(&mut stage);
+        let (limits, memory, began) = (stage.limits, memory_bytes(&stage), Instant::now());
+        let ran = self.cell.run_program(stage, memory).await;
+        let (report, cell_is_dead) = unless_out_of_memory(ran, limits, began)?;
+        let stopped_by = self.time_left.take(&report);
+        Ok(EndedStage { report, stopped_by, cell_is_dead })
+    }
+
     /// What a run shows. The caller adds usage, cases and the time.
-    fn outcome(&self, report: StageReport, verdict: Verdict) -> RunOutcome {
+    fn outcome(&self, ended: EndedStage, verdict: Verdict) -> RunOutcome {
+        let EndedStage { report, stopped_by, cell_is_dead: _ } = ended;
         RunOutcome {
             verdict,
             exit: Some(verdict::exit(report.exit)),
-            stopped_by: report.stopped.map(verdict::stop_cause),
+            stopped_by,
             usage: Usage::default(),
             stdout: report.stdout,
             stderr: report.stderr,
@@ -236,15 +258,25 @@ impl<'a> ProgramRun<'a> {
 
     /// The end of a submission whose compiler left nothing to run. What the compiler wrote is told
     /// already.
-    fn not_compiled(&self, report: StageReport) -> RunOutcome {
+    fn not_compiled(&self, ended: EndedStage) -> RunOutcome {
         let cases = self.cases.as_deref().map(|cases| {
             let total = u32::try_from(cases.len()).unwrap_or(u32::MAX);
             CaseTally::new(total, points_max(cases)).summary()
         });
         let (stdout, stderr) = (StageOutput::default(), StageOutput::default());
-        let outcome = self.outcome(report, Verdict::CompileError);
+        let outcome = self.outcome(ended, Verdict::CompileError);
         RunOutcome { exit: None, stdout, stderr, cases, ..outcome }
     }
+}
+
+/// A stage that is over.
+#[derive(Debug)]
+struct EndedStage {
+    report: StageReport,
+    /// The limit that ended it.
+    stopped_by: Option<StopCause>,
+    /// Whether it took the cell with it, which can run no further case then.
+    cell_is_dead: bool,
 }
 
 async fn judge(
@@ -329,12 +361,13 @@ fn out_of_memory(limits: StageLimits, began: Instant) -> StageReport {
 }
 
 /// The report of a suite without cases, which is passed by doing nothing.
-fn nothing_ran() -> StageReport {
-    StageReport {
+fn nothing_ran() -> EndedStage {
+    let report = StageReport {
         exit: StageExit::Code(0),
         stopped: None,
         usage: StageUsage::default(),
         stdout: StageOutput::default(),
         stderr: StageOutput::default(),
-    }
+    };
+    EndedStage { report, stopped_by: None, cell_is_dead: false }
 }

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{CORE, Installation, MEMORY, TAG, docker_host, file, limits, stage};
+use crate::support::{
+    CORE, Installation, MEMORY, SmallHost, TAG, docker_host, file, lane, limits, places, stage,
+};
 use async_trait::async_trait;
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, HostConfigCgroupnsModeEnum};
@@ -24,8 +26,8 @@ use platform::clock::SystemClock;
 use sandbox::protocol::{ExceededLimit, Prepare, Stage, StageExit, StageLimits};
 
 async fn take(pool: &Pool) -> Lease {
-    let mut reserved = pool.reserve(&[CORE.to_owned()]).await.unwrap();
-    reserved.lease(CORE).await.unwrap()
+    let mut reserved = pool.reserve(&lane(), &[CORE.to_owned()]).await.unwrap();
+    reserved.lease(CORE, MEMORY).await.unwrap()
 }
 
 async fn bash(lease: &mut Lease, script: &str) -> String {
@@ -261,11 +263,11 @@ async fn wait_until(condition: impl AsyncFn() -> bool) {
 async fn a_warm_cell_that_died_on_its_shelf_is_never_handed_out() {
     let here = Installation::new().await;
     let pool = here.pool(1);
-    let mut reserved = pool.reserve(&[CORE.to_owned()]).await.unwrap();
+    let mut reserved = pool.reserve(&lane(), &[CORE.to_owned()]).await.unwrap();
     for container in here.engine.list(&here.owner.host).await.unwrap() {
         here.engine.remove(&container.id).await.unwrap();
     }
-    let mut lease = reserved.lease(CORE).await.unwrap();
+    let mut lease = reserved.lease(CORE, MEMORY).await.unwrap();
     assert_eq!(bash(&mut lease, "echo alive").await, "alive");
     drop(lease);
     pool.close().await;
@@ -275,9 +277,9 @@ async fn a_warm_cell_that_died_on_its_shelf_is_never_handed_out() {
 #[tokio::test]
 async fn a_missing_image_is_said_and_costs_nothing_else() {
     let here = Installation::new().await;
-    let size = PoolSize { busy_max: 1, warm_min: 1, warm_max: 1, refillers: 1 };
+    let size = PoolSize { warm_min: 1, warm_max: 1, refillers: 1 };
     let image = Image { name: CORE.to_owned(), tag: "runledger/nowhere:0".to_owned() };
-    let pool = Pool::start(Arc::new(here.maker()), vec![image], size);
+    let pool = Pool::start(Arc::new(here.maker()), vec![image], size, &places());
     wait_until(async || pool.failure().is_some()).await;
     let trouble = pool.failure().unwrap();
     assert!(trouble.contains("there is no image runledger/nowhere:0"), "{trouble}");
@@ -355,4 +357,28 @@ async fn an_orphaned_cell_ends_by_itself() {
         .await;
     here.engine.remove(&id).await.unwrap();
     here.engine.remove(&slot.holder.unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_runs_out_of_memory_is_no_memory_limit() {
+    let here = Installation::new().await;
+    // Each program is far below its own limit; two of them are too much for the host.
+    let host = SmallHost::with_memory(220 * 1024 * 1024);
+    let pool = here.pool_on(&host, 2);
+    let program = "import time\na = bytearray(150 << 20)\nfor i in range(0, len(a), 4096): a[i] = 1\ntime.sleep(5)";
+    let (mut one, mut other) = (take(&pool).await, take(&pool).await);
+    let run = |lease: &mut Lease| lease.run_program(stage(&["python3", "-c", program]), MEMORY);
+    let ended = futures::future::join(run(&mut one), run(&mut other)).await;
+    let ended = [ended.0, ended.1];
+    let is_host = |ended: &Result<_, CellError>| match ended {
+        Err(CellError::Fault { message }) => message.contains("host has run out of memory"),
+        Err(CellError::Died { oom_killed, .. }) => !oom_killed,
+        _ => false,
+    };
+    assert!(ended.iter().any(is_host), "{ended:?}");
+    for report in ended.iter().flatten() {
+        assert_ne!(report.stopped, Some(ExceededLimit::Memory), "{report:?}");
+    }
+    drop((one, other));
+    pool.close().await;
 }

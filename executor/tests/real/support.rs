@@ -1,12 +1,15 @@
 //! What tests on the real engine share: an installation of their own, so that tests never touch
 //! each other's containers, and programs for cells.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use events::{BootId, IdSource, Limits};
+use events::{BootId, IdSource, Lane, Limits, PoolName};
 use executor::cells::container_flags::{Allowance, Owner};
 use executor::cells::engine::DockerEngine;
 use executor::cells::maker::DockerMaker;
+use executor::cells::places::PlaceLimits;
 use executor::cells::pool::Pool;
 use executor::cells::warm_cells::{Image, PoolSize};
 use platform::ids::RandomIds;
@@ -54,14 +57,68 @@ impl Installation {
     }
 
     pub(crate) fn pool(&self, warm: usize) -> Pool {
-        let size = PoolSize { busy_max: 4, warm_min: warm, warm_max: warm, refillers: 2 };
+        self.pool_of(self.maker(), warm)
+    }
+
+    /// A pool whose cells may use so many bytes together.
+    pub(crate) fn pool_on(&self, host: &SmallHost, warm: usize) -> Pool {
+        let allowance = Allowance { cgroup_parent: Some(host.name.clone()), ..allowance() };
+        self.pool_of(DockerMaker::new(self.engine.clone(), allowance, self.owner.clone()), warm)
+    }
+
+    fn pool_of(&self, maker: DockerMaker, warm: usize) -> Pool {
+        let size = PoolSize { warm_min: warm, warm_max: warm, refillers: 2 };
         let image = Image { name: CORE.to_owned(), tag: TAG.to_owned() };
-        Pool::start(Arc::new(self.maker()), vec![image], size)
+        Pool::start(Arc::new(maker), vec![image], size, &places())
     }
 
     /// How many containers of this installation the engine has.
     pub(crate) async fn containers(&self) -> usize {
         self.engine.list(&self.owner.host).await.unwrap().len()
+    }
+}
+
+/// The lane of every test.
+pub(crate) fn lane() -> (Lane, PoolName) {
+    (Lane::Run, "core".parse().unwrap())
+}
+
+/// More places than any test needs.
+pub(crate) fn places() -> PlaceLimits {
+    PlaceLimits { lanes: vec![lane()], processors: 4, busy_max: 4, memory_bytes: 16 << 30 }
+}
+
+/// A control group that has little memory for all cells in it, as a small host would.
+pub(crate) struct SmallHost {
+    name: String,
+    directory: PathBuf,
+}
+
+impl SmallHost {
+    pub(crate) fn with_memory(bytes: u64) -> Self {
+        let name = format!("/runledger-test-{}", RandomIds.new_id());
+        let root = Path::new("/sys/fs/cgroup");
+        let v1 = root.join("memory");
+        let (memory, limits) = if v1.exists() {
+            (v1, ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"])
+        } else {
+            (root.to_owned(), ["memory.max", "memory.swap.max"])
+        };
+        let directory = memory.join(&name[1..]);
+        fs::create_dir(&directory).expect("control groups can be made");
+        for file in limits {
+            // With swap, version 1 takes both together, and version 2 the swap alone.
+            let limit = if file == "memory.swap.max" { 0 } else { bytes };
+            fs::write(directory.join(file), limit.to_string()).expect("a limit can be set");
+        }
+        Self { name, directory }
+    }
+}
+
+impl Drop for SmallHost {
+    fn drop(&mut self) {
+        // Best effort: it may hold cells that are not gone yet.
+        drop(fs::remove_dir(&self.directory));
     }
 }
 
@@ -76,6 +133,7 @@ pub(crate) fn allowance() -> Allowance {
         tmp_kib: 65_536,
         files: 16_384,
         runtime: None,
+        cgroup_parent: None,
     }
 }
 

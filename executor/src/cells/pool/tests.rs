@@ -53,6 +53,7 @@ impl Paper {
             tmp_kib: 1,
             files: 1,
             runtime: None,
+            cgroup_parent: None,
         };
         Arc::new(Self { allowance: Some(allowance), ..Self::default() })
     }
@@ -151,16 +152,22 @@ impl Maker for Paper {
 
 fn pool(paper: &Arc<Paper>, busy_max: usize, warm_min: usize, warm_max: usize) -> Pool {
     let image = Image { name: "core".to_owned(), tag: "core:test".to_owned() };
-    let size = PoolSize { busy_max, warm_min, warm_max, refillers: 2 };
-    Pool::start(paper.clone(), vec![image], size)
+    let size = PoolSize { warm_min, warm_max, refillers: 2 };
+    let places =
+        PlaceLimits { lanes: vec![lane()], processors: busy_max, busy_max, memory_bytes: 1 << 40 };
+    Pool::start(paper.clone(), vec![image], size, &places)
+}
+
+fn lane() -> (Lane, PoolName) {
+    (Lane::Run, "core".parse().unwrap())
 }
 
 async fn reserve(pool: &Pool) -> Reservation {
-    pool.reserve(&["core".to_owned()]).await.unwrap()
+    pool.reserve(&lane(), &["core".to_owned()]).await.unwrap()
 }
 
 async fn take(pool: &Pool) -> Lease {
-    reserve(pool).await.lease("core").await.unwrap()
+    reserve(pool).await.lease("core", 1).await.unwrap()
 }
 
 /// Long enough for anything that is under way, and too short for demand to change.
@@ -207,9 +214,9 @@ async fn no_more_run_at_once_than_there_are_places() {
     let pool = pool(&paper, 2, 4, 4);
     settle().await;
     let (first, _second) = (take(&pool).await, take(&pool).await);
-    assert!(pool.reserve(&["core".to_owned()]).now_or_never().is_none());
+    assert!(pool.reserve(&lane(), &["core".to_owned()]).now_or_never().is_none());
     drop(first);
-    assert!(pool.reserve(&["core".to_owned()]).now_or_never().is_some());
+    assert!(pool.reserve(&lane(), &["core".to_owned()]).now_or_never().is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,7 +236,7 @@ async fn a_place_that_is_given_back_is_another_submission_s() {
     asking.give_back();
     drop(take(&pool).await);
     // It is had again when it is needed.
-    drop(asking.lease("core").await.unwrap());
+    drop(asking.lease("core", 1).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,14 +377,14 @@ async fn closing_leaves_nothing_and_ends_all_waits() {
     let lease = take(&pool).await;
     let other = pool.clone();
     let images = ["nothing".to_owned()];
-    assert!(matches!(pool.reserve(&images).await, Err(NoCellError::UnknownImage(_))));
+    assert!(matches!(pool.reserve(&lane(), &images).await, Err(NoCellError::UnknownImage(_))));
     let ending = async {
         tokio::task::yield_now().await;
         drop(lease);
     };
     tokio::join!(pool.close(), ending);
     assert_eq!((paper.live(), paper.holders.lock().unwrap().len()), (0, 0));
-    let refused = other.reserve(&["core".to_owned()]).await;
+    let refused = other.reserve(&lane(), &["core".to_owned()]).await;
     assert!(matches!(refused, Err(NoCellError::Closed)));
 }
 

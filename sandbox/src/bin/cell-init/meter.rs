@@ -19,7 +19,9 @@ pub(crate) struct Meter {
     throttled: Option<CgroupFile>,
     memory: Option<CgroupFile>,
     oom_kills: Option<CgroupFile>,
-    limit_hits: Vec<CgroupFile>,
+    limit_hits: Option<CgroupFile>,
+    memory_max: Option<CgroupFile>,
+    memory_limit: Option<CgroupFile>,
 }
 
 /// What the files said at one moment.
@@ -35,6 +37,8 @@ pub(crate) struct Reading {
     pub(crate) oom_kills: Option<u64>,
     /// How often the cell wanted more memory than its own limit.
     pub(crate) limit_hits: Option<u64>,
+    /// Whether it has ever had as much as that limit, where hits are not counted.
+    pub(crate) was_at_limit: bool,
 }
 
 #[derive(Debug)]
@@ -67,12 +71,13 @@ const OOM_KILLS: &[Candidate] = &[
     ("/sys/fs/cgroup/memory.events", &["oom_kill"], 1),
     ("/sys/fs/cgroup/memory/memory.oom_control", &["oom_kill"], 1),
 ];
-/// All of these count: version 1 has a limit with swap, which it looks at first.
-const LIMIT_HITS: &[Candidate] = &[
-    ("/sys/fs/cgroup/memory.events", &["oom"], 1),
-    ("/sys/fs/cgroup/memory/memory.failcnt", &[], 1),
-    ("/sys/fs/cgroup/memory/memory.memsw.failcnt", &[], 1),
-];
+const LIMIT_HITS: &[Candidate] = &[("/sys/fs/cgroup/memory.events", &["oom"], 1)];
+// Version 1 counts no such events, and its failcnt stays 0 where swap has the same limit, so what is
+// left is the most that was ever in use.
+const MEMORY_MAX: &[Candidate] = &[("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", &[], 1)];
+const MEMORY_LIMIT: &[Candidate] = &[("/sys/fs/cgroup/memory/memory.limit_in_bytes", &[], 1)];
+/// A charge that is refused is at most as large as a huge page and a batch of small ones.
+const CHARGED_AT_ONCE_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Meter {
     pub(crate) fn open() -> Self {
@@ -81,7 +86,9 @@ impl Meter {
             throttled: CgroupFile::first(THROTTLED),
             memory: CgroupFile::first(MEMORY),
             oom_kills: CgroupFile::first(OOM_KILLS),
-            limit_hits: LIMIT_HITS.iter().filter_map(CgroupFile::open).collect(),
+            limit_hits: CgroupFile::first(LIMIT_HITS),
+            memory_max: CgroupFile::first(MEMORY_MAX),
+            memory_limit: CgroupFile::first(MEMORY_LIMIT),
         }
     }
 
@@ -92,7 +99,10 @@ impl Meter {
             throttled: read(&self.throttled).map(Duration::from_nanos),
             memory_bytes: read(&self.memory),
             oom_kills: read(&self.oom_kills),
-            limit_hits: self.limit_hits.iter().map(CgroupFile::read).sum(),
+            limit_hits: read(&self.limit_hits),
+            was_at_limit: read(&self.memory_max)
+                .zip(read(&self.memory_limit))
+                .is_some_and(|(max, limit)| max + CHARGED_AT_ONCE_BYTES >= limit),
         }
     }
 
@@ -114,7 +124,7 @@ impl Reading {
 
     /// Tells whether the cell's own limit explains such a kill. If not, the host had no memory left.
     pub(crate) fn has_hit_limit_since(&self, before: &Self) -> bool {
-        self.limit_hits > before.limit_hits
+        self.limit_hits > before.limit_hits || self.was_at_limit
     }
 }
 

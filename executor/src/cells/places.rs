@@ -1,0 +1,272 @@
+//! Places: how many submissions run at once, and how much memory they may take together. Each lane
+//! of a pool has a place of its own; the others are shared, and there are as many in all as
+//! processors. While processors are idle, since programs sleep or wait, there are spare ones.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use events::{Lane, PoolName};
+use tokio::sync::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore,
+};
+
+use super::warm_cells::NoCellError;
+
+/// Memory is counted in these, since a semaphore has not enough permits for bytes.
+const MEMORY_UNIT_BYTES: u64 = 1024 * 1024;
+
+/// How many places there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceLimits {
+    /// The lanes that submissions are taken from, each with its pool.
+    pub lanes: Vec<(Lane, PoolName)>,
+    /// The processors that programs share.
+    pub processors: usize,
+    /// Places at most, spare ones included.
+    pub busy_max: usize,
+    /// Memory that all cells in use may take together, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// The places of a pool.
+#[derive(Debug)]
+pub(super) struct Places {
+    own: Vec<((Lane, PoolName), Arc<Semaphore>)>,
+    common: Arc<Semaphore>,
+    spare: Arc<SparePlaces>,
+    memory: Arc<Semaphore>,
+    memory_units: u32,
+    /// Held together by what runs in company, and alone by what must run alone.
+    company: Arc<RwLock<()>>,
+}
+
+/// A place that is taken, until it is dropped.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// One that is always there.
+    Steady { _permit: OwnedSemaphorePermit },
+    /// One that a processor which is idle now has made.
+    Spare { _place: SparePlace },
+}
+
+/// What a cell in use takes besides its place.
+#[derive(Debug)]
+#[expect(dead_code, reason = "held until it is dropped")]
+pub(super) struct Room {
+    memory: OwnedSemaphorePermit,
+    company: Company,
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "held until it is dropped")]
+enum Company {
+    Together(OwnedRwLockReadGuard<()>),
+    Alone(OwnedRwLockWriteGuard<()>),
+}
+
+impl Places {
+    pub(super) fn new(limits: &PlaceLimits) -> Self {
+        let own = limits.lanes.iter().map(|lane| (lane.clone(), Arc::new(Semaphore::new(1))));
+        let common = limits.processors.saturating_sub(limits.lanes.len());
+        let steady = limits.lanes.len() + common;
+        let memory_units = units(limits.memory_bytes);
+        Self {
+            own: own.collect(),
+            common: Arc::new(Semaphore::new(common)),
+            spare: Arc::new(SparePlaces {
+                free: Semaphore::new(0),
+                taken: AtomicUsize::new(0),
+                max: limits.busy_max.saturating_sub(steady),
+            }),
+            memory: Arc::new(Semaphore::new(memory_units as usize)),
+            memory_units,
+            company: Arc::default(),
+        }
+    }
+
+    /// Waits for a place for a lane: its own if that is free.
+    pub(super) async fn take(&self, lane: &(Lane, PoolName)) -> Result<Place, NoCellError> {
+        let own = self.own.iter().find(|(owner, _)| owner == lane);
+        let own = own.ok_or_else(|| NoCellError::UnknownLane(lane.0, lane.1.clone()))?.1.clone();
+        let steady = |permit| Place::Steady { _permit: permit };
+        // A lane that waits for its next submission waits in its own place, and leaves the others
+        // to other lanes.
+        let taken = tokio::select! {
+            biased;
+            place = own.acquire_owned() => place.map(steady),
+            place = self.common.clone().acquire_owned() => place.map(steady),
+            place = SparePlace::take(&self.spare) => place.map(|place| Place::Spare { _place: place }),
+        };
+        taken.map_err(|_closed| NoCellError::Closed)
+    }
+
+    /// Waits until there is room for a cell that may take so much memory, and until it has company
+    /// or none, as it must.
+    pub(super) async fn make_room(
+        &self,
+        memory_bytes: u64,
+        is_alone: bool,
+    ) -> Result<Room, NoCellError> {
+        // One that may take more than there is runs when nothing else does.
+        let wanted = units(memory_bytes).min(self.memory_units);
+        let memory = self.memory.clone().acquire_many_owned(wanted).await;
+        let memory = memory.map_err(|_closed| NoCellError::Closed)?;
+        let company = if is_alone {
+            Company::Alone(self.company.clone().write_owned().await)
+        } else {
+            Company::Together(self.company.clone().read_owned().await)
+        };
+        Ok(Room { memory, company })
+    }
+
+    /// Offers as many spare places as there are idle processors.
+    pub(super) fn offer_spare(&self, idle_processors: usize) {
+        self.spare.offer(idle_processors);
+    }
+
+    /// Ends all waits for a place.
+    pub(super) fn close(&self) {
+        self.own.iter().for_each(|(_, own)| own.close());
+        self.common.close();
+        self.spare.free.close();
+        self.memory.close();
+    }
+}
+
+/// Places that are there only while processors are idle.
+#[derive(Debug)]
+struct SparePlaces {
+    free: Semaphore,
+    taken: AtomicUsize,
+    max: usize,
+}
+
+impl SparePlaces {
+    fn offer(&self, idle_processors: usize) {
+        let left = self.max.saturating_sub(self.taken.load(Ordering::Relaxed));
+        let (wanted, free) = (idle_processors.min(left), self.free.available_permits());
+        if free < wanted {
+            self.free.add_permits(wanted - free);
+        } else {
+            self.free.forget_permits(free - wanted);
+        }
+    }
+}
+
+/// A spare place. It is not free for the next one when it is dropped: the processor may have work.
+#[derive(Debug)]
+pub(super) struct SparePlace {
+    of: Arc<SparePlaces>,
+}
+
+impl SparePlace {
+    async fn take(spare: &Arc<SparePlaces>) -> Result<Self, tokio::sync::AcquireError> {
+        spare.free.acquire().await?.forget();
+        spare.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { of: spare.clone() })
+    }
+}
+
+impl Drop for SparePlace {
+    fn drop(&mut self) {
+        self.of.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(MEMORY_UNIT_BYTES)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn lane(lane: Lane) -> (Lane, PoolName) {
+        (lane, "core".parse().unwrap())
+    }
+
+    fn places(processors: usize, busy_max: usize) -> Places {
+        let lanes = vec![lane(Lane::Run), lane(Lane::Submit)];
+        Places::new(&PlaceLimits { lanes, processors, busy_max, memory_bytes: 100 * MIB })
+    }
+
+    fn try_take(places: &Places, of: Lane) -> Option<Place> {
+        places.take(&lane(of)).now_or_never().map(Result::unwrap)
+    }
+
+    fn try_room(places: &Places, mib: u64, is_alone: bool) -> Option<Room> {
+        places.make_room(mib * MIB, is_alone).now_or_never().map(Result::unwrap)
+    }
+
+    #[test]
+    fn a_lane_has_a_place_whatever_the_other_one_does() {
+        let places = places(4, 4);
+        let suites: Vec<_> = (0..3).map(|_| try_take(&places, Lane::Submit).unwrap()).collect();
+        assert!(try_take(&places, Lane::Submit).is_none());
+        for _ in 0..5 {
+            drop(try_take(&places, Lane::Run).expect("a place of its own"));
+        }
+        drop(suites);
+    }
+
+    #[test]
+    fn there_are_as_many_places_as_processors_unless_some_are_idle() {
+        let places = places(2, 8);
+        let _busy =
+            [try_take(&places, Lane::Run), try_take(&places, Lane::Submit)].map(Option::unwrap);
+        assert!(try_take(&places, Lane::Run).is_none());
+        // Two sleep.
+        places.offer_spare(2);
+        let spare = try_take(&places, Lane::Run).unwrap();
+        places.offer_spare(0);
+        assert!(try_take(&places, Lane::Run).is_none(), "the other processor has work by now");
+        drop(spare);
+        assert!(try_take(&places, Lane::Run).is_none(), "so may this one");
+    }
+
+    #[test]
+    fn sleepers_without_end_do_not_take_places_without_end() {
+        let places = places(2, 5);
+        let mut taken = Vec::new();
+        for _ in 0..100 {
+            places.offer_spare(2);
+            taken.extend(try_take(&places, Lane::Run));
+        }
+        assert_eq!(taken.len(), 4, "all but the other lane's own");
+    }
+
+    #[test]
+    fn what_may_take_more_memory_than_is_left_waits() {
+        let places = places(4, 4);
+        let half = try_room(&places, 60, false).unwrap();
+        assert!(try_room(&places, 60, false).is_none());
+        drop(half);
+        let _all = try_room(&places, 5_000, false).expect("more than there is runs alone");
+        assert!(try_room(&places, 1, false).is_none());
+    }
+
+    #[test]
+    fn what_must_run_alone_has_no_company() {
+        let places = places(4, 4);
+        let other = try_room(&places, 1, false).unwrap();
+        assert!(try_room(&places, 1, true).is_none());
+        drop(other);
+        let _alone = try_room(&places, 1, true).unwrap();
+        assert!(try_room(&places, 1, false).is_none());
+    }
+
+    #[tokio::test]
+    async fn closing_ends_every_wait() {
+        let places = places(2, 2);
+        let _own = try_take(&places, Lane::Run).unwrap();
+        let lane = lane(Lane::Run);
+        let waiting = places.take(&lane);
+        places.close();
+        assert_eq!(waiting.await.unwrap_err(), NoCellError::Closed);
+        assert_eq!(places.make_room(1, false).await.unwrap_err(), NoCellError::Closed);
+    }
+}
