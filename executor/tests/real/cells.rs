@@ -23,7 +23,7 @@ use executor::cells::warm_cells::{Image, PoolSize};
 use executor::peers::Peers;
 use ledger::Held;
 use platform::clock::SystemClock;
-use sandbox::protocol::{ExceededLimit, Prepare, Stage, StageExit, StageLimits};
+use sandbox::protocol::{ExceededLimit, Prepare, Stage, StageExit, StageLimits, StageReport};
 
 async fn take(pool: &Pool) -> Lease {
     let mut reserved = pool.reserve(&lane(), &[CORE.to_owned()]).await.unwrap();
@@ -359,18 +359,22 @@ async fn an_orphaned_cell_ends_by_itself() {
     here.engine.remove(&slot.holder.unwrap()).await.unwrap();
 }
 
+/// Takes 150 MiB for five seconds.
+async fn hold_memory(lease: &mut Lease) -> Result<StageReport, CellError> {
+    let program = "import time\na = bytearray(150 << 20)\nfor i in range(0, len(a), 4096): a[i] = 1\ntime.sleep(5)";
+    lease.run_program(stage(&["python3", "-c", program]), MEMORY).await
+}
+
 #[tokio::test]
 async fn a_host_that_runs_out_of_memory_is_no_memory_limit() {
     let here = Installation::new().await;
     // Each program is far below its own limit; two of them are too much for the host.
     let host = SmallHost::with_memory(220 * 1024 * 1024);
     let pool = here.pool_on(&host, 2);
-    let program = "import time\na = bytearray(150 << 20)\nfor i in range(0, len(a), 4096): a[i] = 1\ntime.sleep(5)";
     let (mut one, mut other) = (take(&pool).await, take(&pool).await);
-    let run = |lease: &mut Lease| lease.run_program(stage(&["python3", "-c", program]), MEMORY);
-    let ended = futures::future::join(run(&mut one), run(&mut other)).await;
-    let ended = [ended.0, ended.1];
-    let is_host = |ended: &Result<_, CellError>| match ended {
+    let (first, second) = tokio::join!(hold_memory(&mut one), hold_memory(&mut other));
+    let ended = [first, second];
+    let is_host = |ended: &Result<StageReport, CellError>| match ended {
         Err(CellError::Fault { message }) => message.contains("host has run out of memory"),
         Err(CellError::Died { oom_killed, .. }) => !oom_killed,
         _ => false,
