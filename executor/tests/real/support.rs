@@ -62,7 +62,7 @@ impl Installation {
 
     /// A pool whose cells may use so many bytes together.
     pub(crate) fn pool_on(&self, host: &SmallHost, warm: usize) -> Pool {
-        let allowance = Allowance { cgroup_parent: Some(host.name.clone()), ..allowance() };
+        let allowance = Allowance { cgroup_parent: Some(format!("/{}", host.name)), ..allowance() };
         self.pool_of(DockerMaker::new(self.engine.clone(), allowance, self.owner.clone()), warm)
     }
 
@@ -96,7 +96,7 @@ pub(crate) struct SmallHost {
 
 impl SmallHost {
     pub(crate) fn with_memory(bytes: u64) -> Self {
-        let name = format!("/runledger-test-{}", RandomIds.new_id());
+        let name = format!("runledger-test-{}", RandomIds.new_id());
         let root = Path::new("/sys/fs/cgroup");
         let v1 = root.join("memory");
         let (memory, limits) = if v1.exists() {
@@ -104,7 +104,7 @@ impl SmallHost {
         } else {
             (root.to_owned(), ["memory.max", "memory.swap.max"])
         };
-        let directory = memory.join(&name[1..]);
+        let directory = memory.join(&name);
         fs::create_dir(&directory).expect("control groups can be made");
         for file in limits {
             // With swap, version 1 takes both together, and version 2 the swap alone.
