@@ -3,6 +3,7 @@
 use platform::config::{
     AuthConfig, HttpConfig, LogConfig, MongoConfig, NatsConfig, PostgresConfig,
 };
+use sandbox::languages::LanguagesConfig;
 use serde::Deserialize;
 
 /// The embedded defaults.
@@ -22,6 +23,7 @@ pub struct Config {
     pub mongo: MongoConfig,
     pub auth: AuthConfig,
     pub log: LogConfig,
+    pub languages: LanguagesConfig,
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use platform::auth::Verifier;
 use platform::clock::SystemClock;
 use platform::config::ExposeSecret;
 use platform::service::{ServiceError, ServiceRuntime};
-use platform::shutdown::Shutdown;
 use platform::telemetry::Metrics;
 use sandbox::languages::Catalog;
 use views::progress::ProgressReader;
@@ -29,12 +28,24 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let service = ServiceRuntime::start(&config.log, config.http.listen).await?;
     metrics::describe();
     ledger::describe_metrics();
+    let catalog = Catalog::load(&config.languages);
+    let catalog = catalog.map_err(ServiceError::part("there are no languages"))?;
     let stores = open(&config).await?;
     let waiters = Arc::new(Waiters::default());
     let feed = Feed::new(ledger(&stores), Arc::clone(&waiters));
     // Vital: after its end the waiters would go on trusting a feed that no longer wakes them.
     service.shutdown.spawn_vital("feed", feed.run(service.shutdown.token()));
-    let app = app(&config, &stores, waiters, &service.shutdown);
+    let app = QueryApi::from(QueryApiParts {
+        ledger: ledger(&stores),
+        results: Arc::clone(&stores.results),
+        progress: Arc::clone(&stores.progress),
+        outputs: stores.connection.objects(),
+        waiters,
+        verifier: Arc::new(Verifier::new(&config.auth)),
+        catalog,
+        clock: Arc::new(SystemClock),
+        stop: service.shutdown.token(),
+    });
     let router = router(app, &stores, service.metrics.clone());
     let served = service.serve(router, FINISH_TIME_MAX).await;
     // Last, since the answers that are still being made read through this connection.
@@ -57,25 +68,6 @@ async fn open(config: &Config) -> Result<ReadStores, ServiceError> {
 
 fn ledger(stores: &ReadStores) -> Ledger {
     stores.connection.ledger(Arc::new(SystemClock))
-}
-
-fn app(
-    config: &Config,
-    stores: &ReadStores,
-    waiters: Arc<Waiters>,
-    shutdown: &Shutdown,
-) -> QueryApi {
-    QueryApi::from(QueryApiParts {
-        ledger: ledger(stores),
-        results: Arc::clone(&stores.results),
-        progress: Arc::clone(&stores.progress),
-        outputs: stores.connection.objects(),
-        waiters,
-        verifier: Arc::new(Verifier::new(&config.auth)),
-        catalog: Catalog::builtin(),
-        clock: Arc::new(SystemClock),
-        stop: shutdown.token(),
-    })
 }
 
 fn router(app: QueryApi, stores: &ReadStores, recorder: Metrics) -> Router {

@@ -1,7 +1,9 @@
 //! The table of languages: the built-in one is sound, and a wrong one is refused for what is wrong
 //! with it.
 
-use sandbox::languages::{Catalog, CatalogError, Language};
+use std::error::Error as _;
+
+use sandbox::languages::{Catalog, CatalogError, CatalogFileError, Language, LanguagesConfig};
 
 const LIMITS: &str = "[compile_limits]\ncpu_time_ms = 1\nwall_time_ms = 2\nmemory_kib = 3\nstack_kib = 4\noutput_bytes = 5\n\
                       file_size_kib = 6\nprocesses = 7\n";
@@ -90,6 +92,27 @@ fn limits_of_compilers_are_the_tables_or_the_languages_own() {
 }
 
 #[test]
+fn the_table_comes_from_the_configured_file_if_there_is_one() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let load = || Catalog::load(&LanguagesConfig { file: Some(file.path().to_owned()) });
+    std::fs::write(file.path(), [LIMITS, &language("a", "run = ['a']")].concat()).unwrap();
+    let slugs = |catalog: &Catalog| -> Vec<String> {
+        catalog.languages().iter().map(|language| language.slug.clone()).collect()
+    };
+    assert_eq!(slugs(&load().unwrap()), ["a"]);
+    let builtin = Catalog::load(&LanguagesConfig::default()).unwrap();
+    assert_eq!(slugs(&builtin), slugs(&Catalog::builtin()));
+
+    std::fs::write(file.path(), "language = []").unwrap();
+    let unsound = load().unwrap_err();
+    assert!(matches!(&unsound, CatalogFileError::Unsound { path, .. } if path == file.path()));
+    assert!(unsound.source().is_some());
+    let absent = LanguagesConfig { file: Some("/no/such/table".into()) };
+    let unreadable = Catalog::load(&absent).unwrap_err();
+    assert!(unreadable.to_string().contains("/no/such/table"), "{unreadable}");
+}
+
+#[test]
 fn a_wrong_table_is_refused() {
     let a = language("a", "run = ['a']");
     let taken =
@@ -107,6 +130,14 @@ fn a_wrong_table_is_refused() {
     for slug in ["", "C", "c++", "1a", "a.b", "a b", "*"] {
         let refused = parse(&language(slug, "run = ['a']"));
         assert!(matches!(refused, Err(CatalogError::Slug { .. })), "{slug:?}");
+    }
+    for pool in ["", "a.b", "Core"] {
+        let refused = parse(&language("a", &format!("run = ['a']\npool = '{pool}'")));
+        assert!(matches!(refused, Err(CatalogError::Pool { .. })), "{pool:?}");
+    }
+    for file in ["", "../main.n", "a/b", ".n", "a b"] {
+        let refused = parse(&a.replace("main.n", file));
+        assert!(matches!(refused, Err(CatalogError::SourceFile { .. })), "{file:?}");
     }
     for run in ["run = []", "run = ['']", "run = ['a']\ncompile = []"] {
         assert!(

@@ -1,6 +1,8 @@
-//! All languages: parses and checks `languages.toml`, and finds a language by any of its names.
+//! All languages: reads, parses and checks the table of languages, and finds a language by any of
+//! its names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -14,6 +16,26 @@ const BUILTIN: &str = include_str!("../../languages.toml");
 pub struct Catalog {
     languages: Vec<Language>,
     by_name: BTreeMap<String, usize>,
+}
+
+/// `[languages]`: which table is in force. Every service of an installation reads the same section.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanguagesConfig {
+    /// The table's file, in the form of `languages.toml`; the one that is built in if absent.
+    pub file: Option<PathBuf>,
+}
+
+/// Why the configured table of languages cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum CatalogFileError {
+    /// It cannot be read.
+    #[error("cannot read the table of languages {}", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    /// It is refused.
+    #[error("{} is not a sound table of languages", path.display())]
+    Unsound { path: PathBuf, source: Box<CatalogError> },
 }
 
 /// Why a table of languages is refused.
@@ -46,6 +68,22 @@ pub enum CatalogError {
         /// The slug.
         slug: String,
     },
+    /// A pool that cannot stand in a subject.
+    #[error("{slug:?} has the pool {pool:?}, which is not written like a slug")]
+    Pool {
+        /// The language's slug.
+        slug: String,
+        /// The pool.
+        pool: String,
+    },
+    /// A file that a submission could not have.
+    #[error("{slug:?} has the source file {source_file:?}, which is not a plain name")]
+    SourceFile {
+        /// The language's slug.
+        slug: String,
+        /// The file's name.
+        source_file: String,
+    },
     /// A command line without a program.
     #[error("{slug:?} has an empty command line")]
     EmptyCommand {
@@ -75,6 +113,16 @@ impl Catalog {
         Self::parse(BUILTIN).expect("languages.toml is tested")
     }
 
+    /// Loads the table that the configuration names.
+    pub fn load(config: &LanguagesConfig) -> Result<Self, CatalogFileError> {
+        let Some(path) = config.file.clone() else { return Ok(Self::builtin()) };
+        match std::fs::read_to_string(&path) {
+            Err(source) => Err(CatalogFileError::Unreadable { path, source }),
+            Ok(text) => Self::parse(&text)
+                .map_err(|error| CatalogFileError::Unsound { path, source: Box::new(error) }),
+        }
+    }
+
     /// Parses and checks a table.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
         let table: CatalogTable = toml::from_str(text)?;
@@ -102,7 +150,17 @@ impl Catalog {
     }
 
     fn add(&mut self, language: Language) -> Result<(), CatalogError> {
-        check_slug(&language.slug)?;
+        let slug = || language.slug.clone();
+        if !is_slug(&language.slug) {
+            return Err(CatalogError::Slug { slug: slug() });
+        }
+        if !is_slug(&language.pool) {
+            return Err(CatalogError::Pool { slug: slug(), pool: language.pool.clone() });
+        }
+        if !is_plain_file(&language.source_file) {
+            let source_file = language.source_file.clone();
+            return Err(CatalogError::SourceFile { slug: slug(), source_file });
+        }
         check_command(&language.slug, &language.run, template::IN_RUN)?;
         if let Some(compile) = &language.compile {
             check_command(&language.slug, compile, template::IN_COMPILE)?;
@@ -132,14 +190,17 @@ impl Catalog {
     }
 }
 
-fn check_slug(slug: &str) -> Result<(), CatalogError> {
+fn is_slug(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let starts_well = slug.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-    if starts_well && slug.len() <= 32 && slug.bytes().all(plain) {
-        Ok(())
-    } else {
-        Err(CatalogError::Slug { slug: slug.to_owned() })
-    }
+    let starts_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    starts_well && text.len() <= 32 && text.bytes().all(plain)
+}
+
+/// Stricter than what clients may call their files, so that no table brings a name that is refused.
+fn is_plain_file(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let starts_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    starts_well && name.len() <= 64 && name.bytes().all(plain)
 }
 
 fn check_command(slug: &str, command: &[String], whole: &[&str]) -> Result<(), CatalogError> {
