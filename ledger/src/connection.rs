@@ -14,6 +14,7 @@ use crate::jetstream::{JetStreamStore, bounded_context};
 use crate::ledger::Ledger;
 use crate::link::Link;
 use crate::objects::ObjectStore;
+use crate::offers::Offers;
 use crate::presence::Presence;
 use crate::provision::{StreamSettings, provision};
 use crate::queue::Queue;
@@ -94,6 +95,11 @@ impl Connection {
     /// Returns the object buckets.
     pub fn objects(&self) -> Arc<dyn ObjectStore> {
         Arc::new(JetStreamObjects::new(self.context.clone()))
+    }
+
+    /// Returns what tells which languages executors have.
+    pub fn offers(&self) -> Offers {
+        Offers::new(self.context.clone(), self.link.clone())
     }
 
     /// Returns what tells executors about one another.

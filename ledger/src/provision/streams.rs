@@ -8,11 +8,15 @@ use events::ObjectBucket;
 use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
 use serde::Deserialize;
 
+use crate::offers::{OFFER_LIFE, OFFERS_BUCKET, OFFERS_BYTES_MAX};
 use crate::store::SUBJECT_MESSAGES_MAX;
 
 /// How long the server remembers message ids. A longer window costs the server memory, and the
 /// expected sequence refuses a repetition for ever.
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
+
+/// Room for the offers of hundreds of executors, and of their earlier lives.
+const OFFERS_BUCKET_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
 /// What an operator decides about the streams: a section of a service's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -33,7 +37,7 @@ pub struct StreamSettings {
 /// Every stream that must exist.
 pub(super) fn wanted(settings: &StreamSettings) -> Vec<Config> {
     let buckets = ObjectBucket::ALL.iter().map(|&bucket| objects(bucket, settings));
-    std::iter::once(ledger(settings)).chain(buckets).collect()
+    [ledger(settings), offers(settings)].into_iter().chain(buckets).collect()
 }
 
 /// The stream of events, from which nothing is ever taken: full means refused.
@@ -57,6 +61,31 @@ fn ledger(settings: &StreamSettings) -> Config {
         // cannot remove an event either.
         deny_delete: true,
         deny_purge: true,
+        allow_direct: true,
+        num_replicas: settings.replicas,
+        ..Config::default()
+    }
+}
+
+/// The bucket of what executors have, as NATS key-value stores are laid out.
+fn offers(settings: &StreamSettings) -> Config {
+    Config {
+        name: format!("KV_{OFFERS_BUCKET}"),
+        subjects: vec![format!("$KV.{OFFERS_BUCKET}.>")],
+        retention: RetentionPolicy::Limits,
+        // On disk: if a restart of the server took the offers along, nothing would be accepted
+        // until every executor has put its own again.
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        max_bytes: OFFERS_BUCKET_BYTES_MAX,
+        max_messages: -1,
+        // Only what an executor said last counts.
+        max_messages_per_subject: 1,
+        max_message_size: OFFERS_BYTES_MAX,
+        max_age: OFFER_LIFE,
+        duplicate_window: DUPLICATE_WINDOW,
+        allow_rollup: true,
+        deny_delete: true,
         allow_direct: true,
         num_replicas: settings.replicas,
         ..Config::default()

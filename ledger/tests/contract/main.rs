@@ -7,6 +7,7 @@ mod common;
 mod follow;
 mod load;
 mod objects;
+mod offers;
 mod presence;
 mod provision;
 mod queue;
