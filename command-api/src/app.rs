@@ -89,13 +89,14 @@ impl App {
             None => SubmissionId::new(self.0.ids.new_id()),
         };
         tracing::Span::current().record("submission.id", tracing::field::display(id));
-        // Before admission, since a retry of a submission that is stored already needs no room.
+        // Before admission, since a retry of a submission that is stored already needs neither room
+        // nor an executor.
         if key.is_some()
             && let Some(existing) = self.0.ledger.load(id).await?
         {
             return acknowledge_again(&existing, valid.request_hash());
         }
-        self.0.admission.admit()?;
+        self.0.admission.admit(valid.needed_language())?;
         self.append(id, requester, valid).await
     }
 

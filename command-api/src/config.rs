@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use events::{Lane, LimitPolicy};
 use ledger::StreamSettings;
 use platform::config::{AuthConfig, HttpConfig, LogConfig, NatsConfig};
+use sandbox::languages::LanguagesConfig;
 use serde::Deserialize;
 
 use crate::admission::AdmissionConfig;
@@ -21,6 +22,7 @@ pub struct Config {
     pub nats: NatsConfig,
     pub auth: AuthConfig,
     pub log: LogConfig,
+    pub languages: LanguagesConfig,
     pub streams: StreamSettings,
     pub ledger: LedgerConfig,
     pub admission: AdmissionConfig,

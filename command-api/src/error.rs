@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use events::Rejection;
-use ledger::{ExecuteError, ObjectError, ReadError};
+use ledger::{ExecuteError, LanguageOffer, ObjectError, ReadError};
 use platform::json::Faults;
 use platform::problem::{Problem, Slug};
 
 /// When a client may try again after the ledger had no room: an operator has to make some.
 const RETRY_LATER: Duration = Duration::from_mins(1);
+/// When a client may try again after no executor had the language: one that starts says at once what
+/// it has.
+const RETRY_WITH_EXECUTOR: Duration = Duration::from_secs(10);
 
 /// Why a request did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,9 @@ pub enum ApiError {
     /// The streams are not there yet.
     #[error("the streams are not provisioned yet")]
     Starting,
+    /// No executor has had the language of late.
+    #[error("no executor has {} {} in pool {}", .0.slug, .0.version, .0.pool)]
+    NotOffered(LanguageOffer),
     /// An object could not be stored.
     #[error("an object could not be stored")]
     Objects(#[from] ObjectError),
@@ -64,6 +70,11 @@ fn problem(error: &ApiError) -> Problem {
         | ApiError::Objects(ObjectError::Full(_))
         | ApiError::Execute(ExecuteError::Full) => {
             Problem::unavailable("the ledger has no room for new submissions", RETRY_LATER)
+        }
+        ApiError::NotOffered(_) => {
+            let detail =
+                "no executor has this language at the version that is offered; nothing was stored";
+            Problem::new(Slug::NotOffered, detail).with_retry_after(RETRY_WITH_EXECUTOR)
         }
         // A client that tries again with the same key cannot submit twice.
         ApiError::Objects(ObjectError::Unavailable(_))

@@ -10,6 +10,8 @@ platform::declare_metrics! {
             "New submissions whose accepted event is in the ledger, by lane.",
         REPEATED = "ledger_submissions_repeated_total":
             "Requests that an Idempotency-Key showed to be retries.",
+        NOT_OFFERED = "ledger_submissions_not_offered_total":
+            "Submissions that were refused because no executor had their language.",
         CANCELLATIONS = "ledger_cancellations_requested_total": "Cancellations requested.",
     }
     gauges {
@@ -25,6 +27,10 @@ pub(crate) fn accepted(lane: Lane) {
 
 pub(crate) fn repeated() {
     metrics::counter!(REPEATED).increment(1);
+}
+
+pub(crate) fn not_offered() {
+    metrics::counter!(NOT_OFFERED).increment(1);
 }
 
 pub(crate) fn cancellation_requested() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use backon::{ConstantBuilder, Retryable as _};
 use events::{BootId, IdSource};
-use ledger::{Connection, Ledger, ProvisionError};
+use ledger::{Connection, KnownOffers, Ledger, ProvisionError};
 use platform::auth::Verifier;
 use platform::clock::SystemClock;
 use platform::http::health::{self, HealthChecks};
@@ -33,10 +33,14 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let service = ServiceRuntime::start(&config.log, config.http.listen).await?;
     metrics::describe();
     ledger::describe_metrics();
+    let catalog = Catalog::load(&config.languages);
+    let catalog = catalog.map_err(ServiceError::part("there are no languages"))?;
     let connection = Connection::open(&config.nats.url, "command-api").await;
     let connection = connection.map_err(ServiceError::part("the ledger cannot be opened"))?;
-    let admission = Arc::new(Admission::default());
-    let app = app(&config, &connection, &admission);
+    let offered_within = Duration::from_secs(config.admission.offered_within_s.into());
+    let offers = KnownOffers::new(Arc::new(SystemClock));
+    let admission = Arc::new(Admission::new(offers, offered_within));
+    let app = app(&config, &connection, &admission, catalog);
     let checks = checks(&connection, &admission);
     let router = router(app, config.http.body_bytes_max, &checks, service.metrics.clone());
     let (keeper, shutdown) = (connection.clone(), service.shutdown.clone());
@@ -51,7 +55,12 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     kept.map_err(ServiceError::part("the ledger must not be used as it is"))
 }
 
-fn app(config: &Config, connection: &Connection, admission: &Arc<Admission>) -> App {
+fn app(
+    config: &Config,
+    connection: &Connection,
+    admission: &Arc<Admission>,
+    catalog: Catalog,
+) -> App {
     let ids = RandomIds;
     App::from(Parts {
         ledger: open_ledger(config, connection),
@@ -59,7 +68,7 @@ fn app(config: &Config, connection: &Connection, admission: &Arc<Admission>) -> 
         announcer: Arc::new(connection.presence()),
         admission: Arc::clone(admission),
         verifier: Arc::new(Verifier::new(&config.auth)),
-        catalog: Catalog::builtin(),
+        catalog,
         policy: config.limits,
         total_time: config.total_time,
         instance: BootId::new(ids.new_id()),
@@ -88,7 +97,7 @@ fn checks(connection: &Connection, admission: &Arc<Admission>) -> HealthChecks {
     let streams = move || {
         let started = admission.has_started();
         async move {
-            if started { Ok(()) } else { Err("the streams are not provisioned yet".to_owned()) }
+            if started { Ok(()) } else { Err("the streams were not looked at yet".to_owned()) }
         }
     };
     HealthChecks::new().with("queue", queue).with("streams", streams)
@@ -119,8 +128,14 @@ impl AdmissionKeeper {
         }
         let ledger = open_ledger(&config, &self.connection);
         let gauge = StorageGauge { ledger, objects: self.connection.objects() };
-        self.admission.keep(&gauge, config.admission, &self.shutdown).await;
-        Ok(())
+        let (keeping, offers) = (
+            self.admission.keep(&gauge, config.admission, &self.shutdown),
+            self.connection.offers(),
+        );
+        tokio::select! {
+            () = keeping => Ok(()),
+            never = offers.watch(self.admission.offers()) => match never {},
+        }
     }
 
     async fn provision(&self, config: &Config) -> Result<(), ProvisionError> {

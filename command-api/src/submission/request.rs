@@ -4,6 +4,7 @@
 use events::event::{Case, Checker, LanguageRef, SourceFile};
 use events::limits::LimitRequest;
 use events::{Content, Digest, EndUser, Lane, Limits, PoolName};
+use ledger::LanguageOffer;
 use serde::Serialize;
 
 /// A valid submission, with its content decoded and all of it inline.
@@ -31,6 +32,12 @@ impl ValidSubmission {
     /// Returns the lane: a submission with cases is to be judged.
     pub fn lane(&self) -> Lane {
         if self.cases.is_empty() { Lane::Run } else { Lane::Submit }
+    }
+
+    /// Returns what an executor must have to run it.
+    pub fn needed_language(&self) -> LanguageOffer {
+        let (language, pool) = (self.language.clone(), self.pool.clone());
+        LanguageOffer { slug: language.slug, version: language.version, pool }
     }
 
     /// Hashes what was asked for, whatever the order of members, the white space, the encoding of

@@ -3,7 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use events::Clock;
+use events::{BootId, Clock};
+use ledger::Connection;
 use platform::auth::{Claims, mint};
 use platform::clock::SystemClock;
 use platform::config::TokenSecret;
@@ -13,7 +14,7 @@ use servers::ClaimedPort;
 use servers::testing::{NatsServer, ServerOptions};
 use tokio::process::{Child, Command};
 
-use crate::support::hello;
+use crate::support::{every_language, hello};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -55,6 +56,26 @@ impl Service {
         let request = self.http.post(format!("{}/v1/submissions", self.url)).bearer_auth(token());
         let answer = request.json(&hello()).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// Submits until it is accepted, while an executor says that it has every language.
+    async fn submit_with_executor(&self, nats: &NatsServer) -> Value {
+        let executor = Connection::open(&nats.url(), "executor").await.unwrap().offers();
+        let accepted = async {
+            loop {
+                let (status, body) = self.submit().await;
+                if status == StatusCode::ACCEPTED {
+                    return body;
+                }
+                assert_eq!(body["type"], "/problems/not-offered");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let boot = BootId::new(uuid::Uuid::from_u128(1));
+        tokio::select! {
+            never = executor.keep_putting(boot, every_language()) => match never {},
+            accepted = tokio::time::timeout(DEADLINE, accepted) => accepted.unwrap(),
+        }
     }
 
     /// Tells it to stop, and waits until it has.
@@ -106,8 +127,10 @@ async fn it_waits_for_nats_makes_the_streams_and_stops_when_told() {
     assert_eq!(problem["detail"], "the service is starting");
     nats.restart().await;
     service.wait_for("/health/ready", StatusCode::OK).await;
-    let (status, standing) = service.submit().await;
-    assert_eq!((status, &standing["sequence"]), (StatusCode::ACCEPTED, &Value::from(1)));
+    let (status, problem) = service.submit().await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(problem["type"], "/problems/not-offered");
+    assert_eq!(service.submit_with_executor(&nats).await["sequence"], 1);
     let metrics = service.http.get(format!("{}/metrics", service.url)).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     assert!(metrics.contains("ledger_submissions_accepted_total{lane=\"run\"} 1"), "{metrics}");
@@ -119,12 +142,13 @@ async fn what_was_accepted_is_there_after_both_were_killed() {
     let mut nats = NatsServer::start().await;
     let mut service = Service::start(&nats);
     service.wait_for("/health/ready", StatusCode::OK).await;
-    let (_, first) = service.submit().await;
+    let first = service.submit_with_executor(&nats).await;
     nats.kill();
     service.process.kill().await.unwrap();
     nats.restart().await;
     let mut service = Service::start(&nats);
     service.wait_for("/health/ready", StatusCode::OK).await;
+    // What the executor has was on the disk, too.
     let (status, second) = service.submit().await;
     assert_eq!((status, &first["sequence"]), (StatusCode::ACCEPTED, &Value::from(1)));
     assert_eq!(second["sequence"], 2);

@@ -1,11 +1,14 @@
-//! NATS away, or the stream full: 503 with Retry-After, and nothing half done.
+//! NATS away, the stream full, or no executor that could run it: 503 with Retry-After, and nothing
+//! half done.
 
 use axum::http::StatusCode;
 use events::content::INLINE_BYTES_MAX;
 use ledger::memory::Mishap;
 use serde_json::json;
 
-use crate::support::{Answer, TestApp, hello};
+use std::time::Duration;
+
+use crate::support::{Answer, OFFERED_WITHIN, TestApp, hello};
 
 fn assert_put_off(answer: &Answer) {
     assert_eq!((answer.status.as_u16(), answer.slug()), (503, "unavailable"), "{answer:?}");
@@ -50,6 +53,25 @@ async fn admission_closes_at_80_percent() {
     assert_eq!((retry.status, retry.id()), (StatusCode::ACCEPTED, before.id()));
     app.fill(79);
     assert_eq!(app.submit(&hello()).await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_language_that_no_executor_had_of_late_is_503_and_nothing_is_stored() {
+    let app = TestApp::new();
+    let before = app.submit_under("ada", "k", &hello()).await;
+    app.offers_clock.advance(OFFERED_WITHIN + Duration::from_secs(1));
+    let refused = app.submit_under("ada", "l", &hello()).await;
+    assert_eq!((refused.status.as_u16(), refused.slug()), (503, "not-offered"), "{refused:?}");
+    assert_eq!(refused.header("retry-after"), "10");
+    assert_eq!(app.event_count().await, 1);
+    // A broken rule is told first, and what is stored already needs no executor.
+    let invalid = app.submit(&json!({"language": "python", "source": ""})).await;
+    assert_eq!(invalid.slug(), "invalid");
+    let retry = app.submit_under("ada", "k", &hello()).await;
+    assert_eq!((retry.status, retry.id()), (StatusCode::ACCEPTED, before.id()));
+    app.offer_languages();
+    let accepted = app.submit_under("ada", "l", &hello()).await;
+    assert_eq!(accepted.status, StatusCode::ACCEPTED);
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub enum Slug {
     IdempotencyKeyReused,
     Internal,
     Unavailable,
+    NotOffered,
 }
 
 impl Slug {
@@ -68,6 +69,9 @@ impl Slug {
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "The service failed"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Not available at the moment"),
+            Self::NotOffered => {
+                (StatusCode::SERVICE_UNAVAILABLE, "No executor has this language at the moment")
+            }
         }
     }
 }

@@ -51,7 +51,7 @@ impl Rules<'_> {
         match language {
             Some(language) if faults.is_empty() => Ok(ValidSubmission {
                 language: reference(language),
-                pool: language.pool.parse().expect("the catalog's test parses every pool"),
+                pool: language.pool.parse().expect("the catalog checks every pool"),
                 files,
                 stdin,
                 args,
@@ -80,7 +80,7 @@ impl Rules<'_> {
 }
 
 fn reference(language: &Language) -> LanguageRef {
-    let slug = language.slug.parse().expect("the catalog's test parses every slug");
+    let slug = language.slug.parse().expect("the catalog checks every slug");
     LanguageRef { slug, version: language.version.clone() }
 }
 

@@ -45,7 +45,7 @@ fn check_source(
         faults.push(&at, EMPTY);
         return Vec::new();
     }
-    let name = entry.parse().expect("languages.toml names files by plain names, which is tested");
+    let name = entry.parse().expect("the catalog checks that languages name files by plain names");
     vec![SourceFile { name, content: encoding.decode(source, &at, faults) }]
 }
 

@@ -17,14 +17,14 @@ use command_api::app::{App, Parts};
 use command_api::config::TotalTimeConfig;
 use command_api::service::router;
 use events::testing::{ManualClock, SeededIds};
-use events::{BootId, LimitPolicy, SubmissionId};
+use events::{BootId, Clock, LimitPolicy, SubmissionId};
 use ledger::memory::{MemoryObjects, MemoryStore, Mishap};
-use ledger::{Aggregate, Ledger};
+use ledger::{Aggregate, KnownOffers, LanguageOffer, Ledger};
 use platform::auth::{Claims, Verifier, mint};
 use platform::config::{AuthConfig, TokenSecret};
 use platform::http::health::HealthChecks;
 use platform::telemetry::Metrics;
-use sandbox::languages::Catalog;
+use sandbox::languages::{Catalog, Language};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -38,6 +38,8 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
 
 pub(crate) const TOTAL_TIME_MS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
+/// How long ago an executor may have had a language.
+pub(crate) const OFFERED_WITHIN: Duration = Duration::from_mins(10);
 
 /// The service.
 pub(crate) struct TestApp {
@@ -47,6 +49,7 @@ pub(crate) struct TestApp {
     pub(crate) objects: Arc<MemoryObjects>,
     pub(crate) announcer: Arc<FakeAnnouncer>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) offers_clock: Arc<ManualClock>,
 }
 
 impl TestApp {
@@ -63,13 +66,16 @@ impl TestApp {
     fn build(mishaps: &[Mishap]) -> Self {
         let now = chrono::DateTime::from_timestamp(NOW, 0).unwrap();
         let clock = Arc::new(ManualClock::at(now));
+        // Another one, since tokens do not last as long as offers.
+        let offers_clock = Arc::new(ManualClock::at(now));
         let store = Arc::new(MemoryStore::new(clock.clone()));
         store.arrange(mishaps.iter().copied());
         let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), clock.clone())
             .with_deadline(Duration::from_secs(2));
         let objects = Arc::new(MemoryObjects::default());
         let announcer = Arc::new(FakeAnnouncer::default());
-        let admission = Arc::new(Admission::default());
+        let admission = Admission::new(KnownOffers::new(offers_clock.clone()), OFFERED_WITHIN);
+        let admission = Arc::new(admission);
         let app = App::from(Parts {
             ledger: ledger.clone(),
             objects: Arc::<MemoryObjects>::clone(&objects),
@@ -84,9 +90,16 @@ impl TestApp {
         });
         let (_recorder, metrics) = Metrics::local().unwrap();
         let router = router(app, BODY_BYTES_MAX, &HealthChecks::new(), metrics);
-        let test = Self { router, ledger, store, objects, announcer, admission };
+        let test = Self { router, ledger, store, objects, announcer, admission, offers_clock };
         test.fill(0);
+        test.admission.offers().all_is_read(now);
+        test.offer_languages();
         test
+    }
+
+    /// Lets an executor have every language.
+    pub(crate) fn offer_languages(&self) {
+        self.admission.offers().note(every_language(), self.offers_clock.now());
     }
 
     /// Lets the gate see a ledger that is so full.
@@ -131,6 +144,16 @@ impl TestApp {
     pub(crate) async fn event_count(&self) -> u64 {
         self.ledger.usage().await.unwrap().messages
     }
+}
+
+/// What an executor with the built-in table has.
+pub(crate) fn every_language() -> Vec<LanguageOffer> {
+    let offer = |language: &Language| LanguageOffer {
+        slug: language.slug.parse().unwrap(),
+        version: language.version.clone(),
+        pool: language.pool.parse().unwrap(),
+    };
+    Catalog::builtin().languages().iter().map(offer).collect()
 }
 
 /// Begins a request with a JSON body as a user with the scope `submit`.
