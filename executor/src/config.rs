@@ -1,11 +1,15 @@
 //! The executor's configuration: its sections, their bounds, and what is derived from the machine
 //! where they are silent.
 
+use std::fmt;
 use std::num::{NonZeroU8, NonZeroU32};
+use std::time::Duration;
 
 use events::{Digest, ExecutorName, Lane, PoolName};
 use platform::config::{HttpConfig, LogConfig, NatsConfig};
-use serde::Deserialize;
+use sandbox::languages::LanguagesConfig;
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::cells::container_flags::Allowance;
 use crate::cells::engine::Machine;
@@ -25,6 +29,8 @@ pub struct Config {
     pub nats: NatsConfig,
     /// What is logged.
     pub log: LogConfig,
+    /// Which table of languages is in force.
+    pub languages: LanguagesConfig,
     /// The engine that runs cells.
     pub docker: DockerConfig,
     /// What this executor takes from the queue, and how long it may keep it.
@@ -60,6 +66,10 @@ pub struct ExecutorConfig {
     /// How long the queue waits for a sign of life before it hands a submission to another
     /// executor, in seconds.
     pub ack_wait_s: Bounded<3, 600>,
+    /// How long a submission may wait for an executor that has its language, in hours.
+    pub not_here_hours_max: Bounded<1, 720>,
+    /// When a newer version of a language may run what was accepted for an older one.
+    pub newer_version_after_s: NewerVersionAfter,
     /// How long running submissions may go on after SIGTERM before they are handed back, in
     /// seconds.
     pub shutdown_grace_s: u32,
@@ -85,6 +95,62 @@ impl<const MIN: u32, const MAX: u32> TryFrom<u32> for Bounded<MIN, MAX> {
             return Ok(Self(number));
         }
         Err(format!("expected {MIN} to {MAX}, found {number}"))
+    }
+}
+
+/// When a newer version of a language may run what was accepted for an older one: after so many
+/// seconds in which no executor had the older one, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
+pub enum NewerVersionAfter {
+    // Two hours at most, since offers of executors are remembered for that long. A minute at least,
+    // so that executors that just restart do not count as gone.
+    Seconds(Bounded<60, 7_200>),
+    Never,
+}
+
+impl NewerVersionAfter {
+    /// Returns the time, if there is one.
+    pub fn get(self) -> Option<Duration> {
+        match self {
+            Self::Seconds(seconds) => Some(Duration::from_secs(seconds.get().into())),
+            Self::Never => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for NewerVersionAfter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NewerVersionVisitor)
+    }
+}
+
+struct NewerVersionVisitor;
+
+impl Visitor<'_> for NewerVersionVisitor {
+    type Value = NewerVersionAfter;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("60 to 7200 or \"never\"")
+    }
+
+    fn visit_i64<E: Error>(self, seconds: i64) -> Result<NewerVersionAfter, E> {
+        let bounded = u32::try_from(seconds).ok().and_then(|it| Bounded::try_from(it).ok());
+        let refused = || E::invalid_value(Unexpected::Signed(seconds), &self);
+        bounded.map(NewerVersionAfter::Seconds).ok_or_else(refused)
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<NewerVersionAfter, E> {
+        self.visit_i64(i64::try_from(seconds).unwrap_or(i64::MAX))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<NewerVersionAfter, E> {
+        match text.parse() {
+            // A value of the environment is a text.
+            Ok(seconds) => self.visit_i64(seconds),
+            Err(_) if text == "never" => Ok(NewerVersionAfter::Never),
+            Err(_) => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
     }
 }
 
@@ -260,12 +326,26 @@ mod tests {
             ("RUNLEDGER__EXECUTOR__ATTEMPTS_MAX", "6"),
             ("RUNLEDGER__EXECUTOR__ACK_WAIT_S", "1"),
             ("RUNLEDGER__EXECUTOR__NAME", "Not A Token"),
+            ("RUNLEDGER__EXECUTOR__NEWER_VERSION_AFTER_S", "0"),
+            ("RUNLEDGER__EXECUTOR__NEWER_VERSION_AFTER_S", "7201"),
+            ("RUNLEDGER__EXECUTOR__NEWER_VERSION_AFTER_S", "often"),
+            ("RUNLEDGER__EXECUTOR__NOT_HERE_HOURS_MAX", "0"),
             ("RUNLEDGER__CELLS__PROCESSORS", "0.0"),
             ("RUNLEDGER__CELLS__REFILLERS", "0"),
             ("RUNLEDGER__CELLS__NO_SUCH_KEY", "1"),
         ] {
             assert!(load(&[(name, value)]).is_err(), "{name}={value} was accepted");
         }
+    }
+
+    #[test]
+    fn a_newer_version_runs_after_a_time_or_never() {
+        let after =
+            |vars: &[(&str, &str)]| load(vars).unwrap().executor.newer_version_after_s.get();
+        let name = "RUNLEDGER__EXECUTOR__NEWER_VERSION_AFTER_S";
+        assert_eq!(after(&[]), Some(Duration::from_hours(1)));
+        assert_eq!(after(&[(name, "60")]), Some(Duration::from_mins(1)));
+        assert_eq!(after(&[(name, "never")]), None);
     }
 
     #[test]

@@ -21,6 +21,8 @@ platform::declare_metrics! {
         ATTEMPTS_LOST = "ledger_attempts_lost_total": "Attempts declared lost, by reason.",
         SUBMISSIONS_FAILED = "ledger_submissions_failed_total":
             "Submissions that the platform could not run, by class.",
+        SUBMISSIONS_NOT_HERE = "ledger_submissions_not_here_total":
+            "Deliveries handed on because this executor lacks the language, version or pool.",
         SUBMISSIONS_CANCELLED = "ledger_submissions_cancelled_total": "Cancellations carried out.",
         APPENDS_DEFERRED = "ledger_executor_appends_deferred_total":
             "Appends tried again because the ledger was full or away.",

@@ -2,13 +2,14 @@
 //! lost and nothing is left behind.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::iter::repeat;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use events::{BootId, Clock, ExecutorName, IdSource, Lane, PoolName, Priority, QueueName};
 use futures::future::join_all;
-use ledger::{Connection, Presence};
+use ledger::{Connection, KnownOffers, LanguageOffer, Presence};
 use platform::clock::SystemClock;
 use platform::http::health::{self, HealthChecks};
 use platform::ids::RandomIds;
@@ -77,6 +78,8 @@ struct ExecutorService {
     connection: Connection,
     engine: DockerEngine,
     cells: Arc<OnceLock<Pool>>,
+    /// What executors have, this one included.
+    offers: KnownOffers,
     shutdown: Shutdown,
     /// Ends what must go on until the last submission has ended here, such as the answers to other
     /// executors: without them a submission that is being finished would be taken over.
@@ -85,15 +88,24 @@ struct ExecutorService {
 
 impl ExecutorService {
     async fn connect(config: Config, shutdown: Shutdown) -> Result<Self, ServiceError> {
+        let catalog = Catalog::load(&config.languages);
+        let catalog = catalog.map_err(ServiceError::part("there are no languages"))?;
         let boot = BootId::new(RandomIds.new_id());
         let name = format!("executor-{}", config.executor.name);
         let connection = Connection::open(&config.nats.url, &name).await;
         let connection = connection.map_err(ServiceError::part("the ledger cannot be opened"))?;
         let engine = DockerEngine::new(&config.docker.host);
-        let (catalog, cells) = (Arc::new(Catalog::builtin()), Arc::default());
-        let after_jobs = CancellationToken::new();
-        let service =
-            Self { config, catalog, boot, connection, engine, cells, shutdown, after_jobs };
+        let service = Self {
+            config,
+            catalog: Arc::new(catalog),
+            boot,
+            connection,
+            engine,
+            cells: Arc::default(),
+            offers: KnownOffers::new(Arc::new(SystemClock)),
+            shutdown,
+            after_jobs: CancellationToken::new(),
+        };
         for pool in &service.config.executor.pools {
             // Most likely a misspelt name: the executor would wait for ever on a queue that no
             // submission ever enters.
@@ -114,13 +126,47 @@ impl ExecutorService {
         images.into_iter().collect()
     }
 
+    /// Returns what this executor has.
+    fn own_offers(&self) -> Vec<LanguageOffer> {
+        let languages = self.catalog.languages().iter();
+        let offers = languages.filter_map(|language| {
+            let pool = self.config.executor.pools.iter().find(|it| it.as_str() == language.pool)?;
+            Some(LanguageOffer {
+                slug: language.slug.parse().expect("the catalog checks every slug"),
+                version: language.version.clone(),
+                pool: pool.clone(),
+            })
+        });
+        offers.collect()
+    }
+
+    /// Tells which languages this executor has until the stop, and watches what others have for as
+    /// long as submissions are worked on.
+    fn offer_languages(&self) {
+        let (offers, boot, own) = (self.connection.offers(), self.boot, self.own_offers());
+        let (watching, known, stop) = (offers.clone(), self.offers.clone(), self.shutdown.token());
+        self.shutdown.spawn_vital("offers", async move {
+            let _stopped: Option<Infallible> =
+                stop.run_until_cancelled(offers.keep_putting(boot, own)).await;
+        });
+        self.spawn("offers of others", async move { match watching.watch(&known).await {} });
+    }
+
     fn serve_health(&self, listener: TcpListener, metrics: Metrics) {
         let (connection, engine, cells) =
             (self.connection.clone(), self.engine.clone(), self.cells.clone());
+        let (offers, own) = (self.offers.clone(), self.own_offers());
         let checks = HealthChecks::new()
             .with("queue", move || {
                 let connection = connection.clone();
                 async move { connection.ready().await.map_err(|error| error_chain(&error)) }
+            })
+            .with("offers", move || {
+                // Before that nothing is accepted that only this executor could run.
+                let told = own.iter().all(|offer| offers.last_had(offer).is_some());
+                let answer =
+                    if told { Ok(()) } else { Err("its languages are not told yet".to_owned()) };
+                std::future::ready(answer)
             })
             .with("docker", move || {
                 let (engine, cells) = (engine.clone(), cells.clone());
@@ -173,6 +219,7 @@ impl ExecutorService {
         let held = &deliveries.held;
         let answering = answer_peers(self.connection.presence(), self.boot, held.clone()).await;
         self.spawn("presence", answering);
+        self.offer_languages();
         self.spawn("reaper", self.remove_orphans_regularly());
         let cells = self.cells.get_or_init(|| self.fill_pool(&machine));
         if self.engine.is_local() {
@@ -239,10 +286,14 @@ impl ExecutorService {
             peers: Arc::new(self.connection.presence()),
             absent: Arc::default(),
             catalog: self.catalog.clone(),
+            offers: self.offers.clone(),
+            clock: Arc::new(SystemClock),
             identity: ExecutorIdentity { name, boot: self.boot, kernel, cpu_model: cpu_model() },
             settings: AttemptSettings {
                 attempts_max: executor.attempts_max.get(),
                 ack_wait: Duration::from_secs(executor.ack_wait_s.get().into()),
+                not_here_max: Duration::from_hours(executor.not_here_hours_max.get().into()),
+                newer_version_after: executor.newer_version_after_s.get(),
             },
         };
         DeliveryHandler { context, held: HeldSubmissions::default(), hand_back }

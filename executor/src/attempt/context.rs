@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::envelope::Writer;
-use events::{BootId, ExecutorName};
-use ledger::{Ledger, ObjectStore};
+use events::{BootId, Clock, ExecutorName};
+use ledger::{KnownOffers, Ledger, ObjectStore};
 use sandbox::languages::Catalog;
 
 use super::lost::AbsentExecutors;
@@ -21,6 +21,9 @@ pub struct ExecutorContext {
     /// Those of them that did not answer.
     pub absent: Arc<AbsentExecutors>,
     pub catalog: Arc<Catalog>,
+    /// What executors have, this one included.
+    pub offers: KnownOffers,
+    pub clock: Arc<dyn Clock>,
     pub identity: ExecutorIdentity,
     pub settings: AttemptSettings,
 }
@@ -45,6 +48,11 @@ pub struct AttemptSettings {
     pub attempts_max: u32,
     /// How long the queue waits for a sign of life.
     pub ack_wait: Duration,
+    /// How long a submission may wait for an executor that has its language.
+    pub not_here_max: Duration,
+    /// For how long no executor must have had the accepted version of a language before a newer one
+    /// runs it; never if absent.
+    pub newer_version_after: Option<Duration>,
 }
 
 impl ExecutorIdentity {

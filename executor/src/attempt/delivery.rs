@@ -39,6 +39,7 @@ impl DeliveryHandler {
             claim: &claim,
             cells,
             aggregate: job.aggregate,
+            delivered: job.delivered,
         };
         let working = async {
             let answer = tokio::select! {

@@ -7,6 +7,7 @@ mod delivery;
 mod held_submissions;
 mod lost;
 pub mod next_step;
+mod not_here;
 mod running_attempt;
 mod submission_work;
 mod watching;

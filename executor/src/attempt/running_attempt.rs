@@ -28,7 +28,6 @@ use crate::metrics::{RUN_SECONDS, RUNS, SUBMISSIONS_FAILED};
 use crate::run::contents::ContentError;
 use crate::run::grouping::Grouping;
 use crate::run::outputs::{join, store_outputs};
-use crate::run::plan::Unrunnable;
 use crate::run::program_run::{RunError, RunOutcome, RunProgress};
 use crate::run::verdict;
 
@@ -38,9 +37,6 @@ pub(super) enum AttemptError {
     /// The submission's state forbids an event: it was cancelled, or another executor took over.
     #[error("the submission was taken away")]
     TakenAway(#[source] Option<Rejection>),
-    /// No executor of this version can run the submission as it is written.
-    #[error(transparent)]
-    Unrunnable(#[from] Unrunnable),
     /// The cell was lost, and with it the attempt.
     #[error("the cell was lost")]
     CellLost(#[source] CellError),
@@ -191,9 +187,6 @@ impl RunningAttempt<'_> {
     ) -> Result<(), AttemptError> {
         match ended {
             Ok(completed) => self.complete(completed, began).await,
-            Err(AttemptError::Unrunnable(reason)) => {
-                self.fail(FailureClass::Unrunnable, reason.to_string()).await
-            }
             // The cell is the platform's, so the submission gets another attempt.
             Err(AttemptError::CellLost(lost)) => {
                 warn!(error = &lost as &dyn Error, attempt = self.number, "the cell was lost");

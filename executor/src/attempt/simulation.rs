@@ -12,7 +12,7 @@ use events::envelope::Writer;
 use events::event::{CancellationRequested, Event};
 use events::{BootId, ExecutorName, SubmissionId};
 use ledger::memory::{Checks, MemoryObjects, MemoryStore, Mishap};
-use ledger::{Acknowledge, Held, Job, Ledger, QueueError, Stored};
+use ledger::{Acknowledge, Held, Job, KnownOffers, Ledger, QueueError, Stored};
 use platform::clock::SystemClock;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -144,13 +144,20 @@ impl World {
             peers: Arc::new(self.population.clone()),
             absent: Arc::default(),
             catalog: Arc::new(Catalog::builtin()),
+            offers: KnownOffers::new(Arc::new(SystemClock)),
+            clock: Arc::new(SystemClock),
             identity: ExecutorIdentity {
                 name,
                 boot,
                 kernel: String::new(),
                 cpu_model: String::new(),
             },
-            settings: AttemptSettings { attempts_max: 3, ack_wait: ACK_WAIT },
+            settings: AttemptSettings {
+                attempts_max: 3,
+                ack_wait: ACK_WAIT,
+                not_here_max: Duration::from_hours(24),
+                newer_version_after: None,
+            },
         };
         let deliveries = DeliveryHandler { context, held, hand_back: CancellationToken::new() };
         self.lives.push(Life { boot, deliveries, tasks: Vec::new() });

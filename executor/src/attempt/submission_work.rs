@@ -23,7 +23,7 @@ use super::running_attempt::{AttemptError, RunningAttempt};
 use super::watching::{Watched, until_taken_away};
 use crate::cells::source::CellSource;
 use crate::metrics::SUBMISSIONS_CANCELLED;
-use crate::run::plan::Plan;
+use crate::run::plan::{Plan, PlanError};
 use crate::run::program_run::ProgramRun;
 
 /// Steps in one delivery. Each is an append or a question, so more means that another part undoes
@@ -56,6 +56,8 @@ pub(super) struct SubmissionWork<'a> {
     pub(super) claim: &'a Claim,
     pub(super) cells: &'a mut dyn CellSource,
     pub(super) aggregate: Aggregate,
+    /// How often it was delivered, as far as the queue remembers.
+    pub(super) delivered: u64,
 }
 
 impl SubmissionWork<'_> {
@@ -119,23 +121,30 @@ impl SubmissionWork<'_> {
                     Holder::Unknown(delay) => return Ok(Some(QueueAnswer::RetryAfter(delay))),
                 }
             }
-            NextStep::Start(number) => {
-                let began = Instant::now();
-                // Boxed: an attempt's future is large, and the other steps need none of it.
-                let ended = Box::pin(self.run_attempt(number)).await;
-                self.attempt(number).record_end(ended, began).await?;
-            }
+            NextStep::Start(number) => match self.plan() {
+                Ok(plan) => {
+                    let began = Instant::now();
+                    // Boxed: an attempt's future is large, and the other steps need none of it.
+                    let ended = Box::pin(self.run_attempt(number, plan)).await;
+                    self.attempt(number).record_end(ended, began).await?;
+                }
+                Err(PlanError::NotHere(lack)) => {
+                    return self.hand_on_or_give_up(number, lack).await;
+                }
+                Err(PlanError::Never(reason)) => {
+                    let reason = reason.to_string();
+                    self.attempt(number).fail(FailureClass::Unrunnable, reason).await?;
+                }
+            },
         }
         Ok(None)
     }
 
     /// Makes an attempt from its first event to the outcome, which is not in the ledger yet.
-    async fn run_attempt(&mut self, number: u32) -> Result<Completed, AttemptError> {
+    async fn run_attempt(&mut self, number: u32, plan: Plan) -> Result<Completed, AttemptError> {
         let (context, claim) = (self.context, self.claim);
         let objects = context.objects.as_ref();
         let accepted = Arc::clone(&self.aggregate.accepted);
-        // Before a cell is taken: what cannot be run must not cost one.
-        let plan = Plan::for_submission(&accepted, &context.catalog)?;
         let asked_at = Instant::now();
         let cell = self.cells.take_cell(&plan.image, plan.memory_bytes()).await?;
         let cell_time = asked_at.elapsed();
@@ -172,7 +181,7 @@ impl SubmissionWork<'_> {
         }
     }
 
-    fn attempt(&mut self, number: u32) -> RunningAttempt<'_> {
+    pub(super) fn attempt(&mut self, number: u32) -> RunningAttempt<'_> {
         let (context, writer) = (self.context, self.writer);
         RunningAttempt { context, writer, aggregate: &mut self.aggregate, number }
     }

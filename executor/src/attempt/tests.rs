@@ -6,16 +6,18 @@ use std::time::Duration;
 use events::content::INLINE_BYTES_MAX;
 use events::envelope::Writer;
 use events::event::{
-    Accepted, CancellationRequested, Completed, Event, FailureClass, Lost, LostReason, Started,
-    Suite,
+    Accepted, CancellationRequested, Checker, Completed, Event, FailureClass, Lost, LostReason,
+    Started, Suite,
 };
+use events::testing::ManualClock;
 use events::{
-    BootId, Content, Digest, ObjectBucket, ObjectRef, State, StopCause, Submission, SubmissionId,
-    Verdict,
+    BootId, Clock as _, Content, Digest, ObjectBucket, ObjectRef, State, StopCause, Submission,
+    SubmissionId, Verdict,
 };
 use ledger::memory::{MemoryObjects, MemoryStore, Mishap, PAYLOAD_BYTES_MAX};
-use ledger::{Accepting, Aggregate, Held, Job, Ledger, ObjectStore as _, Stored};
-use platform::clock::SystemClock;
+use ledger::{
+    Accepting, Aggregate, Held, Job, KnownOffers, LanguageOffer, Ledger, ObjectStore as _, Stored,
+};
 use sandbox::languages::Catalog;
 use sandbox::protocol::ExceededLimit;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,9 @@ use crate::testing::{
 };
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+const SECOND: Duration = Duration::from_secs(1);
 
 fn id() -> SubmissionId {
     SubmissionId::new(Uuid::from_u128(0xabc))
@@ -53,6 +58,7 @@ struct Stage {
     objects: Arc<MemoryObjects>,
     deliveries: DeliveryHandler,
     accepted: Stored,
+    clock: Arc<ManualClock>,
 }
 
 impl Stage {
@@ -61,30 +67,39 @@ impl Stage {
     }
 
     async fn with_peers(accepted: Accepted, peers: Arc<dyn Peers>) -> Self {
-        let clock = Arc::new(SystemClock);
+        let clock = Arc::new(ManualClock::at(events::testing::instant(0)));
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        let ledger = Ledger::new(store.clone(), clock);
+        let ledger = Ledger::new(store.clone(), clock.clone());
         let accepting = ledger.accept(id(), accepted, &writer("command-api", 99)).await.unwrap();
         assert!(matches!(accepting, Accepting::New(_)));
         let stored = ledger.history(id()).await.unwrap().remove(0);
         let objects = Arc::new(MemoryObjects::default());
+        let offers = KnownOffers::new(clock.clone());
+        offers.all_is_read(clock.now());
         let context = ExecutorContext {
             ledger: ledger.clone(),
             objects: objects.clone(),
             peers,
             absent: Arc::default(),
             catalog: Arc::new(Catalog::builtin()),
+            offers,
+            clock: clock.clone(),
             identity: ExecutorIdentity {
                 name: "executor-1".parse().unwrap(),
                 boot: boot(1),
                 kernel: "6.1".to_owned(),
                 cpu_model: "test".to_owned(),
             },
-            settings: AttemptSettings { attempts_max: 3, ack_wait: ACK_WAIT },
+            settings: AttemptSettings {
+                attempts_max: 3,
+                ack_wait: ACK_WAIT,
+                not_here_max: DAY,
+                newer_version_after: Some(HOUR),
+            },
         };
         let (held, hand_back) = (HeldSubmissions::default(), CancellationToken::new());
         let deliveries = DeliveryHandler { context, held, hand_back };
-        Self { store, ledger, objects, deliveries, accepted: stored }
+        Self { store, ledger, objects, deliveries, accepted: stored, clock }
     }
 
     fn job(&self, delivered: u64) -> (Job, Arc<Memo>) {
@@ -166,6 +181,20 @@ impl Stage {
     async fn lose(&self, attempt: u32, reason: LostReason) {
         let observer = "other".parse().unwrap();
         self.other(7, Event::Lost(Lost { attempt, reason, observer })).await;
+    }
+
+    /// Lets time pass, at whose end this executor and others that have these versions of Python
+    /// say so.
+    async fn pass(&self, time: Duration, versions: &[&str]) {
+        self.clock.advance(time);
+        tokio::time::advance(time).await;
+        let here = accepted("python").language.version;
+        let offers = versions.iter().copied().chain([here.as_str()]).map(|version| LanguageOffer {
+            slug: "python".parse().unwrap(),
+            version: version.to_owned(),
+            pool: "core".parse().unwrap(),
+        });
+        self.deliveries.context.offers.note(offers, self.clock.now());
     }
 
     async fn request_cancellation(&self) {
@@ -604,13 +633,80 @@ async fn a_submission_that_is_handed_around_for_ever_is_given_up() {
 
 #[tokio::test]
 async fn what_cannot_be_run_as_written_fails_without_an_attempt() {
-    let stage = Stage::with(accepted("cobol")).await;
+    let checker = Checker::Floats { tolerance: "much".to_owned() };
+    let stage = Stage::with(Accepted { checker, ..accepted("python") }).await;
     let script = Script::new([]);
     assert_eq!(stage.deliver(1, &script).await, [Said::Ack]);
     let Some(Event::Failed(failed)) = stage.events().await.pop() else { panic!("it did not fail") };
     assert_eq!((failed.class, failed.attempts), (FailureClass::Unrunnable, 0));
-    assert!(failed.reason.contains("cobol"), "{}", failed.reason);
+    assert!(failed.reason.contains("tolerance"), "{}", failed.reason);
     assert_eq!(*script.taken.lock().unwrap(), 0);
+}
+
+/// A submission that was accepted under another version of Python than the one here.
+fn accepted_at(version: &str) -> Accepted {
+    let mut submission = accepted("python");
+    submission.language.version = version.to_owned();
+    submission
+}
+
+#[tokio::test]
+async fn a_submission_of_another_version_is_handed_on_and_costs_no_cell() {
+    let moved = Accepted { pool: "extra".parse().unwrap(), ..accepted("python") };
+    for submission in [accepted_at("3.99"), accepted_at("3.1"), accepted("cobol"), moved] {
+        let stage = Stage::with(submission).await;
+        let script = Script::new([]);
+        assert_eq!(stage.deliver(1, &script).await, [Said::Nak(2 * SECOND)]);
+        assert_eq!(stage.deliver(2, &script).await, [Said::Nak(4 * SECOND)]);
+        assert_eq!(stage.kinds().await, ["accepted"]);
+        assert_eq!(*script.taken.lock().unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_is_handed_on_can_be_cancelled() {
+    let stage = Stage::with(accepted_at("3.99")).await;
+    stage.request_cancellation().await;
+    assert_eq!(stage.deliver(2, &Script::new([])).await, [Said::Ack]);
+    assert_eq!(stage.submission().await.state, State::Cancelled);
+}
+
+#[tokio::test]
+async fn a_submission_that_no_executor_has_the_language_of_is_given_up_after_a_day() {
+    let stage = Stage::with(accepted_at("3.99")).await;
+    let script = Script::new([]);
+    stage.clock.advance(DAY);
+    assert_eq!(stage.deliver(9, &script).await, [Said::Nak(60 * SECOND)]);
+    stage.clock.advance(SECOND);
+    assert_eq!(stage.deliver(9, &script).await, [Said::Ack]);
+    let Some(Event::Failed(failed)) = stage.events().await.pop() else { panic!("it did not fail") };
+    assert_eq!((failed.class, failed.attempts), (FailureClass::Unrunnable, 0));
+    assert!(failed.reason.contains("3.99"), "{}", failed.reason);
+    assert_eq!(*script.taken.lock().unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_version_runs_what_no_executor_had_the_version_of_for_an_hour() {
+    let stage = Stage::with(accepted_at("3.1")).await;
+    stage.pass(HOUR, &["3.1"]).await;
+    assert!(matches!(stage.deliver(2, &Script::new([])).await[..], [Said::Nak(_)]));
+    stage.pass(3_599 * SECOND, &[]).await;
+    assert!(matches!(stage.deliver(3, &Script::new([])).await[..], [Said::Nak(_)]));
+    stage.pass(SECOND, &[]).await;
+    assert_eq!(stage.deliver(4, &Script::new([])).await, [Said::Ack]);
+    assert_eq!(stage.kinds().await, ["accepted", "started", "completed"]);
+    // What was accepted stays in the record.
+    assert_eq!(stage.submission().await.language.version, "3.1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_version_or_a_forbidden_newer_one_never_runs() {
+    let mut forbidden = Stage::with(accepted_at("3.1")).await;
+    forbidden.deliveries.context.settings.newer_version_after = None;
+    for stage in [forbidden, Stage::with(accepted_at("3.99")).await] {
+        stage.pass(DAY, &[]).await;
+        assert!(matches!(stage.deliver(2, &Script::new([])).await[..], [Said::Nak(_)]));
+    }
 }
 
 #[tokio::test(start_paused = true)]

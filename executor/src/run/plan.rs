@@ -1,10 +1,10 @@
 //! From an accepted submission to what a cell is asked: command lines, limits, the checker and the
-//! memory that the container needs. Pure; refuses what no executor of this version can run as it is
-//! written.
+//! memory that the container needs. Pure; tells what cannot be run here from what can be run
+//! nowhere.
 
 use events::event::Accepted;
 use events::{LanguageSlug, Limits, PoolName};
-use sandbox::languages::Catalog;
+use sandbox::languages::{Catalog, Language};
 use sandbox::protocol::{CellFile, Stage, StageLimits};
 
 use super::checkers::{Comparison, ToleranceError};
@@ -12,6 +12,8 @@ use super::checkers::{Comparison, ToleranceError};
 /// How a submission is run.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The version of the language that runs it: the accepted one, or a newer one.
+    pub language_version: String,
     /// The image that has its language.
     pub image: String,
     /// The compiler's run, for languages that have one.
@@ -22,19 +24,35 @@ pub struct Plan {
     limits: StageLimits,
 }
 
-/// Why no executor of this version can run a submission as it is written.
+/// Why a submission is not run here.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// Another executor may run it.
+    #[error(transparent)]
+    NotHere(#[from] NotHere),
+    /// No executor of this release can run it.
+    #[error(transparent)]
+    Never(#[from] Unrunnable),
+}
+
+/// What this executor lacks. Tables of languages differ while a deploy rolls.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
-pub enum Unrunnable {
+pub enum NotHere {
     /// No language of the catalogue has this slug.
-    #[error("there is no language {0}")]
+    #[error("there is no language {0} here")]
     NoLanguage(LanguageSlug),
-    /// The language is here in another version: running it would make the record a lie.
+    /// The language is here in another version.
     #[error("{slug} is here in version {here}, and was accepted in version {accepted}")]
     OtherVersion { slug: LanguageSlug, here: String, accepted: String },
-    /// The language belongs to another pool by now: the cells here do not have it.
-    #[error("{slug} belongs to pool {here}, and was accepted for pool {accepted}")]
+    /// The language belongs to another pool here: the cells do not have it.
+    #[error("{slug} belongs to pool {here} here, and was accepted for pool {accepted}")]
     OtherPool { slug: LanguageSlug, here: String, accepted: PoolName },
+}
+
+/// Why no executor of this release can run a submission as it is written.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Unrunnable {
     /// There is no file to run.
     #[error("there is no file")]
     NoFile,
@@ -44,22 +62,18 @@ pub enum Unrunnable {
 }
 
 impl Plan {
-    /// Plans how a submission is run.
-    pub fn for_submission(accepted: &Accepted, catalog: &Catalog) -> Result<Self, Unrunnable> {
-        let slug = &accepted.language.slug;
-        // The catalogue also finds aliases, which are for clients. An event with one was not
-        // resolved.
-        let language =
-            catalog.find(slug.as_str()).filter(|language| language.slug == slug.as_str());
-        let language = language.ok_or_else(|| Unrunnable::NoLanguage(slug.clone()))?;
-        if language.version != accepted.language.version {
-            let (here, accepted) = (language.version.clone(), accepted.language.version.clone());
-            return Err(Unrunnable::OtherVersion { slug: slug.clone(), here, accepted });
-        }
-        if language.pool != accepted.pool.as_str() {
-            let (here, accepted) = (language.pool.clone(), accepted.pool.clone());
-            return Err(Unrunnable::OtherPool { slug: slug.clone(), here, accepted });
-        }
+    /// Plans how a submission is run: by the language that it was accepted for, or, where
+    /// `newer_may_run` says so, by a newer version of it.
+    pub fn for_submission(
+        accepted: &Accepted,
+        catalog: &Catalog,
+        newer_may_run: impl FnOnce() -> bool,
+    ) -> Result<Self, PlanError> {
+        let language = find_language(accepted, catalog, newer_may_run)?;
+        Ok(Self::by_language(accepted, language)?)
+    }
+
+    fn by_language(accepted: &Accepted, language: &Language) -> Result<Self, Unrunnable> {
         // The first file is the one that is run; the others are what it imports.
         let names: Vec<&str> = accepted.files.iter().map(|file| file.name.as_str()).collect();
         let entry = names.first().ok_or(Unrunnable::NoFile)?;
@@ -71,6 +85,7 @@ impl Plan {
             limits: language.compile_limits,
         });
         Ok(Self {
+            language_version: language.version.clone(),
             image: language.image.clone(),
             compile,
             comparison: Comparison::try_from(&accepted.checker)?,
@@ -90,6 +105,34 @@ impl Plan {
     pub fn stage(&self, stdin: Vec<u8>) -> Stage {
         Stage { argv: self.run_argv.clone(), stdin, limits: self.limits }
     }
+}
+
+fn find_language<'a>(
+    accepted: &Accepted,
+    catalog: &'a Catalog,
+    newer_may_run: impl FnOnce() -> bool,
+) -> Result<&'a Language, NotHere> {
+    let slug = &accepted.language.slug;
+    // The catalogue also finds aliases, which are for clients. An event with one was not resolved.
+    let language = catalog.find(slug.as_str()).filter(|language| language.slug == slug.as_str());
+    let language = language.ok_or_else(|| NotHere::NoLanguage(slug.clone()))?;
+    if language.pool != accepted.pool.as_str() {
+        let (here, accepted) = (language.pool.clone(), accepted.pool.clone());
+        return Err(NotHere::OtherPool { slug: slug.clone(), here, accepted });
+    }
+    let (here, wanted) = (&language.version, &accepted.language.version);
+    if here == wanted || (is_newer(here, wanted) && newer_may_run()) {
+        return Ok(language);
+    }
+    let (here, accepted) = (here.clone(), wanted.clone());
+    Err(NotHere::OtherVersion { slug: slug.clone(), here, accepted })
+}
+
+/// Tells whether a version is newer than another one. Of versions that are not numbers and dots,
+/// that cannot be told.
+fn is_newer(version: &str, other: &str) -> bool {
+    let numbers = |text: &str| text.split('.').map(str::parse).collect::<Result<Vec<u32>, _>>();
+    matches!((numbers(version), numbers(other)), (Ok(version), Ok(other)) if version > other)
 }
 
 /// Bytes of `cell-init` that the configured overhead has room for.
@@ -141,9 +184,13 @@ mod tests {
     use super::*;
     use crate::testing::accepted;
 
+    fn plan(accepted: &Accepted) -> Result<Plan, PlanError> {
+        Plan::for_submission(accepted, &Catalog::builtin(), || false)
+    }
+
     #[test]
     fn an_interpreted_language_is_run_as_its_table_says() {
-        let plan = Plan::for_submission(&accepted("python"), &Catalog::builtin()).unwrap();
+        let plan = plan(&accepted("python")).unwrap();
         assert_eq!(plan.image, "core");
         assert!(plan.compile.is_none());
         let stage = plan.stage(b"in".to_vec());
@@ -157,47 +204,61 @@ mod tests {
         let mut submission = accepted("cpp");
         submission.limits.memory_kib = 16 * 1024;
         submission.compiler_options = vec!["-Wall".to_owned()];
-        let compile =
-            Plan::for_submission(&submission, &Catalog::builtin()).unwrap().compile.unwrap();
+        let compile = plan(&submission).unwrap().compile.unwrap();
         assert!(compile.argv.contains(&"-Wall".to_owned()));
         assert!(compile.limits.memory_kib >= 512 * 1024);
     }
 
     #[test]
-    fn what_cannot_be_run_as_it_is_written_is_refused() {
-        let catalog = Catalog::builtin();
+    fn what_this_executor_lacks_is_not_here() {
+        let lacks = |submission: &Accepted| match plan(submission) {
+            Err(PlanError::NotHere(lack)) => lack,
+            other => panic!("{other:?}"),
+        };
         let mut unknown = accepted("python");
         unknown.language.slug = "cobol".parse().unwrap();
-        assert!(matches!(Plan::for_submission(&unknown, &catalog), Err(Unrunnable::NoLanguage(_))));
+        assert!(matches!(lacks(&unknown), NotHere::NoLanguage(_)));
 
         // An alias is for clients; an event has the slug.
         unknown.language.slug = "python3".parse().unwrap();
-        assert!(matches!(Plan::for_submission(&unknown, &catalog), Err(Unrunnable::NoLanguage(_))));
+        assert!(matches!(lacks(&unknown), NotHere::NoLanguage(_)));
 
         let mut older = accepted("python");
         older.language.version = "2.7".to_owned();
-        assert!(matches!(
-            Plan::for_submission(&older, &catalog),
-            Err(Unrunnable::OtherVersion { .. })
-        ));
+        assert!(matches!(lacks(&older), NotHere::OtherVersion { .. }));
 
         let moved = Accepted { pool: "extra".parse().unwrap(), ..accepted("python") };
-        assert!(matches!(
-            Plan::for_submission(&moved, &catalog),
-            Err(Unrunnable::OtherPool { .. })
-        ));
+        assert!(matches!(lacks(&moved), NotHere::OtherPool { .. }));
+    }
 
+    #[test]
+    fn a_newer_version_may_stand_in_and_an_older_one_never() {
+        let by = |version: &str| {
+            let mut submission = accepted("python");
+            submission.language.version = version.to_owned();
+            Plan::for_submission(&submission, &Catalog::builtin(), || true)
+        };
+        for older in ["3.10", "3", "2.7.18", "3.9"] {
+            assert_eq!(by(older).unwrap().language_version, "3.11", "{older}");
+        }
+        for other in ["3.12", "3.11.1", "4", "3.11-rc1", ""] {
+            assert!(matches!(by(other), Err(PlanError::NotHere(_))), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_run_as_it_is_written_is_refused() {
         let mut vague = accepted("python");
         vague.checker = Checker::Floats { tolerance: "much".to_owned() };
-        assert!(matches!(Plan::for_submission(&vague, &catalog), Err(Unrunnable::Checker(_))));
+        assert!(matches!(plan(&vague), Err(PlanError::Never(Unrunnable::Checker(_)))));
 
         let empty = Accepted { files: Vec::new(), ..accepted("python") };
-        assert_eq!(Plan::for_submission(&empty, &catalog).unwrap_err(), Unrunnable::NoFile);
+        assert_eq!(plan(&empty).unwrap_err(), PlanError::Never(Unrunnable::NoFile));
     }
 
     #[test]
     fn large_outputs_and_inputs_raise_the_container_s_limit_and_not_the_program_s() {
-        let plan = Plan::for_submission(&accepted("python"), &Catalog::builtin()).unwrap();
+        let plan = plan(&accepted("python")).unwrap();
         let mut stage = plan.stage(Vec::new());
         let usual = u64::from(stage.limits.memory_kib) * 1024;
         assert_eq!(memory_bytes(&stage), usual);

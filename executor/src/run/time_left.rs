@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn a_stage_gets_what_is_left_and_never_more_than_its_own_limit() {
-        let plan = Plan::for_submission(&accepted("python"), &Catalog::builtin()).unwrap();
+        let plan =
+            Plan::for_submission(&accepted("python"), &Catalog::builtin(), || false).unwrap();
         let mut time = TimeLeft::of(15_000);
         let mut wall_times = Vec::new();
         for (wall_us, discounted_us) in [(9_000_000, 3_000_000), (8_000_000, 0), (5_000_000, 0)] {
