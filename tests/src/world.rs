@@ -8,10 +8,12 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use async_nats::jetstream;
 use events::IdSource;
 use futures::future::try_join_all;
 use platform::ids::RandomIds;
 use rustix::process::Signal;
+use serde_json::json;
 use servers::Server;
 use servers::nats::Nats;
 use servers::nginx::Nginx;
@@ -40,6 +42,8 @@ pub struct WorldBuilder {
     private_databases: bool,
     private_engine: bool,
     settings: Settings,
+    /// Settings of single executors, by number.
+    executor_settings: Vec<(usize, (String, String))>,
 }
 
 /// A running world.
@@ -65,12 +69,14 @@ impl Default for WorldBuilder {
             private_databases: false,
             private_engine: false,
             settings: Settings::new(),
+            executor_settings: Vec::new(),
         }
     }
 }
 
 impl WorldBuilder {
-    /// Takes this many executors; with none, submissions stay in the queue.
+    /// Takes this many executors; with none, submissions are accepted all the same, and stay in the
+    /// queue.
     #[must_use]
     pub fn executors(self, executors: usize) -> Self {
         Self { executors, ..self }
@@ -98,6 +104,13 @@ impl WorldBuilder {
     #[must_use]
     pub fn setting(mut self, key: &str, value: impl Display) -> Self {
         self.settings.push((key.to_owned(), format!("{value}")));
+        self
+    }
+
+    /// Sets `SECTION__KEY` of one executor, counted from 1; this stands above what every service has.
+    #[must_use]
+    pub fn executor_setting(mut self, number: usize, key: &str, value: impl Display) -> Self {
+        self.executor_settings.push((number, (key.to_owned(), format!("{value}"))));
         self
     }
 
@@ -144,7 +157,7 @@ impl WorldBuilder {
             dir,
         };
         world.prepare_services(&tools, &self)?;
-        if let Err(error) = world.bring_up(&tools, self.edge).await {
+        if let Err(error) = world.bring_up(&tools, &self).await {
             return Err(anyhow!("{error:?}\n{}", world.logs()));
         }
         Ok(world)
@@ -203,7 +216,9 @@ impl World {
                 ("CELLS__WARM_MIN", "2".to_owned()),
             ];
             let own = own.map(|(key, value)| (key.to_owned(), value));
-            let settings = own.into_iter().chain(common.iter().cloned()).collect();
+            let special = builder.executor_settings.iter().filter(|(whose, _)| *whose == number);
+            let special = special.map(|(_, setting)| setting.clone());
+            let settings = own.into_iter().chain(common.iter().cloned()).chain(special).collect();
             let program = tools.bin_dir.join("executor");
             let service = service(&name, &program, &[], &settings, self.dir.path())?;
             self.services.insert(name, service);
@@ -224,18 +239,40 @@ impl World {
         Ok(settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 
-    async fn bring_up(&mut self, tools: &Tools, with_edge: bool) -> Result<()> {
+    async fn bring_up(&mut self, tools: &Tools, builder: &WorldBuilder) -> Result<()> {
         self.migrate(tools).await?;
         for service in self.services.values_mut() {
             service.process.start()?;
         }
         self.all_ready().await?;
-        if with_edge {
+        if builder.executors == 0 {
+            self.offer_languages().await?;
+        }
+        if builder.edge {
             let [command, query] = ["command-api", "query-api"].map(|name| self.service(name));
             let mut edge = edge(tools, self.dir.path(), &command?.address, &query?.address)?;
             edge.start().await?;
             self.edge = Some(edge);
         }
+        Ok(())
+    }
+
+    /// Says what an executor would say, since nothing is accepted that no executor has.
+    async fn offer_languages(&self) -> Result<()> {
+        let token = self.secret.token("world", "submit")?;
+        let query = TestClient::new(&self.service("query-api")?.url(), Some(token))?;
+        let answer = query.get("/v1/languages").await?.ok()?;
+        let mut languages = answer["languages"].as_array().context("no languages")?.clone();
+        for language in &mut languages {
+            *language = json!({
+                "slug": language["slug"], "version": language["version"], "pool": "core",
+            });
+        }
+        let offers = json!({ "languages": languages }).to_string();
+        let client =
+            async_nats::connect(self.nats.server.url()).await.context("connect to NATS")?;
+        let bucket = jetstream::new(client).get_key_value("OFFERS").await?;
+        bucket.put(RandomIds.new_id().to_string(), offers.into()).await?;
         Ok(())
     }
 

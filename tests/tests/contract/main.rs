@@ -1,11 +1,12 @@
 //! What the HTTP API promises to a well-behaved client: identity, idempotency, caching, waiting,
-//! cancelling, lists.
+//! cancelling, lists, and deploys that roll.
 
 mod cancelling;
 mod identity;
 mod lists;
 mod operating;
 mod reading;
+mod rolling;
 
 use anyhow::Result;
 use blackbox::audit::Audit;
