@@ -88,6 +88,7 @@ impl RunningAttempt<'_> {
     pub(super) async fn append_started(
         &mut self,
         provenance: &Provenance,
+        language_version: String,
     ) -> Result<(), ExecuteError> {
         let identity = &self.context.identity;
         let started = Started {
@@ -101,7 +102,8 @@ impl RunningAttempt<'_> {
             isolation: Isolation::SingleUse,
             kernel: identity.kernel.clone(),
             cpu_model: identity.cpu_model.clone(),
-            language_version: Some(self.aggregate.accepted.language.version.clone()),
+            // Of what runs, which may be newer than what was accepted.
+            language_version: Some(language_version),
         };
         self.append(&Event::Started(started)).await
     }

@@ -155,7 +155,7 @@ impl SubmissionWork<'_> {
         // ledger's disks. Compiling may not: of two executors that race for the attempt only one
         // may run the submission's code.
         let (started, laid_out) = tokio::join!(
-            attempt.append_started(&provenance),
+            attempt.append_started(&provenance, plan.language_version.clone()),
             ProgramRun::lay_out(&plan, cell, objects, &accepted),
         );
         started?;

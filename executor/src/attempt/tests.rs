@@ -224,6 +224,7 @@ async fn a_fresh_submission_is_run_recorded_and_acknowledged() {
     assert_eq!((completed.cases, completed.results), (None, vec![]));
     let attempt = stage.submission().await.attempts.remove(0);
     assert_eq!((attempt.boot_id, attempt.image.as_str()), (boot(1), "runledger/core:test"));
+    assert_eq!(attempt.language_version, accepted("python").language.version);
     assert_eq!(script.prepared.lock().unwrap()[0].files[0].content, b"source");
     assert_eq!(*script.in_use.lock().unwrap(), 0);
 }
@@ -695,8 +696,10 @@ async fn a_newer_version_runs_what_no_executor_had_the_version_of_for_an_hour() 
     stage.pass(SECOND, &[]).await;
     assert_eq!(stage.deliver(4, &Script::new([])).await, [Said::Ack]);
     assert_eq!(stage.kinds().await, ["accepted", "started", "completed"]);
-    // What was accepted stays in the record.
-    assert_eq!(stage.submission().await.language.version, "3.1");
+    // The record has both: what was accepted, and what ran.
+    let submission = stage.submission().await;
+    let ran = submission.attempts[0].language_version.as_str();
+    assert_eq!((submission.language.version.as_str(), ran), ("3.1", "3.11"));
 }
 
 #[tokio::test(start_paused = true)]
