@@ -1,19 +1,14 @@
-//! Lost attempts: when the attempt of another executor counts as lost, and the event that says so
-//! of any attempt. This executor declares its own attempts lost when their cell dies, and when it
-//! hands them back.
+//! When the attempt of another executor counts as lost. Writes nothing.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use events::event::{Lost, LostReason};
-use events::{BootId, Event, SubmissionId};
+use events::event::LostReason;
+use events::{BootId, SubmissionId};
 use ledger::Held;
-use metrics::counter;
 use tokio::time::Instant;
 
-use super::running_attempt::{AttemptError, RunningAttempt};
-use crate::metrics::ATTEMPTS_LOST;
 use crate::peers::Peers;
 
 /// How long nobody must answer for an executor before it counts as gone. Once is not enough: after
@@ -89,17 +84,6 @@ impl Absence {
             return Holder::Lost(LostReason::ExecutorGone);
         }
         Holder::Unknown(ASK_AGAIN_AFTER)
-    }
-}
-
-impl RunningAttempt<'_> {
-    /// Declares the attempt lost. If the executor that began it still runs it, that executor's next
-    /// append is rejected.
-    pub(super) async fn declare_lost(&mut self, reason: LostReason) -> Result<(), AttemptError> {
-        let observer = self.context.identity.name.clone();
-        self.append(&Event::Lost(Lost { attempt: self.number, reason, observer })).await?;
-        counter!(ATTEMPTS_LOST, "reason" => reason.as_str()).increment(1);
-        Ok(())
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use events::envelope::Writer;
 use events::event::{
-    CaseResult, Compiled, Completed, Failed, FailureClass, Isolation, Judged, LostReason, Started,
-    Timings,
+    CaseResult, Compiled, Completed, Failed, FailureClass, Isolation, Judged, Lost, LostReason,
+    Started, Timings,
 };
 use events::{Event, Rejection};
 use ledger::{Aggregate, ExecuteError};
@@ -24,7 +24,7 @@ use super::context::ExecutorContext;
 use crate::cells::cell::CellError;
 use crate::cells::source::Provenance;
 use crate::cells::warm_cells::NoCellError;
-use crate::metrics::{RUN_SECONDS, RUNS, SUBMISSIONS_FAILED};
+use crate::metrics::{ATTEMPTS_LOST, RUN_SECONDS, RUNS, SUBMISSIONS_FAILED};
 use crate::run::contents::ContentError;
 use crate::run::grouping::Grouping;
 use crate::run::outputs::{join, store_outputs};
@@ -236,6 +236,15 @@ impl RunningAttempt<'_> {
         let language = self.aggregate.submission.language.slug.to_string();
         counter!(RUNS, "language" => language.clone(), "verdict" => verdict.as_str()).increment(1);
         histogram!(RUN_SECONDS, "language" => language).record(began.elapsed());
+        Ok(())
+    }
+
+    /// Declares the attempt lost. If the executor that began it still runs it, that executor's next
+    /// append is rejected.
+    pub(super) async fn declare_lost(&mut self, reason: LostReason) -> Result<(), AttemptError> {
+        let observer = self.context.identity.name.clone();
+        self.append(&Event::Lost(Lost { attempt: self.number, reason, observer })).await?;
+        counter!(ATTEMPTS_LOST, "reason" => reason.as_str()).increment(1);
         Ok(())
     }
 
