@@ -1,5 +1,5 @@
-//! A seeded simulation: executors that live and die, a queue that delivers again, a ledger that
-//! loses answers, users who cancel. Whatever happens, a submission comes to exactly one end, and
+//! A seeded simulation: executors that live and die, some of them of another release, a queue that
+//! delivers again, a ledger that loses answers, users who cancel. Whatever happens, a submission comes to exactly one end, and
 //! its history is legal.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use events::envelope::Writer;
-use events::event::{CancellationRequested, Event};
+use events::event::{CancellationRequested, Event, FailureClass};
 use events::{BootId, ExecutorName, SubmissionId};
 use ledger::memory::{Checks, MemoryObjects, MemoryStore, Mishap};
 use ledger::{Acknowledge, Held, Job, KnownOffers, Ledger, QueueError, Stored};
@@ -78,6 +78,8 @@ impl Acknowledge for Message {
 
 struct Life {
     boot: BootId,
+    /// Whether its table has the version that was accepted.
+    has_language: bool,
     deliveries: DeliveryHandler,
     tasks: Vec<AbortHandle>,
 }
@@ -102,6 +104,12 @@ fn id() -> SubmissionId {
 fn user() -> Writer {
     let instance = BootId::new(Uuid::from_u128(u128::MAX));
     Writer { source: "/user".to_owned(), actor: "user".to_owned(), instance, traceparent: None }
+}
+
+/// A table in which every language has another version.
+fn other_release() -> Catalog {
+    let table = include_str!("../../../sandbox/languages.toml");
+    Catalog::parse(&table.replace("version = \"", "version = \"9")).expect("a sound table")
 }
 
 impl World {
@@ -137,13 +145,17 @@ impl World {
         self.born += 1;
         let (boot, held) = (BootId::new(Uuid::from_u128(self.born)), HeldSubmissions::default());
         self.population.0.lock().expect("unpoisoned").insert(boot, held.clone());
+        // A deploy rolls, and one executor at least can run the submission at any time.
+        let others = self.lives.iter().any(|life| life.has_language);
+        let has_language = !others || self.random.random_bool(0.5);
+        let catalog = if has_language { Catalog::builtin() } else { other_release() };
         let name: ExecutorName = format!("executor-{}", self.born).parse().expect("a token");
         let context = ExecutorContext {
             ledger: self.ledger.clone(),
             objects: Arc::new(MemoryObjects::default()),
             peers: Arc::new(self.population.clone()),
             absent: Arc::default(),
-            catalog: Arc::new(Catalog::builtin()),
+            catalog: Arc::new(catalog),
             offers: KnownOffers::new(Arc::new(SystemClock)),
             clock: Arc::new(SystemClock),
             identity: ExecutorIdentity {
@@ -160,7 +172,7 @@ impl World {
             },
         };
         let deliveries = DeliveryHandler { context, held, hand_back: CancellationToken::new() };
-        self.lives.push(Life { boot, deliveries, tasks: Vec::new() });
+        self.lives.push(Life { boot, has_language, deliveries, tasks: Vec::new() });
     }
 
     /// `kill -9`: everything that this life does ends where it is.
@@ -288,10 +300,13 @@ impl World {
                 Event::Compiled(_) | Event::Judged(_) | Event::Completed(_) => {
                     assert_eq!(starter, Some(&envelope.source), "seed {seed}");
                 }
+                // Not for want of the language, since one executor always had it.
+                Event::Failed(failed) => {
+                    assert_eq!(failed.class, FailureClass::AttemptsExhausted, "seed {seed}");
+                }
                 Event::Accepted(_)
                 | Event::Lost(_)
                 | Event::CancellationRequested(_)
-                | Event::Failed(_)
                 | Event::Cancelled(_) => {}
             }
         }
