@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
-use events::{Lane, PoolName, QueueName};
+use events::QueueName;
 use futures::StreamExt;
 use ledger::{Presence, Queue, QueueError, Worker};
 use metrics::{gauge, histogram};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::attempt::{DeliveryHandler, HeldSubmissions};
+use crate::attempt::{AckWait, DeliveryHandler, HeldSubmissions};
 use crate::cells::pool::Pool;
 use crate::cells::warm_cells::NoCellError;
 use crate::metrics::{CELL_WAIT_SECONDS, QUEUE_BACKLOG, gauge_value};
@@ -32,6 +32,8 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Intake {
     pub(crate) queue: Queue,
+    /// What this executor sets at the queue.
+    pub(crate) ack_wait: Duration,
     pub(crate) name: QueueName,
     pub(crate) cells: Pool,
     /// The images that the pool's languages need.
@@ -56,8 +58,7 @@ impl Intake {
     }
 
     async fn join(&self) -> Worker {
-        let ack_wait = self.deliveries.context.settings.ack_wait;
-        let join = || self.queue.consumer(&self.name, ack_wait);
+        let join = || self.queue.consumer(&self.name, self.ack_wait);
         until_success(join, "the queue is not there yet").await
     }
 
@@ -103,31 +104,28 @@ impl Intake {
 
 /// Makes the work on a submission look at the ledger when a client wants it stopped. Returns when
 /// the connection is closed.
-pub(crate) async fn heed_cancellations(
-    presence: Presence,
-    lane: Lane,
-    pool: PoolName,
-    held: HeldSubmissions,
-) {
-    let subscribe = || presence.cancellations(lane, &pool);
+pub(crate) async fn heed_cancellations(presence: Presence, name: QueueName, held: HeldSubmissions) {
+    let subscribe = || presence.cancellations(name.lane, &name.pool);
     let ids = until_success(subscribe, "cancellations are not heard yet").await;
     ids.for_each(async |id| held.ring(id)).await;
 }
 
-/// Measures how many submissions wait, for as long as this runs.
-pub(crate) async fn measure_backlog(queue: Queue, name: QueueName) {
+/// Looks at a queue regularly, for as long as this runs: how many submissions wait, and the ack wait
+/// that is in force.
+pub(crate) async fn measure_queue(queue: Queue, name: QueueName, ack_wait: AckWait) {
+    let labels = [
+        ("lane", name.lane.as_str().to_owned()),
+        ("priority", name.priority.as_str().to_owned()),
+        ("pool", name.pool.to_string()),
+    ];
     loop {
-        match queue.backlog(&name).await {
-            Ok(Some(backlog)) => {
-                let labels = [
-                    ("lane", name.lane.as_str().to_owned()),
-                    ("priority", name.priority.as_str().to_owned()),
-                    ("pool", name.pool.to_string()),
-                ];
-                let waiting = usize::try_from(backlog.waiting).unwrap_or(usize::MAX);
+        match queue.status(&name).await {
+            Ok(Some(status)) => {
+                ack_wait.set(status.ack_wait);
+                let waiting = usize::try_from(status.backlog.waiting).unwrap_or(usize::MAX);
                 gauge!(QUEUE_BACKLOG, &labels).set(gauge_value(waiting));
             }
-            // No executor has ever asked for this queue.
+            // No executor has ever joined it.
             Ok(None) => {}
             Err(error) => {
                 warn!(error = &error as &dyn Error, "the queue was not measured");

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::attempt::{
-    AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
+    AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
 };
 use crate::cells::container_flags::Owner;
 use crate::cells::engine::{DockerEngine, Machine};
@@ -35,7 +35,7 @@ use crate::cells::pool::Pool;
 use crate::cells::reaper::{AGE_MIN, Reaper};
 use crate::cells::warm_cells::Image;
 use crate::config::Config;
-use crate::intake::{Intake, heed_cancellations, measure_backlog};
+use crate::intake::{Intake, heed_cancellations, measure_queue};
 use crate::machine::cpu_model;
 use crate::waits::until_success;
 
@@ -227,17 +227,21 @@ impl ExecutorService {
             self.spawn("places", async move { lender.lend_idle_processors().await });
         }
         let consumers = self.queues().into_iter().map(|(lane, pool)| {
+            let name = QueueName { lane, priority: Priority::Normal, pool };
             let (queue, presence) = (self.connection.queue(), self.connection.presence());
-            let name = QueueName { lane, priority: Priority::Normal, pool: pool.clone() };
-            self.spawn("measure", measure_backlog(queue.clone(), name.clone()));
-            let cancellations = heed_cancellations(presence, lane, pool.clone(), held.clone());
+            // Each queue has its own ack wait.
+            let in_force = AckWait::new(self.ack_wait());
+            let deliveries = DeliveryHandler { ack_wait: in_force.clone(), ..deliveries.clone() };
+            self.spawn("measure", measure_queue(queue.clone(), name.clone(), in_force));
+            let cancellations = heed_cancellations(presence, name.clone(), held.clone());
             self.spawn("cancellations", cancellations);
             let intake = Intake {
                 queue,
+                ack_wait: self.ack_wait(),
+                images: self.images(std::slice::from_ref(&name.pool)),
                 name,
-                images: self.images(std::slice::from_ref(&pool)),
                 cells: cells.clone(),
-                deliveries: deliveries.clone(),
+                deliveries,
                 jobs: jobs.clone(),
                 stop: self.shutdown.token(),
             };
@@ -261,6 +265,10 @@ impl ExecutorService {
         let executor = &self.config.executor;
         let pools = executor.pools.iter();
         pools.flat_map(|pool| executor.lanes.iter().map(|lane| (*lane, pool.clone()))).collect()
+    }
+
+    fn ack_wait(&self) -> Duration {
+        Duration::from_secs(self.config.executor.ack_wait_s.get().into())
     }
 
     fn fill_pool(&self, machine: &Machine) -> Pool {
@@ -291,12 +299,12 @@ impl ExecutorService {
             identity: ExecutorIdentity { name, boot: self.boot, kernel, cpu_model: cpu_model() },
             settings: AttemptSettings {
                 attempts_max: executor.attempts_max.get(),
-                ack_wait: Duration::from_secs(executor.ack_wait_s.get().into()),
                 not_here_max: Duration::from_hours(executor.not_here_hours_max.get().into()),
                 newer_version_after: executor.newer_version_after_s.get(),
             },
         };
-        DeliveryHandler { context, held: HeldSubmissions::default(), hand_back }
+        let ack_wait = AckWait::new(self.ack_wait());
+        DeliveryHandler { context, ack_wait, held: HeldSubmissions::default(), hand_back }
     }
 
     fn reaper(&self) -> Reaper {

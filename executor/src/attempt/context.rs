@@ -46,8 +46,6 @@ pub struct ExecutorIdentity {
 pub struct AttemptSettings {
     /// Attempts that a submission gets.
     pub attempts_max: u32,
-    /// How long the queue waits for a sign of life.
-    pub ack_wait: Duration,
     /// How long a submission may wait for an executor that has its language.
     pub not_here_max: Duration,
     /// For how long no executor must have had the accepted version of a language before a newer one

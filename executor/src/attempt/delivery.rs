@@ -7,17 +7,21 @@ use ledger::{Acknowledge, Job};
 use tokio_util::sync::CancellationToken;
 use tracing::{instrument, warn};
 
+use super::ack_wait::AckWait;
 use super::context::ExecutorContext;
 use super::held_submissions::HeldSubmissions;
 use super::submission_work::{QueueAnswer, SubmissionWork};
 use super::watching::keep_alive;
 use crate::cells::source::CellSource;
 
-/// Works on what the queue delivers; clones share the register of what they hold.
+/// Works on what the queue delivers; clones share the register of what they hold, and so do the
+/// handlers of other queues.
 #[derive(Clone, Debug)]
 pub struct DeliveryHandler {
     /// What every submission is worked on with.
     pub context: ExecutorContext,
+    /// How often the queue must hear of what is being worked on.
+    pub ack_wait: AckWait,
     /// What is being worked on now.
     pub held: HeldSubmissions,
     /// When this is cancelled, what has not ended yet is handed back.
@@ -37,6 +41,7 @@ impl DeliveryHandler {
             context: &self.context,
             writer: &writer,
             claim: &claim,
+            ack_wait: &self.ack_wait,
             cells,
             aggregate: job.aggregate,
             delivered: job.delivered,
@@ -55,7 +60,7 @@ impl DeliveryHandler {
         // deliver it to another executor before its attempt is declared lost.
         let answer = tokio::select! {
             answer = working => answer,
-            never = keep_alive(receipt.as_ref(), self.context.settings.ack_wait) => match never {},
+            never = keep_alive(receipt.as_ref(), &self.ack_wait) => match never {},
         };
         acknowledge_or_retry(receipt.as_ref(), answer).await;
     }

@@ -1,6 +1,7 @@
 //! One submission from the queue to its end in the ledger: who may run it, heartbeats, fencing,
 //! results, and the one terminal event. Keeps out how cells work and how outputs are judged.
 
+mod ack_wait;
 mod append;
 mod context;
 mod delivery;
@@ -17,6 +18,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use ack_wait::AckWait;
 pub use context::{AttemptSettings, ExecutorContext, ExecutorIdentity};
 pub use delivery::DeliveryHandler;
 pub use held_submissions::HeldSubmissions;

@@ -23,7 +23,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions};
+use super::{
+    AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
+};
 use crate::peers::Peers;
 use crate::testing::{Act, Script, accepted_with_cases, fails, prints};
 
@@ -166,12 +168,16 @@ impl World {
             },
             settings: AttemptSettings {
                 attempts_max: 3,
-                ack_wait: ACK_WAIT,
                 not_here_max: Duration::from_hours(24),
                 newer_version_after: None,
             },
         };
-        let deliveries = DeliveryHandler { context, held, hand_back: CancellationToken::new() };
+        let deliveries = DeliveryHandler {
+            context,
+            ack_wait: AckWait::new(ACK_WAIT),
+            held,
+            hand_back: CancellationToken::new(),
+        };
         self.lives.push(Life { boot, has_language, deliveries, tasks: Vec::new() });
     }
 

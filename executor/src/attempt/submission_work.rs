@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{error, info};
 
+use super::ack_wait::AckWait;
 use super::append::append;
 use super::context::ExecutorContext;
 use super::held_submissions::Claim;
@@ -54,6 +55,7 @@ pub(super) struct SubmissionWork<'a> {
     pub(super) context: &'a ExecutorContext,
     pub(super) writer: &'a Writer,
     pub(super) claim: &'a Claim,
+    pub(super) ack_wait: &'a AckWait,
     pub(super) cells: &'a mut dyn CellSource,
     pub(super) aggregate: Aggregate,
     /// How often it was delivered, as far as the queue remembers.
@@ -116,7 +118,7 @@ impl SubmissionWork<'_> {
                     Holder::Lost(reason) => self.attempt(attempt).declare_lost(reason).await?,
                     // By then the other executor has ended it, or has missed its heartbeats.
                     Holder::Works => {
-                        return Ok(Some(QueueAnswer::RetryAfter(context.settings.ack_wait)));
+                        return Ok(Some(QueueAnswer::RetryAfter(self.ack_wait.get())));
                     }
                     Holder::Unknown(delay) => return Ok(Some(QueueAnswer::RetryAfter(delay))),
                 }
@@ -142,7 +144,7 @@ impl SubmissionWork<'_> {
 
     /// Makes an attempt from its first event to the outcome, which is not in the ledger yet.
     async fn run_attempt(&mut self, number: u32, plan: Plan) -> Result<Completed, AttemptError> {
-        let (context, claim) = (self.context, self.claim);
+        let (context, claim, ack_wait) = (self.context, self.claim, self.ack_wait);
         let objects = context.objects.as_ref();
         let accepted = Arc::clone(&self.aggregate.accepted);
         let asked_at = Instant::now();
@@ -172,7 +174,6 @@ impl SubmissionWork<'_> {
             Ok(attempt.store_outcome(outcome?, results, cell_time).await)
         };
         let watched = Watched { subject: &subject, attempt: number, boot: context.identity.boot };
-        let ack_wait = context.settings.ack_wait;
         tokio::select! {
             completed = running => completed,
             () = until_taken_away(&context.ledger, watched, &claim.bell, ack_wait) => {

@@ -23,7 +23,9 @@ use sandbox::protocol::ExceededLimit;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions};
+use super::{
+    AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
+};
 use crate::peers::Peers;
 use crate::testing::{
     Act, Chorus, Memo, Said, Script, accepted, accepted_with_cases, fails, prints, stopped,
@@ -92,13 +94,13 @@ impl Stage {
             },
             settings: AttemptSettings {
                 attempts_max: 3,
-                ack_wait: ACK_WAIT,
                 not_here_max: DAY,
                 newer_version_after: Some(HOUR),
             },
         };
         let (held, hand_back) = (HeldSubmissions::default(), CancellationToken::new());
-        let deliveries = DeliveryHandler { context, held, hand_back };
+        let ack_wait = AckWait::new(ACK_WAIT);
+        let deliveries = DeliveryHandler { context, ack_wait, held, hand_back };
         Self { store, ledger, objects, deliveries, accepted: stored, clock }
     }
 
@@ -506,6 +508,27 @@ async fn a_cancellation_whose_signal_is_lost_is_seen_a_heartbeat_later() {
     assert!(asked_at.elapsed() <= ACK_WAIT / 3);
     assert_eq!(memo.said().last(), Some(&Said::Ack));
     assert_eq!(stage.submission().await.state, State::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_heart_beats_by_the_ack_wait_that_is_in_force() {
+    let stage = Stage::with(accepted("python")).await;
+    let script = Script::new([Act::Hang]);
+    let (running, memo) = stage.deliver_in_background(&script);
+    script.begun.notified().await;
+    tokio::time::sleep(ACK_WAIT / 4).await;
+    assert_eq!(memo.said(), []);
+    // Another executor has set a shorter one, under which this job is overdue.
+    let short = Duration::from_secs(3);
+    stage.deliveries.ack_wait.set(short);
+    let mut heard = 0;
+    for _ in 0..10 {
+        tokio::time::sleep(short / 3).await;
+        let said = memo.said().len();
+        assert!(said > heard, "no heartbeat in a third of the wait");
+        heard = said;
+    }
+    running.abort();
 }
 
 #[tokio::test]

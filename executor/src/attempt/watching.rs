@@ -3,21 +3,18 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::time::Duration;
 
 use events::{BootId, State, Subject, Submission};
 use ledger::{Acknowledge, Ledger};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-/// Heartbeats within one ack wait, so that a lost one does not give the submission away.
-const HEARTBEATS_PER_WAIT: u32 = 3;
+use super::ack_wait::AckWait;
 
 /// Sends heartbeats to the queue for as long as this runs.
-pub(super) async fn keep_alive(receipt: &dyn Acknowledge, ack_wait: Duration) -> Infallible {
+pub(super) async fn keep_alive(receipt: &dyn Acknowledge, ack_wait: &AckWait) -> Infallible {
     loop {
-        sleep(ack_wait / HEARTBEATS_PER_WAIT).await;
+        ack_wait.until_heartbeat().await;
         if let Err(error) = receipt.in_progress().await {
             // If the queue takes the submission from us for this, the next append is rejected.
             warn!(error = &error as &dyn Error, "a heartbeat was not sent");
@@ -39,10 +36,13 @@ pub(super) async fn until_taken_away(
     ledger: &Ledger,
     watched: Watched<'_>,
     bell: &Notify,
-    ack_wait: Duration,
+    ack_wait: &AckWait,
 ) {
     loop {
-        let rung = timeout(ack_wait / HEARTBEATS_PER_WAIT, bell.notified()).await.is_ok();
+        let rung = tokio::select! {
+            () = bell.notified() => true,
+            () = ack_wait.until_heartbeat() => false,
+        };
         match ledger.load_at(watched.subject).await {
             Ok(Some(aggregate)) if watched.is_ours(&aggregate.submission) => {}
             Ok(_) => {

@@ -1,5 +1,4 @@
-//! The ledger as queues: a durable consumer for each lane, priority and pool. Knows no Docker and runs
-//! nothing.
+//! The ledger as queues: a durable consumer for each. Knows no Docker and runs nothing.
 
 mod consumer;
 mod job;
@@ -15,11 +14,11 @@ use events::subject::LEDGER_STREAM;
 use crate::error::QueueError;
 use crate::link::Link;
 
-pub use consumer::Backlog;
+pub use consumer::{Backlog, QueueStatus};
 pub use job::{Acknowledge, Job, Receipt};
 pub use worker::Worker;
 
-/// The queue of accepted submissions.
+/// The queues of accepted submissions.
 #[derive(Clone, Debug)]
 pub struct Queue {
     context: Context,
@@ -31,24 +30,23 @@ impl Queue {
         Self { context, link }
     }
 
-    /// Joins the workers of a queue. A job that is not acknowledged within
-    /// `ack_wait` goes to another worker.
+    /// Joins the workers of a queue. A job that is not acknowledged within `ack_wait` goes to
+    /// another worker: for all of them holds what the last one to join has set.
     pub async fn consumer(
         &self,
-        queue: &QueueName,
+        name: &QueueName,
         ack_wait: Duration,
     ) -> Result<Worker, QueueError> {
-        let config = consumer::config(queue, ack_wait);
+        let config = consumer::config(name, ack_wait);
         Worker::join(self.context.clone(), self.link.clone(), config).await
     }
 
-    /// Returns how much there is to do; none where no executor has ever been.
-    pub async fn backlog(&self, queue: &QueueName) -> Result<Option<Backlog>, QueueError> {
-        let name = consumer::durable_name(queue);
+    /// Returns what the server says of a queue; none where no executor has ever been.
+    pub async fn status(&self, name: &QueueName) -> Result<Option<QueueStatus>, QueueError> {
         let stream = self.context.get_stream_no_info(LEDGER_STREAM).await;
         let stream = stream.map_err(|error| QueueError(error.into()))?;
-        match stream.consumer_info(name).await {
-            Ok(info) => Ok(Some(Backlog::of(&info))),
+        match stream.consumer_info(consumer::durable_name(name)).await {
+            Ok(info) => Ok(Some(QueueStatus::of(&info))),
             Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
             Err(error) => Err(QueueError(error.into())),
         }

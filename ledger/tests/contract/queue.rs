@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream;
+use async_nats::jetstream::consumer::{AckPolicy, Config};
 use events::subject::LEDGER_STREAM;
 use events::{Lane, SubmissionId};
 use futures::FutureExt as _;
@@ -15,6 +17,8 @@ use crate::load::each_job_is_delivered_once;
 const ACK_WAIT: Duration = Duration::from_secs(30);
 const SHORT_ACK_WAIT: Duration = Duration::from_secs(1);
 const EXPIRES: Duration = Duration::from_secs(5);
+/// The durable of the lane `run`.
+const DURABLE: &str = "executor-run-normal-core-v1";
 
 struct Given {
     server: NatsServer,
@@ -35,7 +39,7 @@ impl Given {
     }
 
     async fn backlog(&self) -> Option<Backlog> {
-        self.connection.queue().backlog(&queue_name(Lane::Run)).await.unwrap()
+        Some(self.connection.queue().status(&queue_name(Lane::Run)).await.unwrap()?.backlog)
     }
 
     /// Waits until the server has taken in every answer.
@@ -235,12 +239,12 @@ async fn what_is_handed_back_comes_again_after_its_delay() {
 async fn lanes_and_pools_have_queues_of_their_own() {
     let given = given().await;
     let queue = given.connection.queue();
-    let submit_lane = queue_name(Lane::Submit);
-    assert_eq!(queue.backlog(&submit_lane).await.unwrap(), None);
-    let mut elsewhere = queue.consumer(&submit_lane, ACK_WAIT).await.unwrap();
+    let other = queue_name(Lane::Submit);
+    assert_eq!(queue.status(&other).await.unwrap(), None);
+    let mut elsewhere = queue.consumer(&other, ACK_WAIT).await.unwrap();
     submit(&given.ledger).await;
     assert!(elsewhere.fetch(1, Duration::from_secs(1)).await.unwrap().is_empty());
-    assert_eq!(queue.backlog(&submit_lane).await.unwrap(), Some(EMPTY));
+    assert_eq!(queue.status(&other).await.unwrap().map(|status| status.backlog), Some(EMPTY));
     let mut here = given.worker(ACK_WAIT).await;
     assert_eq!(given.backlog().await, Some(Backlog { waiting: 1, held: 0 }));
     one(&mut here).await;
@@ -294,9 +298,7 @@ async fn fetch_until(worker: &mut Worker, wanted: SubmissionId) -> Vec<Submissio
 async fn a_deleted_consumer_is_made_again() {
     let given = given().await;
     let mut worker = given.worker(ACK_WAIT).await;
-    let client = async_nats::connect(given.server.url()).await.unwrap();
-    let stream = async_nats::jetstream::new(client).get_stream(LEDGER_STREAM).await.unwrap();
-    stream.delete_consumer("executor-run-normal-core-v1").await.unwrap();
+    ledger_stream(&given).await.delete_consumer(DURABLE).await.unwrap();
     let submitted = submit(&given.ledger).await;
     let broken = worker.fetch(1, EXPIRES).await;
     assert!(matches!(broken, Err(QueueError(_))), "{broken:?}");
@@ -314,6 +316,72 @@ async fn another_ack_wait_is_taken_on() {
     submit(&given.ledger).await;
     one(&mut second).await;
     assert_eq!(one(&mut second).await.delivered, 2);
+}
+
+#[tokio::test]
+async fn two_workers_with_different_ack_waits_take_no_job_from_each_other() {
+    let given = given().await;
+    let mut slow = given.worker(ACK_WAIT).await;
+    submit(&given.ledger).await;
+    let job = one(&mut slow).await;
+    let mut quick = given.worker(SHORT_ACK_WAIT).await;
+    let status = given.connection.queue().status(&queue_name(Lane::Run)).await.unwrap().unwrap();
+    assert_eq!(status.ack_wait, SHORT_ACK_WAIT);
+    for _ in 0..6 {
+        job.receipt.in_progress().await.unwrap();
+        let nothing = timeout(status.ack_wait / 3, quick.fetch(1, EXPIRES)).await;
+        assert!(nothing.is_err(), "the job was taken");
+    }
+}
+
+/// A client that knows nothing of ours, as an operator has one.
+async fn ledger_stream(given: &Given) -> jetstream::stream::Stream {
+    let client = async_nats::connect(given.server.url()).await.unwrap();
+    jetstream::new(client).get_stream(LEDGER_STREAM).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_durable_that_was_changed_is_mended_and_keeps_its_position() {
+    let given = given().await;
+    let mut first = given.worker(ACK_WAIT).await;
+    submit(&given.ledger).await;
+    one(&mut first).await.receipt.ack().await.unwrap();
+    given.settled(EMPTY).await;
+    let stream = ledger_stream(&given).await;
+    let as_made = stream.consumer_info(DURABLE).await.unwrap().config;
+    let changed = Config {
+        max_deliver: 2,
+        max_ack_pending: 1,
+        filter_subject: "ledger.submission.submit.normal.core.*".to_owned(),
+        headers_only: true,
+        inactive_threshold: Duration::from_mins(1),
+        description: Some("an operator's".to_owned()),
+        ..as_made.clone()
+    };
+    stream.update_consumer(changed).await.unwrap();
+    let mut second = given.worker(ACK_WAIT).await;
+    let mended = stream.consumer_info(DURABLE).await.unwrap().config;
+    assert_eq!(mended, Config { description: Some("an operator's".to_owned()), ..as_made });
+    let submitted = submit(&given.ledger).await;
+    assert_eq!(one(&mut second).await.aggregate.id(), submitted.id());
+}
+
+#[tokio::test]
+async fn a_durable_of_another_ack_policy_is_made_anew() {
+    let given = given().await;
+    let stream = ledger_stream(&given).await;
+    let foreign = Config {
+        durable_name: Some(DURABLE.to_owned()),
+        ack_policy: AckPolicy::None,
+        ..Config::default()
+    };
+    stream.create_consumer(foreign).await.unwrap();
+    let mut worker = given.worker(ACK_WAIT).await;
+    let policy = stream.consumer_info(DURABLE).await.unwrap().config.ack_policy;
+    assert_eq!(policy, AckPolicy::Explicit);
+    let submitted = submit(&given.ledger).await;
+    assert_eq!(one(&mut worker).await.aggregate.id(), submitted.id());
+    given.settled(Backlog { waiting: 0, held: 1 }).await;
 }
 
 #[tokio::test]
