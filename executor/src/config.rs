@@ -299,7 +299,7 @@ mod tests {
     fn the_defaults_are_a_valid_configuration() {
         let config = load(&[]).unwrap();
         assert_eq!(config.executor.attempts_max.get(), 3);
-        assert_eq!(config.executor.ack_wait_s.get(), 30);
+        assert_eq!(config.executor.ack_wait_s.get(), 8);
         assert_eq!(config.executor.lanes, Lane::ALL);
         assert_eq!(config.cells.tag("core"), "runledger/core:dev");
     }

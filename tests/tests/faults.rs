@@ -13,14 +13,19 @@ use blackbox::programs::{expect, python};
 use blackbox::tools::submissions_per_fault;
 use blackbox::wait::wait_until;
 use blackbox::world::{World, WorldBuilder};
+use events::Clock as _;
 use events::event::LostReason;
 use futures::future::try_join;
+use platform::clock::SystemClock;
 use rustix::process::Signal;
 use serde_json::json;
 
 /// How long the queue waits for a sign of life, in seconds. This is the least that an executor
 /// allows, so that a test is short.
 const ACK_WAIT_SECONDS: u32 = 3;
+/// How often an executor is killed to measure how long its submissions wait. Each time finds its
+/// heartbeats somewhere else.
+const TAKE_OVERS: usize = 3;
 /// When the fault comes, in percent of the submissions ended. It comes twice.
 const FAULTS_AT: [usize; 2] = [25, 60];
 /// How long a restarted executor may take to remove the containers of its life before.
@@ -170,6 +175,44 @@ async fn what_a_killed_executor_had_begun_is_begun_again() -> Result<()> {
             let lost = first.lost.context("the first attempt is not lost")?;
             ensure!(lost.reason == LostReason::ExecutorGone, "{lost:?}");
             one_life_of_containers(world).await
+        })
+        .await
+}
+
+#[tokio::test]
+async fn the_submissions_of_a_killed_executor_are_begun_again_within_15_seconds() -> Result<()> {
+    // Not `world()`: the promise holds for the default ack wait.
+    WorldBuilder::default()
+        .edge()
+        .executors(2)
+        .play(async |world| {
+            let user = world.user("student-17")?;
+            let (mut submitted, mut waits) = (Vec::new(), Vec::new());
+            for _ in 0..TAKE_OVERS {
+                // Only one executor is there to begin them, so all are its own when it is killed.
+                world.stop("executor-2").await?;
+                let source = "import time\ntime.sleep(12)";
+                let held = [begun(&user, source, 1).await?, begun(&user, source, 1).await?];
+                world.start("executor-2").await?;
+                let killed_at = SystemClock.now();
+                world.kill("executor")?;
+                for submitted in &held {
+                    running(&user, submitted, 2).await?;
+                }
+                let audit = Audit::read(world).await?;
+                for submitted in &held {
+                    let again = audit.submission(&submitted.id)?.attempts[1].started_at;
+                    waits.push(again - killed_at);
+                    user.ended(submitted).await?;
+                }
+                submitted.extend(held);
+                world.start("executor").await?;
+            }
+            // Of so few, the 95th percentile is the longest one.
+            waits.sort_unstable();
+            let longest = waits.last().context("no submission was taken over")?;
+            ensure!(longest.num_seconds() < 15, "waited {waits:?}");
+            Audit::settled(world, &submitted).await.map(drop)
         })
         .await
 }
