@@ -8,7 +8,7 @@ use std::time::Duration;
 use backon::BackoffBuilder;
 use events::QueueName;
 use futures::StreamExt;
-use ledger::{Presence, Queue, QueueError, Worker};
+use ledger::{FloorOf, Floors, Presence, Queue, QueueError, Worker};
 use metrics::{gauge, histogram};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,9 @@ use crate::waits::{next_wait, until_back, until_success};
 const FETCH_TIME: Duration = Duration::from_secs(30);
 /// The same in a spare place, since the processor that was idle may soon have work.
 const SPARE_FETCH_TIME: Duration = Duration::from_secs(1);
+/// How often the floor of a queue is stored at most. If it is too old by as much, the submissions of
+/// that time are read again.
+const STORE_FLOOR_EVERY: Duration = Duration::from_secs(30);
 /// How often the queue is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
@@ -110,9 +113,10 @@ pub(crate) async fn heed_cancellations(presence: Presence, name: QueueName, held
     ids.for_each(async |id| held.ring(id)).await;
 }
 
-/// Looks at a queue regularly, for as long as this runs: how many submissions wait, and the ack wait
-/// that is in force.
+/// Looks at a queue regularly, for as long as this runs: how many submissions wait, the ack wait that
+/// is in force, and how far the queue has come.
 pub(crate) async fn measure_queue(queue: Queue, name: QueueName, ack_wait: AckWait) {
+    let (floors, mut stored) = (queue.floors(), StoredFloor { floor: 0, since: None });
     let labels = [
         ("lane", name.lane.as_str().to_owned()),
         ("priority", name.priority.as_str().to_owned()),
@@ -124,6 +128,7 @@ pub(crate) async fn measure_queue(queue: Queue, name: QueueName, ack_wait: AckWa
                 ack_wait.set(status.ack_wait);
                 let waiting = usize::try_from(status.backlog.waiting).unwrap_or(usize::MAX);
                 gauge!(QUEUE_BACKLOG, &labels).set(gauge_value(waiting));
+                stored.store_if_moved(&floors, &name, status.acknowledged).await;
             }
             // No executor has ever joined it.
             Ok(None) => {}
@@ -132,5 +137,25 @@ pub(crate) async fn measure_queue(queue: Queue, name: QueueName, ack_wait: AckWa
             }
         }
         sleep(MEASURE_EVERY).await;
+    }
+}
+
+/// The floor of a queue, as this executor stored it last.
+struct StoredFloor {
+    floor: u64,
+    since: Option<Instant>,
+}
+
+impl StoredFloor {
+    async fn store_if_moved(&mut self, floors: &Floors, name: &QueueName, floor: u64) {
+        let is_recent = self.since.is_some_and(|since| since.elapsed() < STORE_FLOOR_EVERY);
+        if floor == self.floor || is_recent {
+            return;
+        }
+        if let Err(error) = floors.store(FloorOf::Queue(name), floor).await {
+            warn!(error = &error as &dyn Error, "the floor of a queue was not stored");
+            return;
+        }
+        *self = Self { floor, since: Some(Instant::now()) };
     }
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use events::content::Content;
 use events::event::{Accepted, Case, LanguageRef, SourceFile, Suite};
-use events::{BootId, Digest, Lane, SubmissionId};
+use events::testing::instant;
+use events::{BootId, Clock, Digest, Lane, SubmissionId, Timestamp};
 use ledger::{Acknowledge, Held, QueueError};
 use sandbox::languages::Catalog;
 use sandbox::protocol::{
     ExceededLimit, Prepare, Prepared, Stage, StageExit, StageOutput, StageReport, StageUsage,
 };
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::cells::cell::CellError;
 use crate::cells::source::{CellSource, LeasedCell, Provenance};
@@ -184,6 +186,22 @@ impl LeasedCell for ScriptedCell {
 impl Drop for ScriptedCell {
     fn drop(&mut self) {
         *self.script.in_use.lock().unwrap() -= 1;
+    }
+}
+
+/// A clock that goes with tokio's, so that a test that pauses time pauses this one, too.
+#[derive(Debug)]
+pub(crate) struct TokioClock(Instant);
+
+impl TokioClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Instant::now()))
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        instant(0) + self.0.elapsed()
     }
 }
 

@@ -42,5 +42,5 @@ pub use objects::{ObjectError, ObjectStore};
 pub use offers::{KnownOffers, LanguageOffer, Offers};
 pub use presence::{Held, Presence};
 pub use provision::StreamSettings;
-pub use queue::{Acknowledge, Backlog, Job, Queue, QueueStatus, Receipt, Worker};
+pub use queue::{Acknowledge, Backlog, FloorOf, Floors, Job, Queue, QueueStatus, Receipt, Worker};
 pub use store::{EventStore, StorageUsage};

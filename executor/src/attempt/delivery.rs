@@ -36,7 +36,7 @@ impl DeliveryHandler {
         // for.
         let Some(claim) = self.held.claim(job.aggregate.id()) else { return };
         let writer = self.context.identity.writer(job.traceparent.clone());
-        let (receipt, is_first) = (job.receipt.clone(), job.is_first_delivery());
+        let (receipt, is_new) = (job.receipt.clone(), job.is_new(self.context.clock.now()));
         let mut work = SubmissionWork {
             context: &self.context,
             writer: &writer,
@@ -48,7 +48,7 @@ impl DeliveryHandler {
         };
         let working = async {
             let answer = tokio::select! {
-                answer = work.bring_to_end(is_first) => Some(answer),
+                answer = work.bring_to_end(is_new) => Some(answer),
                 () = self.hand_back.cancelled() => None,
             };
             match answer {

@@ -13,7 +13,6 @@ use events::event::{CancellationRequested, Event, FailureClass};
 use events::{BootId, ExecutorName, SubmissionId};
 use ledger::memory::{Checks, MemoryObjects, MemoryStore, Mishap};
 use ledger::{Acknowledge, Held, Job, KnownOffers, Ledger, QueueError, Stored};
-use platform::clock::SystemClock;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sandbox::languages::Catalog;
@@ -27,7 +26,7 @@ use super::{
     AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
 };
 use crate::peers::Peers;
-use crate::testing::{Act, Script, accepted_with_cases, fails, prints};
+use crate::testing::{Act, Script, TokioClock, accepted_with_cases, fails, prints};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
 const SEEDS: u64 = 64;
@@ -90,6 +89,7 @@ struct World {
     random: StdRng,
     store: Arc<MemoryStore>,
     ledger: Ledger,
+    clock: Arc<TokioClock>,
     message: Arc<Message>,
     accepted: Stored,
     population: Arc<Population>,
@@ -117,10 +117,10 @@ fn other_release() -> Catalog {
 impl World {
     async fn new(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let clock = Arc::new(SystemClock);
+        let clock = TokioClock::new();
         let checks = if random.random_bool(0.5) { Checks::IdFirst } else { Checks::SequenceFirst };
         let store = Arc::new(MemoryStore::new(clock.clone()).with_checks(checks));
-        let ledger = Ledger::new(store.clone(), clock);
+        let ledger = Ledger::new(store.clone(), clock.clone());
         let slug = if random.random_bool(0.5) { "cpp" } else { "python" };
         let submission = accepted_with_cases(slug, random.random_range(0..40));
         ledger.accept(id(), submission, &user()).await.expect("it is the first");
@@ -130,6 +130,7 @@ impl World {
             random,
             store,
             ledger,
+            clock,
             message: Arc::new(message),
             accepted,
             population: Arc::default(),
@@ -158,8 +159,8 @@ impl World {
             peers: Arc::new(self.population.clone()),
             absent: Arc::default(),
             catalog: Arc::new(catalog),
-            offers: KnownOffers::new(Arc::new(SystemClock)),
-            clock: Arc::new(SystemClock),
+            offers: KnownOffers::new(self.clock.clone()),
+            clock: self.clock.clone(),
             identity: ExecutorIdentity {
                 name,
                 boot,

@@ -376,6 +376,27 @@ async fn the_end_is_acknowledged_again_and_nothing_is_run() {
 }
 
 #[tokio::test]
+async fn an_old_submission_is_read_before_a_cell_is_taken() {
+    let stage = Stage::with(accepted("python")).await;
+    stage.deliver(1, &Script::new([])).await;
+    stage.clock.advance(Duration::from_secs(1));
+    // A durable that was made anew delivers it for the first time.
+    let script = Script::new([]);
+    assert_eq!(stage.deliver(1, &script).await, [Said::Ack]);
+    assert_eq!(*script.taken.lock().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_new_submission_is_not_read_before_it_is_begun() {
+    let stage = Stage::with(accepted("python")).await;
+    let (reads, script) = (stage.store.reads(), Script::new([Act::Hang]));
+    let (running, _memo) = stage.deliver_in_background(&script);
+    script.begun.notified().await;
+    assert_eq!(stage.store.reads(), reads);
+    running.abort();
+}
+
+#[tokio::test]
 async fn a_lost_race_leaves_the_submission_to_the_winner() {
     let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(Held::Yes))).await;
     stage.other_starts(2, 1).await;

@@ -9,6 +9,7 @@ use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
 use serde::Deserialize;
 
 use crate::offers::{OFFER_LIFE, OFFERS_BUCKET, OFFERS_BYTES_MAX};
+use crate::queue::floors;
 use crate::store::SUBJECT_MESSAGES_MAX;
 
 /// How long the server remembers message ids. A longer window costs the server memory, and the
@@ -37,7 +38,8 @@ pub struct StreamSettings {
 /// Every stream that must exist.
 pub(super) fn wanted(settings: &StreamSettings) -> Vec<Config> {
     let buckets = ObjectBucket::ALL.iter().map(|&bucket| objects(bucket, settings));
-    [ledger(settings), offers(settings)].into_iter().chain(buckets).collect()
+    let tables = [offers(settings), key_values(floors::BUCKET, settings)];
+    std::iter::once(ledger(settings)).chain(buckets).chain(tables).collect()
 }
 
 /// The stream of events, from which nothing is ever taken: full means refused.
@@ -109,6 +111,27 @@ fn objects(bucket: ObjectBucket, settings: &StreamSettings) -> Config {
         duplicate_window: DUPLICATE_WINDOW,
         // The client stores an object's info with a rollup, which a stream refuses by default.
         allow_rollup: true,
+        allow_direct: false,
+        num_replicas: settings.replicas,
+        ..Config::default()
+    }
+}
+
+/// A bucket of keys as NATS lays it out, with the last value of each.
+fn key_values(bucket: &str, settings: &StreamSettings) -> Config {
+    Config {
+        name: format!("KV_{bucket}"),
+        subjects: vec![format!("$KV.{bucket}.>")],
+        retention: RetentionPolicy::Limits,
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        max_messages: -1,
+        max_messages_per_subject: 1,
+        duplicate_window: DUPLICATE_WINDOW,
+        deny_delete: true,
+        // The client removes a key with a rollup.
+        allow_rollup: true,
+        // Read from the leader: a replica may be behind.
         allow_direct: false,
         num_replicas: settings.replicas,
         ..Config::default()

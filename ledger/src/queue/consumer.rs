@@ -12,16 +12,13 @@ use async_nats::jetstream::stream::ConsumerErrorKind;
 use events::QueueName;
 use events::subject::LEDGER_STREAM;
 
-use crate::error::Fault;
+use super::floors::{FloorOf, Floors};
+use crate::error::{Fault, QueueError};
 
 /// Jobs of one queue that all executors together may hold.
 const HELD_MAX: i64 = 65_536;
 /// The server must never give a submission up. An executor does so, with an event.
 const DELIVERIES_UNBOUNDED: i64 = -1;
-
-pub(super) fn durable_name(queue: &QueueName) -> String {
-    format!("executor-{queue}-v1")
-}
 
 /// What the server says of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +27,19 @@ pub struct QueueStatus {
     pub backlog: Backlog,
     /// How long the server waits for a sign of life, whichever executor set that.
     pub ack_wait: Duration,
+    /// Up to this sequence of the ledger, every submission of the queue has been acknowledged.
+    pub acknowledged: u64,
 }
 
 impl QueueStatus {
     pub(super) fn of(info: &Info) -> Self {
-        Self { backlog: Backlog::of(info), ack_wait: info.config.ack_wait }
+        // Without acknowledgements the server calls acknowledged what it has sent.
+        let is_ours = info.config.ack_policy == AckPolicy::Explicit;
+        Self {
+            backlog: Backlog::of(info),
+            ack_wait: info.config.ack_wait,
+            acknowledged: if is_ours { info.ack_floor.stream_sequence } else { 0 },
+        }
     }
 }
 
@@ -53,53 +58,89 @@ impl Backlog {
     }
 }
 
-pub(super) fn config(name: &QueueName, ack_wait: Duration) -> Config {
-    Config {
-        durable_name: Some(durable_name(name)),
-        // A pool may have submissions before it has its first executor.
-        deliver_policy: DeliverPolicy::All,
-        // `All` would acknowledge each older job of other executors as well.
-        ack_policy: AckPolicy::Explicit,
-        ack_wait,
-        max_deliver: DELIVERIES_UNBOUNDED,
-        max_ack_pending: HELD_MAX,
-        filter_subject: name.filter(),
-        ..Config::default()
+pub(super) fn durable_name(queue: &QueueName) -> String {
+    format!("executor-{queue}-v1")
+}
+
+/// The durable that a queue must have.
+#[derive(Clone, Debug)]
+pub(super) struct Durable {
+    pub(super) context: Context,
+    pub(super) name: QueueName,
+    pub(super) ack_wait: Duration,
+}
+
+impl Durable {
+    /// Takes the durable as it is, makes it if it does not exist, and changes it only if it
+    /// differs: a create that the server refuses has cost consumers their state before (nats-server
+    /// PR 8491).
+    pub(super) async fn ensure(&self) -> Result<PullConsumer, Fault> {
+        let (context, name) = (&self.context, durable_name(&self.name));
+        let found: PullConsumer = match context.get_consumer_from_stream(&name, LEDGER_STREAM).await
+        {
+            Ok(found) => found,
+            // Boxed: it is large, and each fetch would carry it.
+            Err(error) if is_absent(&error.kind()) => return Box::pin(self.make()).await,
+            Err(error) => return Err(error.into()),
+        };
+        let (has, wanted) = (&found.cached_info().config, self.config(DeliverPolicy::All));
+        // The server changes the ack policy of no consumer. Under another policy than ours, it
+        // holds for done what no executor has acknowledged, so its position is worth nothing.
+        if has.ack_policy != wanted.ack_policy {
+            context.delete_consumer_from_stream(&name, LEDGER_STREAM).await?;
+            return Box::pin(self.make()).await;
+        }
+        let mended = mended(has, wanted);
+        if mended == *has {
+            return Ok(found);
+        }
+        let mended = Config::try_from_consumer_config(mended)?;
+        Ok(context.update_consumer_on_stream(mended, LEDGER_STREAM).await?)
+    }
+
+    /// Makes the durable where the one before it, if there was one, had come to. Otherwise a lost
+    /// durable would deliver every submission that ever was.
+    async fn make(&self) -> Result<PullConsumer, Fault> {
+        let floors = Floors::new(self.context.clone());
+        let floor =
+            floors.load(FloorOf::Queue(&self.name)).await.map_err(|QueueError(fault)| fault)?;
+        let ledger = self.context.get_stream(LEDGER_STREAM).await?;
+        let last = ledger.cached_info().state.last_sequence;
+        let begins = begins_after(floor.unwrap_or(0), last);
+        tracing::info!(queue = %durable_name(&self.name), ?begins, "makes a durable");
+        let config = self.config(begins);
+        Ok(self.context.create_consumer_on_stream(config, LEDGER_STREAM).await?)
+    }
+
+    fn config(&self, deliver_policy: DeliverPolicy) -> Config {
+        Config {
+            durable_name: Some(durable_name(&self.name)),
+            deliver_policy,
+            // `All` would acknowledge each older job of other executors as well.
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: self.ack_wait,
+            max_deliver: DELIVERIES_UNBOUNDED,
+            max_ack_pending: HELD_MAX,
+            filter_subject: self.name.filter(),
+            ..Config::default()
+        }
     }
 }
 
-/// Takes the durable as it is, makes it if it does not exist, and changes it only if it differs: a
-/// create that the server refuses has cost consumers their state before (nats-server PR 8491).
-pub(super) async fn ensure(context: &Context, config: &Config) -> Result<PullConsumer, Fault> {
-    let name = config.durable_name.as_deref().unwrap_or_default();
-    let found: PullConsumer = match context.get_consumer_from_stream(name, LEDGER_STREAM).await {
-        Ok(found) => found,
-        Err(error) if is_absent(&error.kind()) => return make(context, config).await,
-        Err(error) => return Err(error.into()),
-    };
-    let has = &found.cached_info().config;
-    // The server changes the ack policy of no consumer. Under another policy than ours, it holds
-    // for done what no executor has acknowledged, so its position is worth nothing.
-    if has.ack_policy != config.ack_policy {
-        context.delete_consumer_from_stream(name, LEDGER_STREAM).await?;
-        return make(context, config).await;
+/// Everything up to the floor had its end in the ledger before it was acknowledged. A floor that
+/// the ledger does not reach is of another ledger: this one was set back.
+fn begins_after(floor: u64, last: u64) -> DeliverPolicy {
+    // A pool may have submissions before it has its first executor, and then there is no floor.
+    if floor == 0 || floor > last {
+        return DeliverPolicy::All;
     }
-    let mended = mended(has, config);
-    if mended == *has {
-        return Ok(found);
-    }
-    let mended = Config::try_from_consumer_config(mended)?;
-    Ok(context.update_consumer_on_stream(mended, LEDGER_STREAM).await?)
-}
-
-async fn make(context: &Context, config: &Config) -> Result<PullConsumer, Fault> {
-    Ok(context.create_consumer_on_stream(config.clone(), LEDGER_STREAM).await?)
+    DeliverPolicy::ByStartSequence { start_sequence: floor + 1 }
 }
 
 /// Returns what was found, with every setting put right that decides what is delivered, to how many
 /// and how often. The rest stays: where it began, which no update can change, and what an operator
 /// may want, such as replicas and a description.
-fn mended(found: &consumer::Config, wanted: &Config) -> consumer::Config {
+fn mended(found: &consumer::Config, wanted: Config) -> consumer::Config {
     let wanted = wanted.into_consumer_config();
     consumer::Config {
         ack_wait: wanted.ack_wait,

@@ -7,9 +7,13 @@ use std::time::Duration;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::message::Acker;
 use async_trait::async_trait;
+use events::Timestamp;
 
 use crate::aggregate::{Aggregate, Stored};
 use crate::error::{QueueError, ReadError};
+
+/// How old a submission may be of which most likely nothing else stands in the ledger.
+const NEW_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// The handle of one delivery, which takes the answers for it.
 ///
@@ -50,10 +54,12 @@ impl Job {
         Ok(Self { aggregate, traceparent, delivered, receipt })
     }
 
-    /// Tells whether it seems to be delivered for the first time, so that an append may be tried
-    /// before a read.
-    pub const fn is_first_delivery(&self) -> bool {
-        self.delivered <= 1
+    /// Tells whether most likely nothing has happened since it was accepted, so that an append may
+    /// be tried before a read.
+    pub fn is_new(&self, now: Timestamp) -> bool {
+        // Not by the count alone: a durable that was made anew delivers everything for the first
+        // time. The two clocks may differ, which at worst costs a read or a conflict.
+        self.delivered <= 1 && now < self.aggregate.submission.accepted_at + NEW_TIME_MAX
     }
 }
 

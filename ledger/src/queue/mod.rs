@@ -1,6 +1,7 @@
 //! The ledger as queues: a durable consumer for each. Knows no Docker and runs nothing.
 
 mod consumer;
+pub(crate) mod floors;
 mod job;
 mod pull;
 mod worker;
@@ -14,7 +15,10 @@ use events::subject::LEDGER_STREAM;
 use crate::error::QueueError;
 use crate::link::Link;
 
+use consumer::Durable;
+
 pub use consumer::{Backlog, QueueStatus};
+pub use floors::{FloorOf, Floors};
 pub use job::{Acknowledge, Job, Receipt};
 pub use worker::Worker;
 
@@ -37,8 +41,13 @@ impl Queue {
         name: &QueueName,
         ack_wait: Duration,
     ) -> Result<Worker, QueueError> {
-        let config = consumer::config(name, ack_wait);
-        Worker::join(self.context.clone(), self.link.clone(), config).await
+        let (context, name) = (self.context.clone(), name.clone());
+        Worker::join(Durable { context, name, ack_wait }, self.link.clone()).await
+    }
+
+    /// Returns how far its readers have come.
+    pub fn floors(&self) -> Floors {
+        Floors::new(self.context.clone())
     }
 
     /// Returns what the server says of a queue; none where no executor has ever been.

@@ -4,13 +4,11 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::pull::Config;
-use async_nats::jetstream::context::Context;
 use async_nats::jetstream::{self, consumer::PullConsumer};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error};
 
-use super::consumer::ensure;
+use super::consumer::Durable;
 use super::job::{Acknowledge, Delivery, Job, Receipt};
 use super::pull::{Arrival, EXPIRES_MIN, Pull};
 use crate::aggregate::Stored;
@@ -33,8 +31,7 @@ const END_MAX: Duration = Duration::from_millis(20);
 /// One worker of a lane and pool.
 #[derive(Debug)]
 pub struct Worker {
-    context: Context,
-    config: Config,
+    durable: Durable,
     consumer: PullConsumer,
     /// Whether the consumer must be looked at before the next request.
     in_doubt: bool,
@@ -44,14 +41,10 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub(super) async fn join(
-        context: Context,
-        link: Link,
-        config: Config,
-    ) -> Result<Self, QueueError> {
-        let consumer = ensure(&context, &config).await.map_err(QueueError)?;
-        let pull = Pull::open(&context.client(), &link).await.map_err(QueueError)?;
-        Ok(Self { context, config, consumer, in_doubt: false, pull, ready: Vec::new() })
+    pub(super) async fn join(durable: Durable, link: Link) -> Result<Self, QueueError> {
+        let consumer = durable.ensure().await.map_err(QueueError)?;
+        let pull = Pull::open(&durable.context.client(), &link).await.map_err(QueueError)?;
+        Ok(Self { durable, consumer, in_doubt: false, pull, ready: Vec::new() })
     }
 
     /// Waits up to `expires` (at least a second) for jobs, and returns as soon as there are any: at
@@ -86,7 +79,8 @@ impl Worker {
     pub async fn close(self) {
         // What is not handed back reaches no other executor before its ack wait is over.
         for message in self.pull.close().await {
-            let (_, acker) = jetstream::Message { message, context: self.context.clone() }.split();
+            let (_, acker) =
+                jetstream::Message { message, context: self.durable.context.clone() }.split();
             hand_back(&Delivery(acker), Duration::ZERO).await;
         }
         for job in self.ready {
@@ -111,14 +105,14 @@ impl Worker {
     async fn ask_once(&mut self, max: usize, expires: Duration) -> Result<(), Fault> {
         // Only after a fault: a lookup before each request would double the requests.
         if self.in_doubt {
-            self.consumer = ensure(&self.context, &self.config).await?;
+            self.consumer = self.durable.ensure().await?;
             self.in_doubt = false;
         }
         self.pull.request(&self.consumer, max, expires).await
     }
 
     async fn take(&mut self, message: async_nats::Message) -> Result<(), QueueError> {
-        let message = jetstream::Message { message, context: self.context.clone() };
+        let message = jetstream::Message { message, context: self.durable.context.clone() };
         let (sequence, delivered, stored_at) = match message.info() {
             Ok(info) => (info.stream_sequence, info.delivered, info.published),
             Err(fault) => return Err(QueueError(fault)),

@@ -1,5 +1,7 @@
 //! Provisioning: idempotent, never takes anything away, and never on a server that may forget.
 
+use std::time::Duration;
+
 use async_nats::jetstream::{self, stream};
 use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
 use futures::future::join_all;
@@ -35,6 +37,8 @@ async fn many_services_provision_at_once_and_again() {
     assert!(!ledger.allow_rollup && !ledger.allow_message_ttl && ledger.allow_direct);
     assert_eq!(ledger.max_messages_per_subject, 512);
     assert_eq!(ledger.duplicate_window.as_secs(), 120);
+    let floors = config_of(&server, "KV_QUEUE_FLOORS").await;
+    assert_eq!((floors.max_messages_per_subject, floors.max_age), (1, Duration::ZERO));
     for bucket in ["OBJ_SOURCES", "OBJ_OUTPUTS", "OBJ_TESTS"] {
         assert_eq!(config_of(&server, bucket).await.max_bytes, 64 * 1024 * 1024);
     }
@@ -73,7 +77,7 @@ async fn an_existing_stream_with_other_settings_is_refused_and_left_alone() {
     let config = stream::Config {
         name: LEDGER_STREAM.to_owned(),
         subjects: vec![LEDGER_SUBJECTS.to_owned()],
-        max_age: std::time::Duration::from_hours(24),
+        max_age: Duration::from_hours(24),
         ..stream::Config::default()
     };
     jetstream::new(client).create_stream(config).await.unwrap();

@@ -7,7 +7,7 @@ use async_nats::jetstream::consumer::{AckPolicy, Config};
 use events::subject::LEDGER_STREAM;
 use events::{Lane, SubmissionId};
 use futures::FutureExt as _;
-use ledger::{Backlog, Connection, Job, Ledger, QueueError, Worker};
+use ledger::{Backlog, Connection, FloorOf, Job, Ledger, QueueError, Worker};
 use servers::testing::NatsServer;
 use tokio::time::{Instant, timeout};
 
@@ -73,7 +73,7 @@ async fn a_job_is_the_submission_as_it_was_accepted() {
     let mut job = one(&mut worker).await;
     assert_eq!(job.aggregate.accepted, submitted.accepted);
     assert_eq!(job.aggregate.head, submitted.head);
-    assert!(job.is_first_delivery());
+    assert_eq!(job.delivered, 1);
     // It can be written to as it is.
     let executor = crate::common::writer("executor");
     let started = crate::common::start(1, executor.instance);
@@ -119,7 +119,7 @@ async fn a_fetch_that_is_given_up_loses_nothing() {
     given.settled(Backlog { waiting: 0, held: 1 }).await;
     let job = one(&mut worker).await;
     assert_eq!(job.aggregate.id(), submitted.id());
-    assert!(job.is_first_delivery());
+    assert_eq!(job.delivered, 1);
 }
 
 #[tokio::test]
@@ -200,10 +200,10 @@ async fn what_is_not_acknowledged_comes_again() {
     let given = given().await;
     let mut worker = given.worker(SHORT_ACK_WAIT).await;
     let submitted = submit(&given.ledger).await;
-    assert!(one(&mut worker).await.is_first_delivery());
+    assert_eq!(one(&mut worker).await.delivered, 1);
     let again = one(&mut worker).await;
     assert_eq!(again.aggregate.id(), submitted.id());
-    assert!(!again.is_first_delivery() && again.delivered == 2);
+    assert_eq!(again.delivered, 2);
 }
 
 #[tokio::test]
@@ -303,6 +303,44 @@ async fn a_deleted_consumer_is_made_again() {
     let broken = worker.fetch(1, EXPIRES).await;
     assert!(matches!(broken, Err(QueueError(_))), "{broken:?}");
     assert_eq!(one(&mut worker).await.aggregate.id(), submitted.id());
+}
+
+#[tokio::test]
+async fn a_lost_durable_begins_after_what_was_acknowledged() {
+    let given = given().await;
+    let mut worker = given.worker(ACK_WAIT).await;
+    let queue = given.connection.queue();
+    let mut submitted = Vec::new();
+    for _ in 0..4 {
+        submitted.push(submit(&given.ledger).await);
+    }
+    for _ in 0..2 {
+        one(&mut worker).await.receipt.ack().await.unwrap();
+    }
+    given.settled(Backlog { waiting: 2, held: 0 }).await;
+    let acknowledged = queue.status(&queue_name(Lane::Run)).await.unwrap().unwrap().acknowledged;
+    assert_eq!(acknowledged, submitted[1].submission.accepted_sequence);
+    queue.floors().store(FloorOf::Queue(&queue_name(Lane::Run)), acknowledged).await.unwrap();
+    ledger_stream(&given).await.delete_consumer(DURABLE).await.unwrap();
+    let mut anew = given.worker(ACK_WAIT).await;
+    // As if the one before had not been lost.
+    let status = queue.status(&queue_name(Lane::Run)).await.unwrap().unwrap();
+    assert_eq!(status.backlog, Backlog { waiting: 2, held: 0 });
+    assert_eq!(status.acknowledged, acknowledged);
+    let rest = [one(&mut anew).await, one(&mut anew).await];
+    assert_eq!(ids(&rest), [submitted[2].id(), submitted[3].id()]);
+}
+
+#[tokio::test]
+async fn without_a_floor_of_this_ledger_a_durable_begins_with_the_first_event() {
+    let given = given().await;
+    let first = submit(&given.ledger).await;
+    let floors = given.connection.queue().floors();
+    assert_eq!(floors.load(FloorOf::Queue(&queue_name(Lane::Run))).await.unwrap(), None);
+    // The ledger was set back, and this floor is of the time before.
+    floors.store(FloorOf::Queue(&queue_name(Lane::Run)), 2).await.unwrap();
+    let mut worker = given.worker(ACK_WAIT).await;
+    assert_eq!(one(&mut worker).await.aggregate.id(), first.id());
 }
 
 #[tokio::test]
