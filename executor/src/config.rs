@@ -66,6 +66,9 @@ pub struct ExecutorConfig {
     /// How long the queue waits for a sign of life before it hands a submission to another
     /// executor, in seconds.
     pub ack_wait_s: Bounded<3, 600>,
+    /// How long nothing is heard of a submission before it is looked into whether the queue has
+    /// forgotten it, in seconds.
+    pub settle_after_s: Bounded<1, 86_400>,
     /// How long a submission may wait for an executor that has its language, in hours.
     pub not_here_hours_max: Bounded<1, 720>,
     /// When a newer version of a language may run what was accepted for an older one.

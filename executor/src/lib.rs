@@ -1,7 +1,8 @@
 //! The executor: submissions in, outcomes out. The only user of Docker.
 //!
 //! `cells` makes and keeps containers, `run` judges what happened in them, `attempt` takes one
-//! submission from the queue to its end in the ledger, `service` puts them together.
+//! submission from the queue to its end in the ledger, `settler` finds what the queue has forgotten,
+//! `service` puts them together.
 
 pub mod attempt;
 pub mod cells;
@@ -12,6 +13,7 @@ mod metrics;
 pub mod peers;
 pub mod run;
 pub mod service;
+mod settler;
 #[cfg(test)]
 mod testing;
 mod waits;

@@ -9,6 +9,9 @@ platform::declare_metrics! {
         SUBMISSIONS_HELD = "ledger_submissions_held": "Submissions held by this executor.",
         QUEUE_BACKLOG = "ledger_queue_submissions":
             "Submissions that wait in the queue, by lane and pool.",
+        OLDEST_UNSETTLED_SECONDS = "ledger_oldest_unsettled_seconds":
+            "Age of the oldest submission that has not ended, by lane and pool: 0 on executors \
+             that do not look for forgotten ones.",
     }
     counters {
         CELLS_MADE = "ledger_cells_made_total": "Cells made, by image.",
@@ -24,6 +27,8 @@ platform::declare_metrics! {
         SUBMISSIONS_NOT_HERE = "ledger_submissions_not_here_total":
             "Deliveries handed on because this executor lacks the language, version or pool.",
         SUBMISSIONS_CANCELLED = "ledger_submissions_cancelled_total": "Cancellations carried out.",
+        SUBMISSIONS_RESETTLED = "ledger_submissions_resettled_total":
+            "Submissions taken up because they did not end and the queue might have forgotten them.",
         APPENDS_DEFERRED = "ledger_executor_appends_deferred_total":
             "Appends tried again because the ledger was full or away.",
     }

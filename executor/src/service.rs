@@ -37,6 +37,7 @@ use crate::cells::warm_cells::Image;
 use crate::config::Config;
 use crate::intake::{Intake, heed_cancellations, measure_queue};
 use crate::machine::cpu_model;
+use crate::settler::{PoolPorts, Settler};
 use crate::waits::until_success;
 
 /// How often orphans are looked for: one costs memory, and nothing else, until it is found.
@@ -248,8 +249,38 @@ impl ExecutorService {
             self.shutdown.spawn_vital("consumer", intake.consume())
         });
         let consumers = consumers.collect();
+        for pool in &self.config.executor.pools {
+            let settler = self.settler(pool, cells, &deliveries, jobs);
+            self.shutdown.spawn_vital("settler", settler.run());
+        }
         info!(executor.boot = %self.boot, "executor started");
         consumers
+    }
+
+    fn settler(
+        &self,
+        pool: &PoolName,
+        cells: &Pool,
+        deliveries: &DeliveryHandler,
+        jobs: &TaskTracker,
+    ) -> Settler {
+        let key = format!("settler.{pool}");
+        let ports = PoolPorts {
+            leadership: self.connection.leadership(key, self.boot.to_string()),
+            queue: self.connection.queue(),
+            pool: pool.clone(),
+            cells: cells.clone(),
+            lanes: self.config.executor.lanes.clone(),
+            images: self.images(std::slice::from_ref(pool)),
+        };
+        Settler {
+            pool: pool.clone(),
+            settle_after: Duration::from_secs(self.config.executor.settle_after_s.get().into()),
+            ports: Arc::new(ports),
+            deliveries: deliveries.clone(),
+            jobs: jobs.clone(),
+            stop: self.shutdown.token(),
+        }
     }
 
     /// Runs a task that the service cannot do without, until the last submission has ended here.

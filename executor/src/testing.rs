@@ -9,7 +9,8 @@ use events::content::Content;
 use events::event::{Accepted, Case, LanguageRef, SourceFile, Suite};
 use events::testing::instant;
 use events::{BootId, Clock, Digest, Lane, SubmissionId, Timestamp};
-use ledger::{Acknowledge, Held, QueueError};
+use ledger::memory::MemoryObjects;
+use ledger::{Acknowledge, Held, KnownOffers, Ledger, QueueError};
 use sandbox::languages::Catalog;
 use sandbox::protocol::{
     ExceededLimit, Prepare, Prepared, Stage, StageExit, StageOutput, StageReport, StageUsage,
@@ -17,6 +18,7 @@ use sandbox::protocol::{
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::attempt::{AttemptSettings, ExecutorContext, ExecutorIdentity};
 use crate::cells::cell::CellError;
 use crate::cells::source::{CellSource, LeasedCell, Provenance};
 use crate::cells::warm_cells::NoCellError;
@@ -186,6 +188,31 @@ impl LeasedCell for ScriptedCell {
 impl Drop for ScriptedCell {
     fn drop(&mut self) {
         *self.script.in_use.lock().unwrap() -= 1;
+    }
+}
+
+/// What an executor of this boot id works with, whose peers all say the same.
+pub(crate) fn context(ledger: &Ledger, boot: BootId, peers: Held) -> ExecutorContext {
+    let clock = TokioClock::new();
+    ExecutorContext {
+        ledger: ledger.clone(),
+        objects: Arc::new(MemoryObjects::default()),
+        peers: Arc::new(Chorus(peers)),
+        absent: Arc::default(),
+        offers: KnownOffers::new(clock.clone()),
+        clock,
+        catalog: Arc::new(Catalog::builtin()),
+        identity: ExecutorIdentity {
+            name: "executor-1".parse().unwrap(),
+            boot,
+            kernel: "6.1".to_owned(),
+            cpu_model: "test".to_owned(),
+        },
+        settings: AttemptSettings {
+            attempts_max: 3,
+            not_here_max: Duration::from_hours(24),
+            newer_version_after: None,
+        },
     }
 }
 

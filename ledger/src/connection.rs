@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::error::{ConnectError, ProvisionError, ReadError};
 use crate::jetstream::objects::JetStreamObjects;
 use crate::jetstream::{JetStreamStore, bounded_context};
+use crate::leadership::Leadership;
 use crate::ledger::Ledger;
 use crate::link::Link;
 use crate::objects::ObjectStore;
@@ -100,6 +101,11 @@ impl Connection {
     /// Returns what tells which languages executors have.
     pub fn offers(&self) -> Offers {
         Offers::new(self.context.clone(), self.link.clone())
+    }
+
+    /// Returns the wish to lead in what `key` names, on behalf of `holder`.
+    pub fn leadership(&self, key: String, holder: String) -> Leadership {
+        Leadership::new(self.context.clone(), key, holder)
     }
 
     /// Returns what tells executors about one another.

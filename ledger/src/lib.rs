@@ -10,6 +10,7 @@ mod error;
 mod execute;
 mod follow;
 mod jetstream;
+mod leadership;
 mod ledger;
 mod link;
 #[cfg(feature = "testing")]
@@ -36,6 +37,7 @@ pub use error::{
     ReadError,
 };
 pub use execute::Accepting;
+pub use leadership::{LEADERSHIP_TIME, Leadership};
 pub use ledger::Ledger;
 pub use metrics::describe_metrics;
 pub use objects::{ObjectError, ObjectStore};

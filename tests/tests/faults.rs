@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
+use async_nats::jetstream;
+use async_nats::jetstream::consumer::pull;
 use blackbox::audit::Audit;
 use blackbox::client::{Submitted, TestClient};
 use blackbox::load::{Load, Seen};
@@ -15,6 +17,8 @@ use blackbox::wait::wait_until;
 use blackbox::world::{World, WorldBuilder};
 use events::Clock as _;
 use events::event::LostReason;
+use events::subject::LEDGER_STREAM;
+use futures::StreamExt as _;
 use futures::future::try_join;
 use platform::clock::SystemClock;
 use rustix::process::Signal;
@@ -315,6 +319,44 @@ async fn a_frozen_executor_that_comes_back_is_fenced_off() -> Result<()> {
             Audit::settled(world, &[submitted, next]).await.map(drop)
         })
         .await
+}
+
+#[tokio::test]
+async fn a_submission_that_the_queue_has_forgotten_is_run_all_the_same() -> Result<()> {
+    world()
+        .setting("EXECUTOR__SETTLE_AFTER_S", 1)
+        .play(async |world| {
+            let user = world.user("student-17")?;
+            // The executor has made the queue by then.
+            let before = user.submit(&python("print('before')")).await?;
+            user.ended(&before).await?;
+            world.stop("executor").await?;
+            let forgotten = user.submit(&python("print('forgotten')")).await?;
+            acknowledge_by_hand(world).await?;
+            world.start("executor").await?;
+
+            // The queue goes on without it.
+            let after = user.submit(&python("print('after')")).await?;
+            user.ended(&after).await?;
+            let view = user.ended(&forgotten).await?;
+            expect(
+                &view,
+                &json!({ "verdict": "finished", "attempt": 1, "stdout": "forgotten\n" }),
+            )?;
+            Audit::settled(world, &[before, forgotten, after]).await.map(drop)
+        })
+        .await
+}
+
+/// Takes the next submission off the queue, as an operator can with the NATS CLI.
+async fn acknowledge_by_hand(world: &World) -> Result<()> {
+    let client = async_nats::connect(world.nats().url()).await?;
+    let stream = jetstream::new(client).get_stream(LEDGER_STREAM).await?;
+    let queue = stream.get_consumer::<pull::Config>("executor-run-normal-core-v1").await;
+    let queue = queue.map_err(Error::from_boxed)?;
+    let mut messages = queue.fetch().max_messages(1).messages().await?;
+    let message = messages.next().await.context("the queue is empty")?;
+    message.map_err(Error::from_boxed)?.double_ack().await.map_err(Error::from_boxed)
 }
 
 /// A program whose attempt has begun once this returns.

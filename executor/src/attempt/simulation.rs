@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use events::envelope::Writer;
 use events::event::{CancellationRequested, Event, FailureClass};
 use events::{BootId, ExecutorName, SubmissionId};
-use ledger::memory::{Checks, MemoryObjects, MemoryStore, Mishap};
-use ledger::{Acknowledge, Held, Job, KnownOffers, Ledger, QueueError, Stored};
+use ledger::memory::{Checks, MemoryStore, Mishap};
+use ledger::{Acknowledge, Held, Job, Ledger, QueueError, Stored};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sandbox::languages::Catalog;
@@ -22,11 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{
-    AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
-};
+use super::{AckWait, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions};
 use crate::peers::Peers;
-use crate::testing::{Act, Script, TokioClock, accepted_with_cases, fails, prints};
+use crate::testing::{Act, Script, TokioClock, accepted_with_cases, context, fails, prints};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
 const SEEDS: u64 = 64;
@@ -153,26 +151,12 @@ impl World {
         let has_language = !others || self.random.random_bool(0.5);
         let catalog = if has_language { Catalog::builtin() } else { other_release() };
         let name: ExecutorName = format!("executor-{}", self.born).parse().expect("a token");
-        let context = ExecutorContext {
-            ledger: self.ledger.clone(),
-            objects: Arc::new(MemoryObjects::default()),
-            peers: Arc::new(self.population.clone()),
-            absent: Arc::default(),
-            catalog: Arc::new(catalog),
-            offers: KnownOffers::new(self.clock.clone()),
-            clock: self.clock.clone(),
-            identity: ExecutorIdentity {
-                name,
-                boot,
-                kernel: String::new(),
-                cpu_model: String::new(),
-            },
-            settings: AttemptSettings {
-                attempts_max: 3,
-                not_here_max: Duration::from_hours(24),
-                newer_version_after: None,
-            },
-        };
+        let basic = context(&self.ledger, boot, Held::Gone);
+        let identity = ExecutorIdentity { name, ..basic.identity };
+        let peers = Arc::new(self.population.clone());
+        let clock = self.clock.clone();
+        let catalog = Arc::new(catalog);
+        let context = ExecutorContext { peers, catalog, clock, identity, ..basic };
         let deliveries = DeliveryHandler {
             context,
             ack_wait: AckWait::new(ACK_WAIT),

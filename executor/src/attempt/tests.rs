@@ -18,17 +18,14 @@ use ledger::memory::{MemoryObjects, MemoryStore, Mishap, PAYLOAD_BYTES_MAX};
 use ledger::{
     Accepting, Aggregate, Held, Job, KnownOffers, LanguageOffer, Ledger, ObjectStore as _, Stored,
 };
-use sandbox::languages::Catalog;
 use sandbox::protocol::ExceededLimit;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
-    AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
-};
+use super::{AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, HeldSubmissions};
 use crate::peers::Peers;
 use crate::testing::{
-    Act, Chorus, Memo, Said, Script, accepted, accepted_with_cases, fails, prints, stopped,
+    Act, Chorus, Memo, Said, Script, accepted, accepted_with_cases, context, fails, prints, stopped,
 };
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -79,24 +76,16 @@ impl Stage {
         let offers = KnownOffers::new(clock.clone());
         offers.all_is_read(clock.now());
         let context = ExecutorContext {
-            ledger: ledger.clone(),
             objects: objects.clone(),
             peers,
-            absent: Arc::default(),
-            catalog: Arc::new(Catalog::builtin()),
             offers,
             clock: clock.clone(),
-            identity: ExecutorIdentity {
-                name: "executor-1".parse().unwrap(),
-                boot: boot(1),
-                kernel: "6.1".to_owned(),
-                cpu_model: "test".to_owned(),
-            },
             settings: AttemptSettings {
                 attempts_max: 3,
                 not_here_max: DAY,
                 newer_version_after: Some(HOUR),
             },
+            ..context(&ledger, boot(1), Held::Gone)
         };
         let (held, hand_back) = (HeldSubmissions::default(), CancellationToken::new());
         let ack_wait = AckWait::new(ACK_WAIT);

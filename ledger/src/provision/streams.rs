@@ -8,6 +8,7 @@ use events::ObjectBucket;
 use events::subject::{LEDGER_STREAM, LEDGER_SUBJECTS};
 use serde::Deserialize;
 
+use crate::leadership;
 use crate::offers::{OFFER_LIFE, OFFERS_BUCKET, OFFERS_BYTES_MAX};
 use crate::queue::floors;
 use crate::store::SUBJECT_MESSAGES_MAX;
@@ -38,8 +39,12 @@ pub struct StreamSettings {
 /// Every stream that must exist.
 pub(super) fn wanted(settings: &StreamSettings) -> Vec<Config> {
     let buckets = ObjectBucket::ALL.iter().map(|&bucket| objects(bucket, settings));
-    let tables = [offers(settings), key_values(floors::BUCKET, settings)];
-    std::iter::once(ledger(settings)).chain(buckets).chain(tables).collect()
+    let floors = key_values(floors::BUCKET, settings);
+    let leases = expiring(leadership::LEADERSHIP_TIME, key_values(leadership::BUCKET, settings));
+    std::iter::once(ledger(settings))
+        .chain(buckets)
+        .chain([floors, leases, offers(settings)])
+        .collect()
 }
 
 /// The stream of events, from which nothing is ever taken: full means refused.
@@ -136,6 +141,12 @@ fn key_values(bucket: &str, settings: &StreamSettings) -> Config {
         num_replicas: settings.replicas,
         ..Config::default()
     }
+}
+
+/// Lets what is stored expire.
+fn expiring(max_age: Duration, config: Config) -> Config {
+    // The server refuses to remember ids for longer than messages.
+    Config { max_age, duplicate_window: config.duplicate_window.min(max_age), ..config }
 }
 
 /// Every setting that matters to what is stored and that is not as it must be. More room than

@@ -29,6 +29,8 @@ pub struct QueueStatus {
     pub ack_wait: Duration,
     /// Up to this sequence of the ledger, every submission of the queue has been acknowledged.
     pub acknowledged: u64,
+    /// Up to this sequence of the ledger, every submission of the queue was given to an executor.
+    pub delivered: u64,
 }
 
 impl QueueStatus {
@@ -39,6 +41,7 @@ impl QueueStatus {
             backlog: Backlog::of(info),
             ack_wait: info.config.ack_wait,
             acknowledged: if is_ours { info.ack_floor.stream_sequence } else { 0 },
+            delivered: info.delivered.stream_sequence,
         }
     }
 }

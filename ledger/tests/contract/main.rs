@@ -5,6 +5,7 @@ mod append;
 mod cluster;
 mod common;
 mod follow;
+mod leadership;
 mod load;
 mod objects;
 mod offers;

@@ -1,0 +1,260 @@
+//! Finds accepted submissions that have no end and that the queue has forgotten, and works on them as
+//! if they had been delivered. Nothing depends on what a consumer remembers: an operator may have
+//! acknowledged a message by hand, and a consumer may have skipped one.
+
+mod ports;
+mod unsettled;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use events::{Lane, PoolName, Priority, QueueName};
+use futures::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
+use futures::stream::StreamExt as _;
+use ledger::{Acknowledge, FollowError, Job, LEADERSHIP_TIME, QueueError, ReadError};
+use metrics::{counter, gauge};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+pub(crate) use self::ports::{PoolPorts, SettlerPorts};
+use self::unsettled::{OpenSubmission, Unsettled};
+use crate::attempt::DeliveryHandler;
+use crate::metrics::{OLDEST_UNSETTLED_SECONDS, SUBMISSIONS_RESETTLED};
+
+/// How often the lead is kept, and how long an executor waits that does not have it.
+const LEAD_EVERY: Duration = Duration::from_secs(10);
+/// The longest time between two looks.
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(30);
+/// Looks in the time after which a submission is looked into.
+const LOOKS_PER_WAIT: u32 = 4;
+/// Submissions that one look takes up: each may be a false alarm, and waits for a place.
+const TAKEN_UP_MAX: usize = 8;
+
+/// Settles one pool, if this executor leads.
+#[derive(Debug)]
+pub(crate) struct Settler {
+    pub(crate) pool: PoolName,
+    /// How long nothing must have been heard of a submission.
+    pub(crate) settle_after: Duration,
+    pub(crate) ports: Arc<dyn SettlerPorts>,
+    pub(crate) deliveries: DeliveryHandler,
+    /// Submissions that are being worked on.
+    pub(crate) jobs: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Why the settler has to begin anew.
+#[derive(Debug, thiserror::Error)]
+enum SettlerLost {
+    #[error("the ledger cannot be read")]
+    Read(#[from] ReadError),
+    #[error("the ledger cannot be followed")]
+    Follow(#[from] FollowError),
+    #[error("the floor cannot be read")]
+    Floor(#[from] QueueError),
+    #[error("the ledger has ended")]
+    Ended,
+}
+
+/// What is kept from one look to the next.
+#[derive(Debug)]
+struct LastLook {
+    /// Where the ledger ended. Before that is read, submissions seem open that have ended.
+    end: u64,
+    floor: u64,
+    /// The accepted sequence of the last submission that was taken up.
+    taken_up: u64,
+}
+
+impl Settler {
+    /// Settles whenever this executor leads, until the stop.
+    pub(crate) async fn run(self) {
+        let stop = self.stop.clone();
+        let settling = async {
+            loop {
+                if self.leads().await == Some(true) {
+                    self.settle_while_leading().await;
+                }
+                sleep(LEAD_EVERY).await;
+            }
+        };
+        let _stopped: Option<Infallible> = stop.run_until_cancelled(settling).await;
+    }
+
+    async fn settle_while_leading(&self) {
+        info!(pool = %self.pool, "looking for forgotten submissions");
+        tokio::select! {
+            () = self.until_not_leading() => {}
+            Err(lost) = self.settle() => {
+                warn!(error = &lost as &dyn Error, "forgotten submissions are not looked for");
+            }
+        }
+        // The executor that leads now tells it.
+        for lane in Lane::ALL {
+            self.tell_oldest(*lane, 0.0);
+        }
+    }
+
+    async fn until_not_leading(&self) {
+        let mut led_at = Instant::now();
+        while led_at.elapsed() < LEADERSHIP_TIME {
+            sleep(LEAD_EVERY).await;
+            let asked_at = Instant::now();
+            match self.leads().await {
+                Some(true) => led_at = asked_at,
+                Some(false) => return,
+                None => {}
+            }
+        }
+    }
+
+    /// None if the server does not tell.
+    async fn leads(&self) -> Option<bool> {
+        let led = self.ports.lead().await;
+        led.inspect_err(|error| {
+            warn!(error = error as &dyn Error, "it is not known which executor settles");
+        })
+        .ok()
+    }
+
+    /// Follows the ledger, and looks regularly at what does not end.
+    async fn settle(&self) -> Result<Infallible, SettlerLost> {
+        let ledger = &self.deliveries.context.ledger;
+        let floor = self.ports.floor().await?.unwrap_or(0);
+        // A floor that the ledger does not reach is of another ledger: this one was set back.
+        let floor = if floor <= ledger.last_sequence().await? { floor } else { 0 };
+        let mut events = ledger.follow(floor + 1);
+        let mut unsettled = Unsettled::after(floor, self.pool.clone());
+        let mut last = LastLook { end: u64::MAX, floor, taken_up: 0 };
+        let mut looks = interval((self.settle_after / LOOKS_PER_WAIT).min(LOOK_EVERY_MAX));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Beside the reading, since it waits for places.
+        let mut taking_up: Fuse<BoxFuture<'_, ()>> = Fuse::terminated();
+        loop {
+            tokio::select! {
+                stored = events.next() => unsettled.take_in(&stored.ok_or(SettlerLost::Ended)??),
+                () = &mut taking_up => {}
+                _ = looks.tick(), if taking_up.is_terminated() => {
+                    match self.look(&unsettled, &mut last).await {
+                        Ok(found) => taking_up = self.take_up(found).boxed().fuse(),
+                        Err(lost) => {
+                            warn!(error = &lost as &dyn Error, "a look was not possible");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the submissions to be taken up.
+    async fn look(
+        &self,
+        unsettled: &Unsettled,
+        last: &mut LastLook,
+    ) -> Result<Vec<OpenSubmission>, SettlerLost> {
+        let context = &self.deliveries.context;
+        let now = context.clock.now();
+        for lane in Lane::ALL {
+            let age = unsettled.oldest(*lane).map(|at| (now - at).as_seconds_f64());
+            self.tell_oldest(*lane, age.unwrap_or(0.0));
+        }
+        let is_read = unsettled.position() >= last.end;
+        last.end = context.ledger.last_sequence().await?;
+        if !is_read {
+            return Ok(Vec::new());
+        }
+        if unsettled.floor() != last.floor {
+            self.ports.store_floor(unsettled.floor()).await?;
+            last.floor = unsettled.floor();
+        }
+        let delivered = self.delivered().await?;
+        let is_forgotten = |open: &&OpenSubmission| {
+            // What waits in the queue was not delivered yet, and what is held here is in hand.
+            delivered
+                .get(&open.queue())
+                .is_some_and(|delivered| open.accepted_sequence <= *delivered)
+                && !self.deliveries.held.contains(open.subject.id)
+        };
+        let silent = unsettled.silent_since(now - self.settle_after, last.taken_up);
+        let found: Vec<_> = silent.filter(is_forgotten).take(TAKEN_UP_MAX).cloned().collect();
+        if let Some(open) = found.last() {
+            last.taken_up = open.accepted_sequence;
+        }
+        Ok(found)
+    }
+
+    /// Returns how far each queue of the pool has delivered.
+    async fn delivered(&self) -> Result<HashMap<QueueName, u64>, QueueError> {
+        let mut delivered = HashMap::new();
+        for lane in Lane::ALL {
+            for priority in Priority::ALL {
+                let pool = self.pool.clone();
+                let queue = QueueName { lane: *lane, priority: *priority, pool };
+                delivered.insert(queue.clone(), self.ports.delivered(&queue).await?);
+            }
+        }
+        Ok(delivered)
+    }
+
+    /// Works on submissions as if they had been delivered. If one is not forgotten but runs on
+    /// another executor, that costs a question: the append decides who may run it.
+    async fn take_up(&self, found: Vec<OpenSubmission>) {
+        for open in found {
+            let Some(job) = self.job(&open).await else { continue };
+            let Ok(mut cells) = self.ports.place(open.subject.lane).await else { return };
+            info!(submission.id = %open.subject.id, "a submission is taken up that does not end");
+            counter!(SUBMISSIONS_RESETTLED).increment(1);
+            let deliveries = self.deliveries.clone();
+            self.jobs.spawn(async move {
+                deliveries.handle_delivery(job, cells.as_mut()).await;
+            });
+        }
+    }
+
+    /// Returns what the queue would have delivered. None if it has ended meanwhile.
+    async fn job(&self, open: &OpenSubmission) -> Option<Job> {
+        let read = self.deliveries.context.ledger.load_at(&open.subject).await;
+        let aggregate = read
+            .inspect_err(|error| {
+                warn!(error = error as &dyn Error, "an open submission cannot be read");
+            })
+            .ok()??;
+        let has_ended = aggregate.submission.state.is_terminal();
+        // The trace that it was accepted in is long over.
+        let job = Job { aggregate, traceparent: None, delivered: 0, receipt: Arc::new(NoReceipt) };
+        (!has_ended).then_some(job)
+    }
+
+    fn tell_oldest(&self, lane: Lane, age_s: f64) {
+        let labels = [("lane", lane.as_str().to_owned()), ("pool", self.pool.to_string())];
+        gauge!(OLDEST_UNSETTLED_SECONDS, &labels).set(age_s);
+    }
+}
+
+/// There is no queue that waits for an answer.
+#[derive(Debug)]
+struct NoReceipt;
+
+#[async_trait]
+impl Acknowledge for NoReceipt {
+    async fn ack(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn nak(&self, _delay: Duration) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn in_progress(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! What a settler needs besides the ledger: the lead among the executors of its pool, floors, what
+//! the queues have delivered, and places to run. Tests have all of it in memory.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use events::{Lane, PoolName, QueueName};
+use ledger::{FloorOf, Leadership, Queue, QueueError};
+
+use crate::cells::pool::Pool;
+use crate::cells::source::CellSource;
+use crate::cells::warm_cells::NoCellError;
+
+/// See above.
+#[async_trait]
+pub(crate) trait SettlerPorts: Debug + Send + Sync {
+    /// Tells whether this executor settles the pool; if no other one does, it does from now on.
+    async fn lead(&self) -> Result<bool, QueueError>;
+    /// Returns the sequence up to which every submission of the pool has ended.
+    async fn floor(&self) -> Result<Option<u64>, QueueError>;
+    async fn store_floor(&self, floor: u64) -> Result<(), QueueError>;
+    /// Returns the sequence up to which a queue has given its submissions to executors.
+    async fn delivered(&self, queue: &QueueName) -> Result<u64, QueueError>;
+    /// Waits for a place to run, like every other submission of the lane.
+    async fn place(&self, lane: Lane) -> Result<Box<dyn CellSource>, NoCellError>;
+}
+
+/// The real ones.
+#[derive(Debug)]
+pub(crate) struct PoolPorts {
+    pub(crate) leadership: Leadership,
+    pub(crate) queue: Queue,
+    pub(crate) pool: PoolName,
+    pub(crate) cells: Pool,
+    /// The lanes that have places here.
+    pub(crate) lanes: Vec<Lane>,
+    /// The images that the pool's languages need.
+    pub(crate) images: Vec<String>,
+}
+
+#[async_trait]
+impl SettlerPorts for PoolPorts {
+    async fn lead(&self) -> Result<bool, QueueError> {
+        self.leadership.hold().await
+    }
+
+    async fn floor(&self) -> Result<Option<u64>, QueueError> {
+        self.queue.floors().load(FloorOf::Settler(&self.pool)).await
+    }
+
+    async fn store_floor(&self, floor: u64) -> Result<(), QueueError> {
+        self.queue.floors().store(FloorOf::Settler(&self.pool), floor).await
+    }
+
+    async fn delivered(&self, queue: &QueueName) -> Result<u64, QueueError> {
+        // A queue that no executor has joined has delivered nothing.
+        Ok(self.queue.status(queue).await?.map_or(0, |status| status.delivered))
+    }
+
+    async fn place(&self, lane: Lane) -> Result<Box<dyn CellSource>, NoCellError> {
+        // It may be that no other executor serves its lane any more.
+        let served =
+            self.lanes.iter().find(|served| **served == lane).or_else(|| self.lanes.first());
+        let lane = (served.copied().unwrap_or(lane), self.pool.clone());
+        Ok(Box::new(self.cells.reserve(&lane, &self.images).await?))
+    }
+}
