@@ -103,6 +103,8 @@ pub(crate) struct Script {
     pub(crate) begun: Arc<Notify>,
     /// How often a place was given back that no cell was taken for.
     pub(crate) given_back: Mutex<usize>,
+    /// Whether it was asked to run with nothing beside it.
+    pub(crate) ran_alone: Mutex<bool>,
     /// The files of each preparation.
     pub(crate) prepared: Arc<Mutex<Vec<Prepare>>>,
 }
@@ -135,6 +137,10 @@ impl Script {
 impl CellSource for Arc<Script> {
     fn give_back(&mut self) {
         *self.given_back.lock().unwrap() += 1;
+    }
+
+    fn run_alone(&mut self) {
+        *self.ran_alone.lock().unwrap() = true;
     }
 
     async fn take_cell(

@@ -14,6 +14,8 @@ mod submission_work;
 mod watching;
 
 #[cfg(test)]
+mod bystanders;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;

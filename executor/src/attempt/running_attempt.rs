@@ -115,7 +115,7 @@ impl RunningAttempt<'_> {
         mut told: mpsc::Receiver<RunProgress>,
         cases: usize,
     ) -> Result<Vec<CaseResult>, ExecuteError> {
-        let (mut grouping, mut first) = (Grouping::new(cases), 0);
+        let (mut grouping, mut first) = (Grouping::new(cases, self.number), 0);
         loop {
             let due = grouping.due_at();
             let group = tokio::select! {

@@ -31,7 +31,7 @@ const SEEDS: u64 = 64;
 
 /// Who is alive, and what they hold.
 #[derive(Debug, Default)]
-struct Population(Mutex<HashMap<BootId, HeldSubmissions>>);
+pub(super) struct Population(pub(super) Mutex<HashMap<BootId, HeldSubmissions>>);
 
 #[async_trait]
 impl Peers for Arc<Population> {
@@ -44,14 +44,31 @@ impl Peers for Arc<Population> {
     }
 }
 
-/// What the queue knows of its one message.
+/// What the queue knows of a message.
 #[derive(Debug)]
-struct Message {
+pub(super) struct Message {
     done: AtomicBool,
     due: Mutex<Instant>,
 }
 
 impl Message {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { done: AtomicBool::new(false), due: Mutex::new(Instant::now()) })
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.done.load(Ordering::SeqCst)
+    }
+
+    /// Takes it for delivery, if it is due.
+    pub(super) fn take(&self) -> bool {
+        let is_due = !self.is_done() && *self.due.lock().unwrap() <= Instant::now();
+        if is_due {
+            self.due_in(ACK_WAIT);
+        }
+        is_due
+    }
+
     fn due_in(&self, delay: Duration) {
         *self.due.lock().unwrap() = Instant::now() + delay;
     }
@@ -123,13 +140,12 @@ impl World {
         let submission = accepted_with_cases(slug, random.random_range(0..40));
         ledger.accept(id(), submission, &user()).await.expect("it is the first");
         let accepted = ledger.history(id()).await.expect("memory").remove(0);
-        let message = Message { done: AtomicBool::new(false), due: Mutex::new(Instant::now()) };
         let mut world = Self {
             random,
             store,
             ledger,
             clock,
-            message: Arc::new(message),
+            message: Message::new(),
             accepted,
             population: Arc::default(),
             lives: Vec::new(),
@@ -204,10 +220,9 @@ impl World {
 
     /// Delivers the message to somebody, when it is due.
     fn deliver(&mut self) {
-        if *self.message.due.lock().expect("unpoisoned") > Instant::now() {
+        if !self.message.take() {
             return;
         }
-        self.message.due_in(ACK_WAIT);
         self.delivered += 1;
         // Delivery counts can go back over a crash of the server.
         let delivered = if self.random.random_bool(0.2) { 1 } else { self.delivered };
@@ -252,7 +267,7 @@ impl World {
         let cancels_at = self.random.random_bool(0.2).then(|| self.random.random_range(1..60));
         for step in 0.. {
             assert!(step < 50_000, "the submission does not come to an end, seed {seed}");
-            if self.message.done.load(Ordering::SeqCst) {
+            if self.message.is_done() {
                 return;
             }
             // Trouble ends some time.

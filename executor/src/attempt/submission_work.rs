@@ -123,9 +123,12 @@ impl SubmissionWork<'_> {
                     Holder::Unknown(delay) => return Ok(Some(QueueAnswer::RetryAfter(delay))),
                 }
             }
-            NextStep::Start(number) => match self.plan() {
+            NextStep::Start { number, alone } => match self.plan() {
                 Ok(plan) => {
                     let began = Instant::now();
+                    if alone {
+                        self.cells.run_alone();
+                    }
                     // Boxed: an attempt's future is large, and the other steps need none of it.
                     let ended = Box::pin(self.run_attempt(number, plan)).await;
                     self.attempt(number).record_end(ended, began).await?;

@@ -458,6 +458,20 @@ async fn a_dead_cell_costs_an_attempt_and_not_the_submission() {
 }
 
 #[tokio::test]
+async fn after_its_second_loss_a_submission_asks_to_run_alone() {
+    for losses in 0..3 {
+        let stage = Stage::with(accepted("python")).await;
+        for attempt in 1..=losses {
+            stage.other_starts(2, attempt).await;
+            stage.lose(attempt, LostReason::ExecutorGone).await;
+        }
+        let script = Script::new([]);
+        assert_eq!(stage.deliver(2, &script).await, [Said::Ack]);
+        assert_eq!(*script.ran_alone.lock().unwrap(), losses == 2, "{losses} losses");
+    }
+}
+
+#[tokio::test]
 async fn a_submission_that_kills_every_cell_is_given_up() {
     let stage = Stage::with(accepted("python")).await;
     let script = Script::new(vec![Act::Die { oom_killed: false }; 9]);
@@ -646,12 +660,14 @@ async fn what_does_not_finish_in_time_is_handed_back() {
 #[tokio::test]
 async fn handing_back_does_not_use_attempts_up() {
     let stage = Stage::with(accepted("python")).await;
-    for attempt in 1..=4 {
+    for attempt in 1..=20 {
         stage.other_starts(2, attempt).await;
         stage.lose(attempt, LostReason::HandedBack).await;
     }
-    assert_eq!(stage.deliver(2, &Script::new([])).await, [Said::Ack]);
-    assert_eq!(stage.completed().await.attempt, 5);
+    let script = Script::new([]);
+    assert_eq!(stage.deliver(2, &script).await, [Said::Ack]);
+    assert_eq!(stage.completed().await.attempt, 21);
+    assert!(!*script.ran_alone.lock().unwrap());
 }
 
 #[tokio::test]

@@ -74,7 +74,13 @@ impl Pool {
         images: &[String],
     ) -> Result<Reservation, NoCellError> {
         let kept = Some(self.keep(lane, images).await?);
-        Ok(Reservation { pool: self.clone(), lane: lane.clone(), images: images.to_vec(), kept })
+        Ok(Reservation {
+            pool: self.clone(),
+            lane: lane.clone(),
+            images: images.to_vec(),
+            kept,
+            alone: false,
+        })
     }
 
     async fn keep(&self, lane: &(Lane, PoolName), images: &[String]) -> Result<Kept, NoCellError> {
@@ -127,6 +133,8 @@ pub struct Reservation {
     lane: (Lane, PoolName),
     images: Vec<String>,
     kept: Option<Kept>,
+    /// Whether nothing else may run beside it.
+    alone: bool,
 }
 
 /// What is kept until a cell is taken.
@@ -157,7 +165,7 @@ impl Reservation {
         let mut permit = permit.ok_or_else(|| NoCellError::UnknownImage(image.to_owned()))?;
         drop(kept.cells);
         let memory_bytes = pool.maker.allowance().container_bytes(memory_bytes);
-        let place = (kept.place, pool.places.make_room(memory_bytes, false).await?);
+        let place = (kept.place, pool.places.make_room(memory_bytes, self.alone).await?);
         loop {
             // The permit stood for the cell that is about to leave the shelf.
             permit.forget();
@@ -181,6 +189,10 @@ impl Reservation {
 impl CellSource for Reservation {
     fn give_back(&mut self) {
         self.kept = None;
+    }
+
+    fn run_alone(&mut self) {
+        self.alone = true;
     }
 
     async fn take_cell(

@@ -16,6 +16,9 @@ pub trait CellSource: fmt::Debug + Send {
     /// Gives up what is kept for the submission. A cell that is taken later is waited for.
     fn give_back(&mut self);
 
+    /// From now on nothing else may run on this executor beside a cell that is taken.
+    fn run_alone(&mut self);
+
     /// Waits for a cell of an image, and until it may take so much memory in bytes.
     async fn take_cell(
         &mut self,
