@@ -115,7 +115,12 @@ impl SubmissionWork<'_> {
                 self.cells.give_back();
                 let (context, id) = (self.context, self.aggregate.id());
                 match context.absent.ask(context.peers.as_ref(), boot, id).await {
-                    Holder::Lost(reason) => self.attempt(attempt).declare_lost(reason).await?,
+                    Holder::Lost(reason) => {
+                        self.attempt(attempt).declare_lost(reason).await?;
+                        // The place was given back, and most likely a fetch waits in it now: it
+                        // gets the submission at once, which here would wait for a place.
+                        return Ok(Some(QueueAnswer::RetryAfter(Duration::ZERO)));
+                    }
                     // By then the other executor has ended it, or has missed its heartbeats.
                     Holder::Works => {
                         return Ok(Some(QueueAnswer::RetryAfter(self.ack_wait.get())));

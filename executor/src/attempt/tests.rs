@@ -414,6 +414,16 @@ async fn the_attempt_of_a_dead_executor_is_lost_and_the_next_one_runs() {
     }
 }
 
+#[tokio::test]
+async fn what_is_found_lost_goes_back_to_whoever_has_a_place() {
+    let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(Held::No))).await;
+    stage.other_starts(2, 1).await;
+    let script = Script::new([]);
+    assert_eq!(stage.deliver(2, &script).await, [Said::Nak(Duration::ZERO)]);
+    assert_eq!((*script.taken.lock().unwrap(), *script.given_back.lock().unwrap()), (0, 1));
+    assert_eq!(stage.kinds().await, ["accepted", "started", "lost"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_question_to_an_absent_executor_takes_no_place_and_no_time() {
     let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(Held::Silent))).await;
