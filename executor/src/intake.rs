@@ -6,9 +6,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
-use events::QueueName;
+use events::{Lane, PoolName, Priority, QueueName};
 use futures::StreamExt;
-use ledger::{FloorOf, Floors, Presence, Queue, QueueError, Worker};
+use ledger::{FloorOf, Floors, Presence, Queue, QueueError};
 use metrics::{gauge, histogram};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -16,8 +16,9 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::attempt::{AckWait, DeliveryHandler, HeldSubmissions};
-use crate::cells::pool::Pool;
+use crate::cells::pool::{Pool, Reservation};
 use crate::cells::warm_cells::NoCellError;
+use crate::lane_queues::{LaneQueues, QueueEnd, Taken};
 use crate::metrics::{CELL_WAIT_SECONDS, QUEUE_BACKLOG, gauge_value};
 use crate::waits::{next_wait, until_back, until_success};
 
@@ -31,17 +32,19 @@ const STORE_FLOOR_EVERY: Duration = Duration::from_secs(30);
 /// How often the queue is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// Takes the submissions of one queue.
+/// Takes the submissions of one lane of a pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Intake {
     pub(crate) queue: Queue,
-    /// What this executor sets at the queue.
+    /// What this executor sets at its queues.
     pub(crate) ack_wait: Duration,
-    pub(crate) name: QueueName,
+    pub(crate) lane: (Lane, PoolName),
     pub(crate) cells: Pool,
     /// The images that the pool's languages need.
     pub(crate) images: Vec<String>,
-    pub(crate) deliveries: DeliveryHandler,
+    /// Works on the submissions of each queue of the lane.
+    pub(crate) normal: DeliveryHandler,
+    pub(crate) surplus: DeliveryHandler,
     /// Submissions that are being worked on.
     pub(crate) jobs: TaskTracker,
     pub(crate) stop: CancellationToken,
@@ -50,48 +53,48 @@ pub(crate) struct Intake {
 impl Intake {
     /// Takes submissions until the stop.
     pub(crate) async fn consume(self) {
-        let Some(mut worker) = self.stop.clone().run_until_cancelled(self.join()).await else {
+        let joining = async {
+            LaneQueues {
+                normal: self.join(Priority::Normal, &self.normal).await,
+                surplus: self.join(Priority::Surplus, &self.surplus).await,
+                turn: 0,
+            }
+        };
+        // Boxed here and below: two ends of a queue make large futures.
+        let Some(mut queues) = self.stop.clone().run_until_cancelled(Box::pin(joining)).await
+        else {
             return;
         };
-        let taking = self.take_submissions(&mut worker);
+        let taking = Box::pin(self.take_submissions(&mut queues));
         let _stopped: Option<Infallible> = self.stop.clone().run_until_cancelled(taking).await;
         // Deliveries that are still on their way here go back at once, rather than after an ack
         // wait.
-        worker.close().await;
+        Box::pin(queues.close()).await;
     }
 
-    async fn join(&self) -> Worker {
-        let join = || self.queue.consumer(&self.name, self.ack_wait);
-        until_success(join, "the queue is not there yet").await
+    async fn join(&self, priority: Priority, deliveries: &DeliveryHandler) -> QueueEnd {
+        let (lane, pool) = self.lane.clone();
+        let name = QueueName { lane, priority, pool };
+        let join = || self.queue.consumer(&name, self.ack_wait);
+        let worker = until_success(join, "the queue is not there yet").await;
+        QueueEnd { worker, deliveries: deliveries.clone() }
     }
 
     /// Each turn: a free cell first, then a submission for it.
-    async fn take_submissions(&self, worker: &mut Worker) -> Infallible {
+    async fn take_submissions(&self, queues: &mut LaneQueues) -> Infallible {
         let mut waits = until_back().build();
         loop {
             let asked_at = Instant::now();
-            let lane = (self.name.lane, self.name.pool.clone());
-            let mut reserved = match self.cells.reserve(&lane, &self.images).await {
-                Ok(reserved) => reserved,
-                // The executor stops, and ends this loop when it has nothing left to take back.
-                Err(
-                    NoCellError::Closed
-                    | NoCellError::UnknownImage(_)
-                    | NoCellError::UnknownLane(..),
-                ) => std::future::pending().await,
-            };
+            let reserved = self.reserve(queues).await;
             let waited = asked_at.elapsed();
             let expires = if reserved.is_spare() { SPARE_FETCH_TIME } else { FETCH_TIME };
-            match worker.fetch(1, expires).await {
-                Ok(jobs) => {
+            match queues.next(expires).await {
+                Ok(taken) => {
                     // The queue answers, so the next failure is a new one.
                     waits = until_back().build();
-                    if let Some(job) = jobs.into_iter().next() {
+                    if let Some(taken) = taken {
                         histogram!(CELL_WAIT_SECONDS).record(waited);
-                        let deliveries = self.deliveries.clone();
-                        self.jobs.spawn(async move {
-                            deliveries.handle_delivery(job, &mut reserved).await;
-                        });
+                        self.work_on(taken, reserved);
                     }
                 }
                 Err(QueueError(fault)) => {
@@ -103,12 +106,43 @@ impl Intake {
             }
         }
     }
+
+    async fn reserve(&self, queues: &mut LaneQueues) -> Reservation {
+        loop {
+            tokio::select! {
+                reserved = self.cells.reserve(&self.lane, &self.images) => match reserved {
+                    Ok(reserved) => return reserved,
+                    // The executor stops, and ends this when it has nothing left to take back.
+                    Err(
+                        NoCellError::Closed
+                        | NoCellError::UnknownImage(_)
+                        | NoCellError::UnknownLane(..),
+                    ) => std::future::pending().await,
+                },
+                // It is here already, so it is kept alive while it waits for a place.
+                taken = queues.straggler() => {
+                    self.work_on(taken, self.cells.unreserved(&self.lane, &self.images));
+                }
+            }
+        }
+    }
+
+    fn work_on(&self, taken: Taken, mut reserved: Reservation) {
+        self.jobs.spawn(async move {
+            taken.deliveries.handle_delivery(taken.job, &mut reserved).await;
+        });
+    }
 }
 
 /// Makes the work on a submission look at the ledger when a client wants it stopped. Returns when
 /// the connection is closed.
-pub(crate) async fn heed_cancellations(presence: Presence, name: QueueName, held: HeldSubmissions) {
-    let subscribe = || presence.cancellations(name.lane, &name.pool);
+pub(crate) async fn heed_cancellations(
+    presence: Presence,
+    lane: Lane,
+    pool: PoolName,
+    held: HeldSubmissions,
+) {
+    let subscribe = || presence.cancellations(lane, &pool);
     let ids = until_success(subscribe, "cancellations are not heard yet").await;
     ids.for_each(async |id| held.ring(id)).await;
 }

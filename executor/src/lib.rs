@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod cells;
 pub mod config;
 mod intake;
+mod lane_queues;
 pub mod machine;
 mod metrics;
 pub mod peers;

@@ -228,21 +228,25 @@ impl ExecutorService {
             self.spawn("places", async move { lender.lend_idle_processors().await });
         }
         let consumers = self.queues().into_iter().map(|(lane, pool)| {
-            let name = QueueName { lane, priority: Priority::Normal, pool };
-            let (queue, presence) = (self.connection.queue(), self.connection.presence());
-            // Each queue has its own ack wait.
-            let in_force = AckWait::new(self.ack_wait());
-            let deliveries = DeliveryHandler { ack_wait: in_force.clone(), ..deliveries.clone() };
-            self.spawn("measure", measure_queue(queue.clone(), name.clone(), in_force));
-            let cancellations = heed_cancellations(presence, name.clone(), held.clone());
+            let presence = self.connection.presence();
+            let cancellations = heed_cancellations(presence, lane, pool.clone(), held.clone());
             self.spawn("cancellations", cancellations);
+            let deliveries = |priority| {
+                let name = QueueName { lane, priority, pool: pool.clone() };
+                // Each queue has its own ack wait.
+                let in_force = AckWait::new(self.ack_wait());
+                let measuring = measure_queue(self.connection.queue(), name, in_force.clone());
+                self.spawn("measure", measuring);
+                DeliveryHandler { ack_wait: in_force, ..deliveries.clone() }
+            };
             let intake = Intake {
-                queue,
+                queue: self.connection.queue(),
                 ack_wait: self.ack_wait(),
-                images: self.images(std::slice::from_ref(&name.pool)),
-                name,
+                images: self.images(std::slice::from_ref(&pool)),
+                normal: deliveries(Priority::Normal),
+                surplus: deliveries(Priority::Surplus),
+                lane: (lane, pool),
                 cells: cells.clone(),
-                deliveries,
                 jobs: jobs.clone(),
                 stop: self.shutdown.token(),
             };

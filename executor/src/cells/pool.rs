@@ -74,13 +74,13 @@ impl Pool {
         images: &[String],
     ) -> Result<Reservation, NoCellError> {
         let kept = Some(self.keep(lane, images).await?);
-        Ok(Reservation {
-            pool: self.clone(),
-            lane: lane.clone(),
-            images: images.to_vec(),
-            kept,
-            alone: false,
-        })
+        Ok(Reservation { kept, ..self.unreserved(lane, images) })
+    }
+
+    /// Returns a reservation of nothing yet: the first cell has to be waited for.
+    pub fn unreserved(&self, lane: &(Lane, PoolName), images: &[String]) -> Reservation {
+        let (pool, lane, images) = (self.clone(), lane.clone(), images.to_vec());
+        Reservation { pool, lane, images, kept: None, alone: false }
     }
 
     async fn keep(&self, lane: &(Lane, PoolName), images: &[String]) -> Result<Kept, NoCellError> {

@@ -64,12 +64,13 @@ impl Pull {
         Ok(Self { inbox, subscriber, connections, requests: 0, waiting: None })
     }
 
-    /// Asks for up to `max` deliveries, unless a request is under way.
+    /// Asks for up to `max` deliveries, unless a request is under way. Without `expires` the request
+    /// ends at once if there is nothing.
     pub(super) async fn request(
         &mut self,
         consumer: &PullConsumer,
         max: usize,
-        expires: Duration,
+        expires: Option<Duration>,
     ) -> Result<(), Fault> {
         if self.waiting.is_some() {
             return Ok(());
@@ -80,10 +81,10 @@ impl Pull {
         // A subject for each request, so that a late status of an old one does not end this one.
         let inbox = format!("{}.{}", self.inbox, self.requests);
         // The server refuses a heartbeat of more than half of the time that the request lives.
-        let heartbeat = HEARTBEAT_MAX.min(expires / 2);
+        let heartbeat = HEARTBEAT_MAX.min(expires.unwrap_or_default() / 2);
         let request = BatchConfig {
             batch: max,
-            expires: Some(expires),
+            expires,
             no_wait: true,
             idle_heartbeat: heartbeat,
             ..BatchConfig::default()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, consumer::PullConsumer};
+use futures::FutureExt as _;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error};
 
@@ -75,6 +76,47 @@ impl Worker {
         Ok(self.hand_out(max).await)
     }
 
+    /// Returns a job that waits in the queue by now; nothing if none does.
+    pub async fn fetch_now(&mut self) -> Result<Option<Job>, QueueError> {
+        if self.ready.is_empty() && self.pull.is_waiting() {
+            // The request of a dropped fetch has found nothing. What came later was sent here.
+            while let Some(arrival) = self.pull.next().now_or_never() {
+                self.receive(arrival).await?;
+            }
+        } else if self.ready.is_empty() {
+            self.ask_once(1, None).await.map_err(QueueError)?;
+            while self.pull.is_waiting() {
+                let arrival = self.pull.next().await;
+                self.receive(arrival).await?;
+            }
+        }
+        Ok(self.hand_out(1).await.pop())
+    }
+
+    /// Waits for what a dropped fetch had asked for; for ever if it has come, or is over.
+    pub async fn straggler(&mut self) -> Job {
+        while self.ready.is_empty() && self.pull.is_waiting() {
+            let arrival = self.pull.next().await;
+            // A fault is met again by the next fetch.
+            drop(self.receive(arrival).await);
+        }
+        match self.ready.pop() {
+            Some(job) => job,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn receive(&mut self, arrival: Arrival) -> Result<(), QueueError> {
+        match arrival {
+            Arrival::Delivery(message) => self.take(message).await,
+            Arrival::Over => Ok(()),
+            Arrival::Broken(fault) => {
+                self.in_doubt = true;
+                Err(QueueError(fault))
+            }
+        }
+    }
+
     /// Takes no more, and hands back what was on its way.
     pub async fn close(self) {
         // What is not handed back reaches no other executor before its ack wait is over.
@@ -99,10 +141,10 @@ impl Worker {
 
     async fn ask(&mut self, max: usize, deadline: Instant) -> Result<(), QueueError> {
         let expires = deadline.saturating_duration_since(Instant::now()).max(EXPIRES_MIN);
-        self.ask_once(max, expires).await.map_err(QueueError)
+        self.ask_once(max, Some(expires)).await.map_err(QueueError)
     }
 
-    async fn ask_once(&mut self, max: usize, expires: Duration) -> Result<(), Fault> {
+    async fn ask_once(&mut self, max: usize, expires: Option<Duration>) -> Result<(), Fault> {
         // Only after a fault: a lookup before each request would double the requests.
         if self.in_doubt {
             self.consumer = self.durable.ensure().await?;

@@ -1,0 +1,105 @@
+//! The two queues of one lane and pool, and which of them is asked first: the normal one, and every
+//! fifth time the one of the surplus, so that no submission waits for ever.
+
+use std::time::Duration;
+
+use events::Priority;
+use ledger::{Job, QueueError, Worker};
+
+use crate::attempt::DeliveryHandler;
+
+/// One in so many submissions is taken from the surplus first.
+const SURPLUS_EVERY: u32 = 5;
+
+/// One queue, and what works on its submissions.
+#[derive(Debug)]
+pub(crate) struct QueueEnd {
+    pub(crate) worker: Worker,
+    /// It has the queue's ack wait.
+    pub(crate) deliveries: DeliveryHandler,
+}
+
+/// A submission that was taken from a queue.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) job: Job,
+    pub(crate) deliveries: DeliveryHandler,
+}
+
+/// See above.
+#[derive(Debug)]
+pub(crate) struct LaneQueues {
+    pub(crate) normal: QueueEnd,
+    pub(crate) surplus: QueueEnd,
+    /// How many submissions were taken.
+    pub(crate) turn: u32,
+}
+
+impl LaneQueues {
+    /// Returns the next submission. Waits up to `expires` where there is none.
+    pub(crate) async fn next(&mut self, expires: Duration) -> Result<Option<Taken>, QueueError> {
+        for priority in order(self.turn) {
+            let end = self.end(priority);
+            if let Some(job) = end.worker.fetch_now().await? {
+                let taken = Taken { job, deliveries: end.deliveries.clone() };
+                self.turn = self.turn.wrapping_add(1);
+                return Ok(Some(taken));
+            }
+        }
+        // Both are empty. The fetch that comes second is found by the next turn, or is a straggler.
+        let Self { normal, surplus, .. } = self;
+        let (jobs, deliveries) = tokio::select! {
+            biased;
+            jobs = normal.worker.fetch(1, expires) => (jobs?, &normal.deliveries),
+            jobs = surplus.worker.fetch(1, expires) => (jobs?, &surplus.deliveries),
+        };
+        let taken =
+            jobs.into_iter().next().map(|job| Taken { job, deliveries: deliveries.clone() });
+        self.turn = self.turn.wrapping_add(u32::from(taken.is_some()));
+        Ok(taken)
+    }
+
+    /// Waits for a submission that was asked for and came after another one had been taken.
+    pub(crate) async fn straggler(&mut self) -> Taken {
+        let Self { normal, surplus, .. } = self;
+        let (job, deliveries) = tokio::select! {
+            job = normal.worker.straggler() => (job, &normal.deliveries),
+            job = surplus.worker.straggler() => (job, &surplus.deliveries),
+        };
+        Taken { job, deliveries: deliveries.clone() }
+    }
+
+    /// Takes no more, and hands back what was on its way.
+    pub(crate) async fn close(self) {
+        tokio::join!(self.normal.worker.close(), self.surplus.worker.close());
+    }
+
+    fn end(&mut self, priority: Priority) -> &mut QueueEnd {
+        match priority {
+            Priority::Normal => &mut self.normal,
+            Priority::Surplus => &mut self.surplus,
+        }
+    }
+}
+
+/// Returns which queue is asked first and which second.
+fn order(turn: u32) -> [Priority; 2] {
+    if turn % SURPLUS_EVERY == SURPLUS_EVERY - 1 {
+        [Priority::Surplus, Priority::Normal]
+    } else {
+        [Priority::Normal, Priority::Surplus]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_in_five_is_of_the_surplus() {
+        let first: Vec<_> = (0..10).map(|turn| order(turn)[0]).collect();
+        let surplus = first.iter().filter(|priority| **priority == Priority::Surplus).count();
+        assert_eq!(surplus, 2);
+        assert_eq!(order(u32::MAX)[1], Priority::Normal);
+    }
+}
