@@ -27,6 +27,9 @@ pub struct AdmissionConfig {
     /// How long ago an executor may have said for the last time that it has a submission's language
     /// at its version, in seconds.
     pub offered_within_s: u32,
+    /// How many submissions of one person may wait in a queue before the next one gets a lower
+    /// priority.
+    pub waiting_max: u32,
 }
 
 /// Tells how full the stores are that outcomes need room in.

@@ -18,6 +18,7 @@ use crate::admission::Admission;
 use crate::announcer::CancellationAnnouncer;
 use crate::config::TotalTimeConfig;
 use crate::error::ApiError;
+use crate::fair_shares::{FairShares, ShareOwner};
 use crate::metrics;
 use crate::submission::key::IdempotencyKey;
 use crate::submission::{Draft, Rules, ValidSubmission, storing};
@@ -38,6 +39,9 @@ pub struct Parts {
     pub catalog: Catalog,
     pub policy: LimitPolicy,
     pub total_time: TotalTimeConfig,
+    pub shares: FairShares,
+    /// How many submissions of one person wait before the next one is surplus.
+    pub waiting_max: u32,
     pub ids: Arc<dyn IdSource>,
     pub instance: BootId,
 }
@@ -109,11 +113,24 @@ impl App {
         // If another request under the same key is faster, the objects are the same, since they are
         // named by their content.
         let (objects, user) = (self.0.objects.as_ref(), requester.user.clone());
-        let accepted = storing::store(objects, user, self.0.total_time, valid).await?;
-        let (lane, request_hash) = (accepted.lane, accepted.request_hash);
-        match self.0.ledger.accept(id, accepted, &self.writer(requester)).await? {
+        let mut accepted = storing::store(objects, user, self.0.total_time, valid).await?;
+        let owner = ShareOwner::from(&accepted);
+        accepted.priority = self.0.shares.enter(id, &owner, self.0.waiting_max);
+        let (lane, priority) = (accepted.lane, accepted.priority);
+        let request_hash = accepted.request_hash;
+        let accepting = self.0.ledger.accept(id, accepted, &self.writer(requester)).await;
+        let waits = match &accepting {
+            Ok(Accepting::New(_)) => true,
+            Ok(Accepting::Existing(existing)) => existing.submission.state == State::Accepted,
+            // If it is in the ledger all the same, the feed counts it.
+            Err(_) => false,
+        };
+        if !waits {
+            self.0.shares.leave(id);
+        }
+        match accepting? {
             Accepting::New(aggregate) => {
-                metrics::accepted(lane);
+                metrics::accepted(lane, priority);
                 let known = &aggregate.submission;
                 Ok(Acknowledgement::for_submission(known, known.accepted_sequence))
             }

@@ -5,6 +5,7 @@ pub mod announcer;
 pub mod app;
 pub mod config;
 pub mod error;
+pub mod fair_shares;
 mod metrics;
 pub mod routes;
 pub mod service;

@@ -1,13 +1,13 @@
 //! The names of this service's own metrics, described at start. The frame around the router has its
 //! own.
 
-use events::Lane;
+use events::{Lane, Priority};
 use ledger::StorageUsage;
 
 platform::declare_metrics! {
     counters {
         ACCEPTED = "ledger_submissions_accepted_total":
-            "New submissions whose accepted event is in the ledger, by lane.",
+            "New submissions whose accepted event is in the ledger, by lane and priority.",
         REPEATED = "ledger_submissions_repeated_total":
             "Requests that an Idempotency-Key showed to be retries.",
         NOT_OFFERED = "ledger_submissions_not_offered_total":
@@ -21,8 +21,9 @@ platform::declare_metrics! {
     }
 }
 
-pub(crate) fn accepted(lane: Lane) {
-    metrics::counter!(ACCEPTED, "lane" => lane.as_str()).increment(1);
+pub(crate) fn accepted(lane: Lane, priority: Priority) {
+    let labels = [("lane", lane.as_str()), ("priority", priority.as_str())];
+    metrics::counter!(ACCEPTED, &labels).increment(1);
 }
 
 pub(crate) fn repeated() {

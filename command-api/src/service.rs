@@ -1,11 +1,12 @@
 //! The service from start to stop: connects, provisions the streams, serves, and ends when told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use backon::{ConstantBuilder, Retryable as _};
-use events::{BootId, IdSource};
+use events::{BootId, IdSource, Lane, PoolName, Priority, QueueName};
 use ledger::{Connection, KnownOffers, Ledger, ProvisionError};
 use platform::auth::Verifier;
 use platform::clock::SystemClock;
@@ -21,6 +22,7 @@ use tracing::{error, info, warn};
 use crate::admission::{Admission, StorageGauge};
 use crate::app::{App, Parts};
 use crate::config::Config;
+use crate::fair_shares::{FairShares, ShareFeed};
 use crate::{metrics, routes};
 
 /// The pause between two tries to provision.
@@ -40,11 +42,13 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let offered_within = Duration::from_secs(config.admission.offered_within_s.into());
     let offers = KnownOffers::new(Arc::new(SystemClock));
     let admission = Arc::new(Admission::new(offers, offered_within));
-    let app = app(&config, &connection, &admission, catalog);
+    let shares = FairShares::default();
+    let queues = queues(&catalog);
+    let app = app(&config, &connection, &admission, catalog, shares.clone());
     let checks = checks(&connection, &admission);
     let router = router(app, config.http.body_bytes_max, &checks, service.metrics.clone());
     let (keeper, shutdown) = (connection.clone(), service.shutdown.clone());
-    let keeper = AdmissionKeeper { connection: keeper, admission, shutdown };
+    let keeper = AdmissionKeeper { connection: keeper, admission, shares, queues, shutdown };
     // Requests are answered before the streams are there: until then submissions get 503, and
     // probes see that it lives.
     let kept = service.shutdown.spawn(keeper.run(config));
@@ -60,6 +64,7 @@ fn app(
     connection: &Connection,
     admission: &Arc<Admission>,
     catalog: Catalog,
+    shares: FairShares,
 ) -> App {
     let ids = RandomIds;
     App::from(Parts {
@@ -71,9 +76,24 @@ fn app(
         catalog,
         policy: config.limits,
         total_time: config.total_time,
+        shares,
+        waiting_max: config.admission.waiting_max,
         instance: BootId::new(ids.new_id()),
         ids: Arc::new(ids),
     })
+}
+
+fn queues(catalog: &Catalog) -> Vec<QueueName> {
+    let pools: BTreeSet<&str> = catalog.languages().iter().map(|it| it.pool.as_str()).collect();
+    let pools = pools.into_iter().map(|pool| pool.parse().expect("the catalog checks its pools"));
+    let of_pool = |pool: PoolName| {
+        Lane::ALL.iter().flat_map(move |lane| {
+            let pool = pool.clone();
+            let name = move |priority| QueueName { lane: *lane, priority, pool: pool.clone() };
+            Priority::ALL.iter().copied().map(name)
+        })
+    };
+    pools.flat_map(of_pool).collect()
 }
 
 fn open_ledger(config: &Config, connection: &Connection) -> Ledger {
@@ -107,6 +127,9 @@ fn checks(connection: &Connection, admission: &Arc<Admission>) -> HealthChecks {
 struct AdmissionKeeper {
     connection: Connection,
     admission: Arc<Admission>,
+    shares: FairShares,
+    /// Every queue that submissions can wait in.
+    queues: Vec<QueueName>,
     shutdown: Shutdown,
 }
 
@@ -127,6 +150,9 @@ impl AdmissionKeeper {
             }
         }
         let ledger = open_ledger(&config, &self.connection);
+        let (shares, queues) = (self.shares.clone(), self.queues.clone());
+        let feed =
+            ShareFeed { shares, ledger: ledger.clone(), queue: self.connection.queue(), queues };
         let gauge = StorageGauge { ledger, objects: self.connection.objects() };
         let (keeping, offers) = (
             self.admission.keep(&gauge, config.admission, &self.shutdown),
@@ -135,6 +161,7 @@ impl AdmissionKeeper {
         tokio::select! {
             () = keeping => Ok(()),
             never = offers.watch(self.admission.offers()) => match never {},
+            never = feed.run() => match never {},
         }
     }
 

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use events::content::INLINE_BYTES_MAX;
 use events::event::{Origin, Suite};
-use events::{Content, Digest, EndUser, Event, Lane, ObjectBucket};
+use events::{Content, Digest, EndUser, Event, Lane, ObjectBucket, Priority};
 use ledger::store::EventStore;
 use serde_json::json;
 
@@ -130,4 +130,24 @@ async fn a_caller_without_the_scope_is_forbidden_before_the_body_is_looked_at() 
     let answer = app.send(request).await;
     assert_eq!((answer.status, answer.slug()), (StatusCode::FORBIDDEN, "forbidden"));
     assert_eq!(app.event_count().await, 0);
+}
+
+#[tokio::test]
+async fn a_person_s_fourth_that_waits_is_surplus_and_another_person_s_first_is_not() {
+    let app = TestApp::new();
+    let mut priorities = Vec::new();
+    for _ in 0..5 {
+        let answer = app.submit(&hello()).await;
+        priorities.push(app.stored(&answer.id()).await.subject.priority);
+    }
+    let (normal, surplus) = (Priority::Normal, Priority::Surplus);
+    assert_eq!(priorities, [normal, normal, normal, surplus, surplus]);
+    let mut of_another = hello();
+    of_another["end_user"] = json!("student-7");
+    for answer in
+        [app.submit(&of_another).await, app.post("bob", "/v1/submissions", &hello()).await]
+    {
+        let stored = app.stored(&answer.id()).await;
+        assert_eq!((stored.subject.priority, stored.accepted.priority), (normal, normal));
+    }
 }

@@ -15,6 +15,7 @@ use axum::http::{Method, Request, request};
 use command_api::admission::Admission;
 use command_api::app::{App, Parts};
 use command_api::config::TotalTimeConfig;
+use command_api::fair_shares::FairShares;
 use command_api::service::router;
 use events::testing::{ManualClock, SeededIds};
 use events::{BootId, Clock, LimitPolicy, SubmissionId};
@@ -84,6 +85,8 @@ impl TestApp {
             verifier: Arc::new(Verifier::new(&auth()).with_clock(clock)),
             catalog: Catalog::builtin(),
             policy: LimitPolicy::default(),
+            shares: FairShares::default(),
+            waiting_max: 3,
             total_time: TotalTimeConfig { run_ms: TOTAL_TIME_MS, submit_ms: TOTAL_TIME_MS },
             ids: Arc::new(SeededIds::new(7)),
             instance: BootId::new(uuid::Uuid::from_u128(1)),
