@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 /// The usual number of submissions of a test with faults.
-const SUBMISSIONS_DEFAULT: usize = 40;
+const SUBMISSIONS_PER_FAULT: usize = 40;
 
 /// The programs and servers that tests run against.
 #[derive(Clone, Debug)]
@@ -47,10 +47,15 @@ impl Tools {
     }
 }
 
-/// How many submissions a test with faults makes: `RUNLEDGER_TEST_SUBMISSIONS`, or a number that
-/// keeps the suite short.
+/// How many submissions a test with faults makes.
 pub fn submissions_per_fault() -> Result<usize> {
-    let Some(value) = var_os("RUNLEDGER_TEST_SUBMISSIONS") else { return Ok(SUBMISSIONS_DEFAULT) };
+    submissions_or(SUBMISSIONS_PER_FAULT)
+}
+
+/// How many submissions a test makes: `RUNLEDGER_TEST_SUBMISSIONS`, or a number that keeps the suite
+/// short.
+pub fn submissions_or(default: usize) -> Result<usize> {
+    let Some(value) = var_os("RUNLEDGER_TEST_SUBMISSIONS") else { return Ok(default) };
     let number = value.to_str().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
     number.context("RUNLEDGER_TEST_SUBMISSIONS is not a number above 0")
 }
