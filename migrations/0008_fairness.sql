@@ -13,7 +13,7 @@ alter table attempts alter column language_version set not null;
 alter table case_results add column discounted_us bigint not null default 0;
 
 comment on column attempts.language_version is 'The version of the language that ran it.';
-comment on column case_results.discounted_us is 'What of wall_us did not count for the wall limit, in microseconds.';
+comment on column case_results.discounted_us is 'The part of wall_us that did not count for the wall limit, in microseconds.';
 
 create view results_attempts as
     select submission_id, number, executor, boot_id, image, image_digest, sandbox_profile, isolation, kernel, cpu_model,

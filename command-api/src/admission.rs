@@ -27,8 +27,8 @@ pub struct AdmissionConfig {
     /// How long ago an executor may have said for the last time that it has a submission's language
     /// at its version, in seconds.
     pub offered_within_s: u32,
-    /// How many submissions of one person may wait in a queue before the next one gets a lower
-    /// priority.
+    /// How many submissions of one person may wait in one lane of a pool before the next one is
+    /// surplus.
     pub waiting_max: u32,
 }
 

@@ -40,8 +40,6 @@ pub struct Parts {
     pub policy: LimitPolicy,
     pub total_time: TotalTimeConfig,
     pub shares: FairShares,
-    /// How many submissions of one person wait before the next one is surplus.
-    pub waiting_max: u32,
     pub ids: Arc<dyn IdSource>,
     pub instance: BootId,
 }
@@ -114,27 +112,23 @@ impl App {
         // named by their content.
         let (objects, user) = (self.0.objects.as_ref(), requester.user.clone());
         let mut accepted = storing::store(objects, user, self.0.total_time, valid).await?;
-        let owner = ShareOwner::from(&accepted);
-        accepted.priority = self.0.shares.enter(id, &owner, self.0.waiting_max);
+        accepted.priority = self.0.shares.enter(id, ShareOwner::from(&accepted));
         let (lane, priority) = (accepted.lane, accepted.priority);
         let request_hash = accepted.request_hash;
         let accepting = self.0.ledger.accept(id, accepted, &self.writer(requester)).await;
-        let waits = match &accepting {
-            Ok(Accepting::New(_)) => true,
-            Ok(Accepting::Existing(existing)) => existing.submission.state == State::Accepted,
-            // If it is in the ledger all the same, the feed counts it.
-            Err(_) => false,
-        };
-        if !waits {
-            self.0.shares.leave(id);
-        }
-        match accepting? {
+        // If it is in the ledger all the same, one submission too few may count.
+        match accepting.inspect_err(|_| self.0.shares.leave(id))? {
             Accepting::New(aggregate) => {
                 metrics::accepted(lane, priority);
                 let known = &aggregate.submission;
                 Ok(Acknowledgement::for_submission(known, known.accepted_sequence))
             }
-            Accepting::Existing(existing) => acknowledge_again(&existing, request_hash),
+            Accepting::Existing(existing) => {
+                if existing.submission.state != State::Accepted {
+                    self.0.shares.leave(id);
+                }
+                acknowledge_again(&existing, request_hash)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use backon::{ConstantBuilder, Retryable as _};
-use events::{BootId, IdSource, Lane, PoolName, Priority, QueueName};
+use events::{BootId, IdSource, PoolName, QueueName};
 use ledger::{Connection, KnownOffers, Ledger, ProvisionError};
 use platform::auth::Verifier;
 use platform::clock::SystemClock;
@@ -42,7 +42,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let offered_within = Duration::from_secs(config.admission.offered_within_s.into());
     let offers = KnownOffers::new(Arc::new(SystemClock));
     let admission = Arc::new(Admission::new(offers, offered_within));
-    let shares = FairShares::default();
+    let shares = FairShares::new(config.admission.waiting_max);
     let queues = queues(&catalog);
     let app = app(&config, &connection, &admission, catalog, shares.clone());
     let checks = checks(&connection, &admission);
@@ -77,7 +77,6 @@ fn app(
         policy: config.limits,
         total_time: config.total_time,
         shares,
-        waiting_max: config.admission.waiting_max,
         instance: BootId::new(ids.new_id()),
         ids: Arc::new(ids),
     })
@@ -86,14 +85,7 @@ fn app(
 fn queues(catalog: &Catalog) -> Vec<QueueName> {
     let pools: BTreeSet<&str> = catalog.languages().iter().map(|it| it.pool.as_str()).collect();
     let pools = pools.into_iter().map(|pool| pool.parse().expect("the catalog checks its pools"));
-    let of_pool = |pool: PoolName| {
-        Lane::ALL.iter().flat_map(move |lane| {
-            let pool = pool.clone();
-            let name = move |priority| QueueName { lane: *lane, priority, pool: pool.clone() };
-            Priority::ALL.iter().copied().map(name)
-        })
-    };
-    pools.flat_map(of_pool).collect()
+    pools.flat_map(|pool: PoolName| QueueName::of_pool(&pool)).collect()
 }
 
 fn open_ledger(config: &Config, connection: &Connection) -> Ledger {
@@ -154,10 +146,8 @@ impl AdmissionKeeper {
         let feed =
             ShareFeed { shares, ledger: ledger.clone(), queue: self.connection.queue(), queues };
         let gauge = StorageGauge { ledger, objects: self.connection.objects() };
-        let (keeping, offers) = (
-            self.admission.keep(&gauge, config.admission, &self.shutdown),
-            self.connection.offers(),
-        );
+        let keeping = self.admission.keep(&gauge, config.admission, &self.shutdown);
+        let offers = self.connection.offers();
         tokio::select! {
             () = keeping => Ok(()),
             never = offers.watch(self.admission.offers()) => match never {},

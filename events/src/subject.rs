@@ -32,11 +32,10 @@ pub enum Lane {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Priority {
-    /// Among the few of its user that wait.
+    /// Within its person's share of those that wait.
     #[default]
     Normal,
-    /// Its user has a fair share waiting already: it is served by what is left over, and by a small
-    /// share of its own.
+    /// Beyond it: served when the normal queue is empty, and every fifth time.
     Surplus,
 }
 
@@ -95,6 +94,14 @@ pub struct QueueName {
 }
 
 impl QueueName {
+    /// Returns every queue of a pool.
+    pub fn of_pool(pool: &PoolName) -> Vec<Self> {
+        let of_lane = |&lane: &Lane| {
+            Priority::ALL.iter().map(move |&priority| Self { lane, priority, pool: pool.clone() })
+        };
+        Lane::ALL.iter().flat_map(of_lane).collect()
+    }
+
     /// Returns the filter that every submission of the queue matches.
     pub fn filter(&self) -> String {
         let Self { lane, priority, pool } = self;

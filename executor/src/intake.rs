@@ -8,30 +8,24 @@ use std::time::Duration;
 use backon::BackoffBuilder;
 use events::{Lane, PoolName, Priority, QueueName};
 use futures::StreamExt;
-use ledger::{FloorOf, Floors, Presence, Queue, QueueError};
-use metrics::{gauge, histogram};
+use ledger::{Presence, Queue, QueueError};
+use metrics::histogram;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::attempt::{AckWait, DeliveryHandler, HeldSubmissions};
+use crate::attempt::{DeliveryHandler, HeldSubmissions};
 use crate::cells::pool::{Pool, Reservation};
 use crate::cells::warm_cells::NoCellError;
 use crate::lane_queues::{LaneQueues, QueueEnd, Taken};
-use crate::metrics::{CELL_WAIT_SECONDS, QUEUE_BACKLOG, gauge_value};
+use crate::metrics::CELL_WAIT_SECONDS;
 use crate::waits::{next_wait, until_back, until_success};
 
 /// How long one request to the queue waits.
 const FETCH_TIME: Duration = Duration::from_secs(30);
 /// The same in a spare place, since the processor that was idle may soon have work.
 const SPARE_FETCH_TIME: Duration = Duration::from_secs(1);
-/// How often the floor of a queue is stored at most. If it is too old by as much, the submissions of
-/// that time are read again.
-const STORE_FLOOR_EVERY: Duration = Duration::from_secs(30);
-/// How often the queue is measured.
-const MEASURE_EVERY: Duration = Duration::from_secs(5);
-
 /// Takes the submissions of one lane of a pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Intake {
@@ -57,7 +51,7 @@ impl Intake {
             LaneQueues {
                 normal: self.join(Priority::Normal, &self.normal).await,
                 surplus: self.join(Priority::Surplus, &self.surplus).await,
-                turn: 0,
+                taken: 0,
             }
         };
         // Boxed here and below: two ends of a queue make large futures.
@@ -145,51 +139,4 @@ pub(crate) async fn heed_cancellations(
     let subscribe = || presence.cancellations(lane, &pool);
     let ids = until_success(subscribe, "cancellations are not heard yet").await;
     ids.for_each(async |id| held.ring(id)).await;
-}
-
-/// Looks at a queue regularly, for as long as this runs: how many submissions wait, the ack wait that
-/// is in force, and how far the queue has come.
-pub(crate) async fn measure_queue(queue: Queue, name: QueueName, ack_wait: AckWait) {
-    let (floors, mut stored) = (queue.floors(), StoredFloor { floor: 0, since: None });
-    let labels = [
-        ("lane", name.lane.as_str().to_owned()),
-        ("priority", name.priority.as_str().to_owned()),
-        ("pool", name.pool.to_string()),
-    ];
-    loop {
-        match queue.status(&name).await {
-            Ok(Some(status)) => {
-                ack_wait.set(status.ack_wait);
-                let waiting = usize::try_from(status.backlog.waiting).unwrap_or(usize::MAX);
-                gauge!(QUEUE_BACKLOG, &labels).set(gauge_value(waiting));
-                stored.store_if_moved(&floors, &name, status.acknowledged).await;
-            }
-            // No executor has ever joined it.
-            Ok(None) => {}
-            Err(error) => {
-                warn!(error = &error as &dyn Error, "the queue was not measured");
-            }
-        }
-        sleep(MEASURE_EVERY).await;
-    }
-}
-
-/// The floor of a queue, as this executor stored it last.
-struct StoredFloor {
-    floor: u64,
-    since: Option<Instant>,
-}
-
-impl StoredFloor {
-    async fn store_if_moved(&mut self, floors: &Floors, name: &QueueName, floor: u64) {
-        let is_recent = self.since.is_some_and(|since| since.elapsed() < STORE_FLOOR_EVERY);
-        if floor == self.floor || is_recent {
-            return;
-        }
-        if let Err(error) = floors.store(FloorOf::Queue(name), floor).await {
-            warn!(error = &error as &dyn Error, "the floor of a queue was not stored");
-            return;
-        }
-        *self = Self { floor, since: Some(Instant::now()) };
-    }
 }

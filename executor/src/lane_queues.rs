@@ -19,6 +19,12 @@ pub(crate) struct QueueEnd {
     pub(crate) deliveries: DeliveryHandler,
 }
 
+impl QueueEnd {
+    fn taken(&self, job: Job) -> Taken {
+        Taken { job, deliveries: self.deliveries.clone() }
+    }
+}
+
 /// A submission that was taken from a queue.
 #[derive(Debug)]
 pub(crate) struct Taken {
@@ -26,47 +32,44 @@ pub(crate) struct Taken {
     pub(crate) deliveries: DeliveryHandler,
 }
 
-/// See above.
+/// The queues of one lane of a pool.
 #[derive(Debug)]
 pub(crate) struct LaneQueues {
     pub(crate) normal: QueueEnd,
     pub(crate) surplus: QueueEnd,
     /// How many submissions were taken.
-    pub(crate) turn: u32,
+    pub(crate) taken: u32,
 }
 
 impl LaneQueues {
     /// Returns the next submission. Waits up to `expires` where there is none.
     pub(crate) async fn next(&mut self, expires: Duration) -> Result<Option<Taken>, QueueError> {
-        for priority in order(self.turn) {
+        for priority in order(self.taken) {
             let end = self.end(priority);
             if let Some(job) = end.worker.fetch_now().await? {
-                let taken = Taken { job, deliveries: end.deliveries.clone() };
-                self.turn = self.turn.wrapping_add(1);
+                let taken = end.taken(job);
+                self.taken = self.taken.wrapping_add(1);
                 return Ok(Some(taken));
             }
         }
         // Both are empty. The fetch that comes second is found by the next turn, or is a straggler.
         let Self { normal, surplus, .. } = self;
-        let (jobs, deliveries) = tokio::select! {
+        let taken = tokio::select! {
             biased;
-            jobs = normal.worker.fetch(1, expires) => (jobs?, &normal.deliveries),
-            jobs = surplus.worker.fetch(1, expires) => (jobs?, &surplus.deliveries),
+            jobs = normal.worker.fetch(1, expires) => jobs?.pop().map(|job| normal.taken(job)),
+            jobs = surplus.worker.fetch(1, expires) => jobs?.pop().map(|job| surplus.taken(job)),
         };
-        let taken =
-            jobs.into_iter().next().map(|job| Taken { job, deliveries: deliveries.clone() });
-        self.turn = self.turn.wrapping_add(u32::from(taken.is_some()));
+        self.taken = self.taken.wrapping_add(u32::from(taken.is_some()));
         Ok(taken)
     }
 
     /// Waits for a submission that was asked for and came after another one had been taken.
     pub(crate) async fn straggler(&mut self) -> Taken {
         let Self { normal, surplus, .. } = self;
-        let (job, deliveries) = tokio::select! {
-            job = normal.worker.straggler() => (job, &normal.deliveries),
-            job = surplus.worker.straggler() => (job, &surplus.deliveries),
-        };
-        Taken { job, deliveries: deliveries.clone() }
+        tokio::select! {
+            job = normal.worker.straggler() => normal.taken(job),
+            job = surplus.worker.straggler() => surplus.taken(job),
+        }
     }
 
     /// Takes no more, and hands back what was on its way.
@@ -83,8 +86,8 @@ impl LaneQueues {
 }
 
 /// Returns which queue is asked first and which second.
-fn order(turn: u32) -> [Priority; 2] {
-    if turn % SURPLUS_EVERY == SURPLUS_EVERY - 1 {
+fn order(taken: u32) -> [Priority; 2] {
+    if taken % SURPLUS_EVERY == SURPLUS_EVERY - 1 {
         [Priority::Surplus, Priority::Normal]
     } else {
         [Priority::Normal, Priority::Surplus]
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn one_in_five_is_of_the_surplus() {
-        let first: Vec<_> = (0..10).map(|turn| order(turn)[0]).collect();
+        let first: Vec<_> = (0..10).map(|taken| order(taken)[0]).collect();
         let surplus = first.iter().filter(|priority| **priority == Priority::Surplus).count();
         assert_eq!(surplus, 2);
         assert_eq!(order(u32::MAX)[1], Priority::Normal);

@@ -12,6 +12,7 @@ mod lane_queues;
 pub mod machine;
 mod metrics;
 pub mod peers;
+mod queue_watch;
 pub mod run;
 pub mod service;
 mod settler;

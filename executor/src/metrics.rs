@@ -8,7 +8,7 @@ platform::declare_metrics! {
         CELLS_STUCK = "ledger_cells_stuck": "Containers that the engine refuses to remove.",
         SUBMISSIONS_HELD = "ledger_submissions_held": "Submissions held by this executor.",
         QUEUE_BACKLOG = "ledger_queue_submissions":
-            "Submissions that wait in the queue, by lane and pool.",
+            "Submissions that wait in the queue, by lane, priority and pool.",
         OLDEST_UNSETTLED_SECONDS = "ledger_oldest_unsettled_seconds":
             "Age of the oldest submission that has not ended, by lane and pool: 0 on executors \
              that do not look for forgotten ones.",

@@ -35,8 +35,9 @@ use crate::cells::pool::Pool;
 use crate::cells::reaper::{AGE_MIN, Reaper};
 use crate::cells::warm_cells::Image;
 use crate::config::Config;
-use crate::intake::{Intake, heed_cancellations, measure_queue};
+use crate::intake::{Intake, heed_cancellations};
 use crate::machine::cpu_model;
+use crate::queue_watch::watch_queue;
 use crate::settler::{PoolPorts, Settler};
 use crate::waits::until_success;
 
@@ -227,7 +228,7 @@ impl ExecutorService {
             let lender = cells.clone();
             self.spawn("places", async move { lender.lend_idle_processors().await });
         }
-        let consumers = self.queues().into_iter().map(|(lane, pool)| {
+        let consumers = self.lanes().into_iter().map(|(lane, pool)| {
             let presence = self.connection.presence();
             let cancellations = heed_cancellations(presence, lane, pool.clone(), held.clone());
             self.spawn("cancellations", cancellations);
@@ -235,7 +236,7 @@ impl ExecutorService {
                 let name = QueueName { lane, priority, pool: pool.clone() };
                 // Each queue has its own ack wait.
                 let in_force = AckWait::new(self.ack_wait());
-                let measuring = measure_queue(self.connection.queue(), name, in_force.clone());
+                let measuring = watch_queue(self.connection.queue(), name, in_force.clone());
                 self.spawn("measure", measuring);
                 DeliveryHandler { ack_wait: in_force, ..deliveries.clone() }
             };
@@ -296,7 +297,7 @@ impl ExecutorService {
         });
     }
 
-    fn queues(&self) -> Vec<(Lane, PoolName)> {
+    fn lanes(&self) -> Vec<(Lane, PoolName)> {
         let executor = &self.config.executor;
         let pools = executor.pools.iter();
         pools.flat_map(|pool| executor.lanes.iter().map(|lane| (*lane, pool.clone()))).collect()
@@ -316,7 +317,7 @@ impl ExecutorService {
             boot: self.boot,
         };
         let maker = DockerMaker::new(self.engine.clone(), config.cells.allowance(), owner);
-        let places = config.cells.places(machine, self.queues());
+        let places = config.cells.places(machine, self.lanes());
         Pool::start(Arc::new(maker), images, config.cells.size(machine.processors), &places)
     }
 

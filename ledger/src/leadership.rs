@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::error::{Fault, QueueError};
 
 /// The key-value bucket.
-pub(crate) const BUCKET: &str = "LEASES";
+pub(crate) const BUCKET: &str = "LEADERS";
 
 /// How long an entry lives: at the most so long none leads after the process that led was killed.
 pub const LEADERSHIP_TIME: Duration = Duration::from_secs(30);

@@ -44,5 +44,8 @@ pub use objects::{ObjectError, ObjectStore};
 pub use offers::{KnownOffers, LanguageOffer, Offers};
 pub use presence::{Held, Presence};
 pub use provision::StreamSettings;
-pub use queue::{Acknowledge, Backlog, FloorOf, Floors, Job, Queue, QueueStatus, Receipt, Worker};
+pub use queue::{
+    Acknowledge, Backlog, FloorOf, Floors, Job, Queue, QueueStatus, Receipt, Worker,
+    redelivery_delay,
+};
 pub use store::{EventStore, StorageUsage};

@@ -64,12 +64,12 @@ impl ShareFeed {
         // Before the queues: what is accepted after this look is followed.
         let mut first = self.ledger.last_sequence().await? + 1;
         for name in &self.queues {
-            let status = self.queue.status(name).await?;
-            let waits = status.is_none_or(|it| it.backlog.waiting + it.backlog.held > 0);
-            if waits {
+            first = first.min(match self.queue.status(name).await? {
                 // Where no executor has ever been, all may wait.
-                first = first.min(status.map_or(1, |it| it.acknowledged + 1));
-            }
+                None => 1,
+                Some(it) if it.backlog.waiting + it.backlog.held == 0 => continue,
+                Some(it) => it.acknowledged + 1,
+            });
         }
         Ok(first)
     }

@@ -11,7 +11,7 @@ use events::{EndUser, Event, Lane, PoolName, Priority, SubmissionId, UserId};
 
 pub(crate) use self::feed::ShareFeed;
 
-/// Whose submissions share a share: a person's in one queue.
+/// Who has a share: a person in one lane of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ShareOwner {
     pub(crate) principal: UserId,
@@ -32,24 +32,29 @@ impl From<&Accepted> for ShareOwner {
 }
 
 /// What waits, as far as the ledger has told; clones are the same.
-#[derive(Clone, Debug, Default)]
-pub struct FairShares(Arc<Mutex<Waiting>>);
+#[derive(Clone, Debug)]
+pub struct FairShares {
+    waiting_max: usize,
+    waiting: Arc<Mutex<Waiting>>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
     owners: HashMap<SubmissionId, ShareOwner>,
-    of: HashMap<ShareOwner, HashSet<SubmissionId>>,
+    by_owner: HashMap<ShareOwner, HashSet<SubmissionId>>,
 }
 
 impl FairShares {
-    /// Counts a submission that is about to be accepted, and returns its priority: surplus if its
-    /// owner has so many others waiting.
+    /// Begins with nothing that waits. A person's submissions past `waiting_max` are surplus.
+    pub fn new(waiting_max: u32) -> Self {
+        Self { waiting_max: waiting_max as usize, waiting: Arc::default() }
+    }
+
+    /// Counts a submission that is about to be accepted, and returns its priority.
     // Counted before the append, since requests that come together must see each other.
-    pub(crate) fn enter(&self, id: SubmissionId, owner: &ShareOwner, waiting_max: u32) -> Priority {
-        let mut waiting = self.lock();
-        waiting.add(id, owner.clone());
-        let others = waiting.of.get(owner).map_or(0, HashSet::len).saturating_sub(1);
-        if others < waiting_max as usize { Priority::Normal } else { Priority::Surplus }
+    pub(crate) fn enter(&self, id: SubmissionId, owner: ShareOwner) -> Priority {
+        let count = self.lock().add(id, owner);
+        if count <= self.waiting_max { Priority::Normal } else { Priority::Surplus }
     }
 
     /// Says that a submission does not wait: it was not accepted, has begun or has ended.
@@ -58,7 +63,7 @@ impl FairShares {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets everything, before it is counted anew.
@@ -68,7 +73,9 @@ impl FairShares {
 
     fn hear(&self, id: SubmissionId, event: &Event) {
         match event {
-            Event::Accepted(accepted) => self.lock().add(id, ShareOwner::from(accepted.as_ref())),
+            Event::Accepted(accepted) => {
+                self.lock().add(id, ShareOwner::from(accepted.as_ref()));
+            }
             Event::Started(_) | Event::Completed(_) | Event::Failed(_) | Event::Cancelled(_) => {
                 self.leave(id);
             }
@@ -81,17 +88,21 @@ impl FairShares {
 }
 
 impl Waiting {
-    fn add(&mut self, id: SubmissionId, owner: ShareOwner) {
-        self.of.entry(owner.clone()).or_default().insert(id);
+    /// Returns how many submissions of the owner wait now.
+    fn add(&mut self, id: SubmissionId, owner: ShareOwner) -> usize {
+        let ids = self.by_owner.entry(owner.clone()).or_default();
+        ids.insert(id);
+        let count = ids.len();
         self.owners.insert(id, owner);
+        count
     }
 
     fn remove(&mut self, id: SubmissionId) {
         let Some(owner) = self.owners.remove(&id) else { return };
-        if let Some(ids) = self.of.get_mut(&owner) {
+        if let Some(ids) = self.by_owner.get_mut(&owner) {
             ids.remove(&id);
             if ids.is_empty() {
-                self.of.remove(&owner);
+                self.by_owner.remove(&owner);
             }
         }
     }
@@ -117,12 +128,12 @@ mod tests {
     }
 
     fn enter(shares: &FairShares, number: u128, principal: &str) -> Priority {
-        shares.enter(id(number), &owner(principal, None), 3)
+        shares.enter(id(number), owner(principal, None))
     }
 
     #[test]
-    fn who_has_a_share_waiting_is_surplus_and_nobody_else() {
-        let shares = FairShares::default();
+    fn only_a_person_with_a_share_waiting_is_surplus() {
+        let shares = FairShares::new(3);
         let priorities: Vec<_> = (0..1_000).map(|number| enter(&shares, number, "ada")).collect();
         assert!(priorities[..3].iter().all(|priority| *priority == Priority::Normal));
         assert!(priorities[3..].iter().all(|priority| *priority == Priority::Surplus));
@@ -134,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_has_begun_or_ended_waits_no_more() {
-        let shares = FairShares::default();
+        let shares = FairShares::new(3);
         for number in 0..3 {
             enter(&shares, number, "ada");
         }
@@ -149,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_retry_under_its_own_id_counts_once() {
-        let shares = FairShares::default();
+        let shares = FairShares::new(3);
         for _ in 0..5 {
             assert_eq!(enter(&shares, 7, "ada"), Priority::Normal);
         }
@@ -157,17 +168,17 @@ mod tests {
 
     #[test]
     fn each_end_user_of_a_platform_has_a_share() {
-        let shares = FairShares::default();
+        let shares = FairShares::new(3);
         for number in 0..5 {
-            shares.enter(id(number), &owner("platform", Some("one")), 3);
+            shares.enter(id(number), owner("platform", Some("one")));
         }
-        let another = shares.enter(id(9), &owner("platform", Some("another")), 3);
+        let another = shares.enter(id(9), owner("platform", Some("another")));
         assert_eq!(another, Priority::Normal);
     }
 
     #[test]
     fn submissions_of_other_copies_of_the_service_count() {
-        let shares = FairShares::default();
+        let shares = FairShares::new(3);
         for number in 0..3 {
             let accepted = events::testing::accepted();
             shares.hear(id(number), &Event::Accepted(Box::new(accepted)));

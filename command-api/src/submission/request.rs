@@ -36,8 +36,7 @@ impl ValidSubmission {
 
     /// Returns what an executor must have to run it.
     pub fn needed_language(&self) -> LanguageOffer {
-        let (language, pool) = (self.language.clone(), self.pool.clone());
-        LanguageOffer { slug: language.slug, version: language.version, pool }
+        LanguageOffer::of(&self.language, &self.pool)
     }
 
     /// Hashes what was asked for, whatever the order of members, the white space, the encoding of

@@ -41,6 +41,7 @@ pub async fn store(
         principal,
         end_user: valid.end_user,
         lane,
+        // Decided right before the append, by what waits then.
         priority: Priority::Normal,
         pool: valid.pool,
         language: valid.language,

@@ -33,26 +33,26 @@ const RUN_TIME: Duration = Duration::from_secs(10);
 
 /// Cells of one executor, which heeds that some run alone.
 #[derive(Debug)]
-struct House {
+struct SharedCells {
     script: Arc<Script>,
-    house: Arc<RwLock<()>>,
+    company: Arc<RwLock<()>>,
     alone: bool,
 }
 
 #[derive(Debug)]
-enum Room {
+enum Company {
     Shared { _guard: OwnedRwLockReadGuard<()> },
     Whole { _guard: OwnedRwLockWriteGuard<()> },
 }
 
 #[derive(Debug)]
-struct RoomCell {
+struct CompanyCell {
     cell: Box<dyn LeasedCell>,
-    _room: Room,
+    _company: Company,
 }
 
 #[async_trait]
-impl CellSource for House {
+impl CellSource for SharedCells {
     fn give_back(&mut self) {}
 
     fn run_alone(&mut self) {
@@ -64,21 +64,21 @@ impl CellSource for House {
         image: &str,
         memory_bytes: u64,
     ) -> Result<Box<dyn LeasedCell>, NoCellError> {
-        let house = self.house.clone();
-        let room = if self.alone {
-            Room::Whole { _guard: house.write_owned().await }
+        let company = self.company.clone();
+        let held = if self.alone {
+            Company::Whole { _guard: company.write_owned().await }
         } else {
-            Room::Shared { _guard: house.read_owned().await }
+            Company::Shared { _guard: company.read_owned().await }
         };
-        Ok(Box::new(RoomCell {
+        Ok(Box::new(CompanyCell {
             cell: self.script.take_cell(image, memory_bytes).await?,
-            _room: room,
+            _company: held,
         }))
     }
 }
 
 #[async_trait]
-impl LeasedCell for RoomCell {
+impl LeasedCell for CompanyCell {
     fn provenance(&self) -> &Provenance {
         self.cell.provenance()
     }
@@ -136,7 +136,7 @@ impl Host {
             held,
             hand_back: CancellationToken::new(),
         };
-        let house = Arc::new(RwLock::new(()));
+        let company = Arc::new(RwLock::new(()));
         let ends = Act::EndAfter(RUN_TIME, Box::new(prints(b"ok")));
         let innocent = Script::new(vec![ends; 2 * SUBMISSIONS as usize]);
         let guilty = Script::new([Act::Hang]);
@@ -146,7 +146,7 @@ impl Host {
                 for (stored, message) in self.queue.iter().filter(|(_, message)| message.take()) {
                     let is_guilty = stored.subject.id == id(GUILTY);
                     let script = if is_guilty { guilty.clone() } else { innocent.clone() };
-                    let mut cells = House { script, house: house.clone(), alone: false };
+                    let mut cells = SharedCells { script, company: company.clone(), alone: false };
                     let job = Job::new(stored.clone(), 2, message.clone()).unwrap();
                     let deliveries = deliveries.clone();
                     let task = self.tracker.spawn(async move {

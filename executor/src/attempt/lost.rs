@@ -11,15 +11,15 @@ use tokio::time::Instant;
 
 use crate::peers::Peers;
 
-/// How long nobody must answer for an executor before it counts as gone. Once is not enough: after
-/// a break of NATS it may be back a moment later than the one who asks.
+/// How long NATS must find no process of an executor before it counts as gone. Once is not enough:
+/// after a break of NATS, the asker may be back before it.
 const GONE_TIME_MIN: Duration = Duration::from_secs(3);
 /// How long an executor may be silent before it counts as gone. It has missed its heartbeats
 /// already. If it was only stopped, its next append finds the place taken, and it reports nothing.
 const SILENT_TIME_MAX: Duration = Duration::from_secs(45);
 /// When an executor that did not answer is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(3);
-/// When an absence is forgotten that nobody asked about: it may have ended meanwhile.
+/// After how long without a question an absence is forgotten: it may have ended meanwhile.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
 
 /// What is known of the executor that began an attempt.
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_answering_once_is_not_death_and_an_answer_ends_an_absence() {
+    async fn one_missing_answer_is_not_death_and_an_answer_ends_an_absence() {
         let absent = AbsentExecutors::default();
         let gone = Counted(AtomicU32::new(0), Held::Gone);
         let back = Counted(AtomicU32::new(0), Held::Yes);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use events::event::FailureClass;
-use ledger::LanguageOffer;
+use ledger::{LanguageOffer, redelivery_delay};
 use metrics::counter;
 use tracing::info;
 
@@ -26,11 +26,8 @@ impl SubmissionWork<'_> {
         let (context, accepted) = (self.context, &self.aggregate.accepted);
         let newer_may_run = || {
             let after = context.settings.newer_version_after;
-            let missing_for = context.offers.missing_for(&LanguageOffer {
-                slug: accepted.language.slug.clone(),
-                version: accepted.language.version.clone(),
-                pool: accepted.pool.clone(),
-            });
+            let offer = LanguageOffer::of(&accepted.language, &accepted.pool);
+            let missing_for = context.offers.missing_for(&offer);
             after.zip(missing_for).is_some_and(|(after, missing_for)| missing_for >= after)
         };
         Plan::for_submission(accepted, &context.catalog, newer_may_run)
@@ -53,28 +50,9 @@ impl SubmissionWork<'_> {
             return Ok(None);
         }
         counter!(SUBMISSIONS_NOT_HERE).increment(1);
-        let delay = delay(self.delivered);
+        let delay = redelivery_delay(self.delivered, FIRST_DELAY, DELAY_MAX);
         let lack = &lack as &dyn std::error::Error;
         info!(lack, delay_s = delay.as_secs(), "handed on to an executor that has the language");
         Ok(Some(QueueAnswer::RetryAfter(delay)))
-    }
-}
-
-/// Returns the delay after so many deliveries.
-fn delay(delivered: u64) -> Duration {
-    // The count can go back over a crash of the server: then the delays begin anew.
-    let doublings = u32::try_from(delivered.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
-    (FIRST_DELAY * 2_u32.pow(doublings)).min(DELAY_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_delay_grows_from_two_seconds_to_a_minute() {
-        let seconds = |delivered| delay(delivered).as_secs();
-        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(seconds), [2, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(seconds(u64::MAX), 60);
     }
 }

@@ -1,11 +1,11 @@
-//! How many processors of the machine are idle, whoever uses the others: the kernel's own count.
+//! How many processors of the machine are idle, by the kernel's own count of all processes.
 
 use std::fs;
 
 /// The kernel's count.
 const STAT: &str = "/proc/stat";
-/// What of an idle processor counts as a whole one.
-const ENOUGH: f64 = 0.7;
+/// From this share of idle ticks on, a processor counts as idle.
+const IDLE_SHARE_MIN: f64 = 0.7;
 
 /// The counts since the machine was started, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl ProcessorTimes {
         let all = self.all.saturating_sub(before.all).max(1);
         let idle = self.idle.saturating_sub(before.idle);
         let idle_processors = idle as f64 / all as f64 * self.processors as f64;
-        (idle_processors + 1.0 - ENOUGH).floor() as usize
+        (idle_processors + 1.0 - IDLE_SHARE_MIN).floor() as usize
     }
 }
 

@@ -51,17 +51,15 @@ pub(super) enum Place {
 
 /// What a cell in use takes besides its place.
 #[derive(Debug)]
-#[expect(dead_code, reason = "held until it is dropped")]
 pub(super) struct Room {
-    memory: OwnedSemaphorePermit,
-    company: Company,
+    _memory: OwnedSemaphorePermit,
+    _company: Company,
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "held until it is dropped")]
 enum Company {
-    Together(OwnedRwLockReadGuard<()>),
-    Alone(OwnedRwLockWriteGuard<()>),
+    Together { _guard: OwnedRwLockReadGuard<()> },
+    Alone { _guard: OwnedRwLockWriteGuard<()> },
 }
 
 impl Places {
@@ -112,16 +110,16 @@ impl Places {
         let memory = self.memory.clone().acquire_many_owned(wanted).await;
         let memory = memory.map_err(|_closed| NoCellError::Closed)?;
         let company = if is_alone {
-            Company::Alone(self.company.clone().write_owned().await)
+            Company::Alone { _guard: self.company.clone().write_owned().await }
         } else {
-            Company::Together(self.company.clone().read_owned().await)
+            Company::Together { _guard: self.company.clone().read_owned().await }
         };
-        Ok(Room { memory, company })
+        Ok(Room { _memory: memory, _company: company })
     }
 
-    /// Offers as many spare places as there are idle processors.
-    pub(super) fn offer_spare(&self, idle_processors: usize) {
-        self.spare.offer(idle_processors);
+    /// Makes as many spare places free as there are idle processors.
+    pub(super) fn set_spare(&self, idle_processors: usize) {
+        self.spare.set_free(idle_processors);
     }
 
     /// Ends all waits for a place.
@@ -142,7 +140,7 @@ struct SparePlaces {
 }
 
 impl SparePlaces {
-    fn offer(&self, idle_processors: usize) {
+    fn set_free(&self, idle_processors: usize) {
         let left = self.max.saturating_sub(self.taken.load(Ordering::Relaxed));
         let (wanted, free) = (idle_processors.min(left), self.free.available_permits());
         if free < wanted {
@@ -220,9 +218,9 @@ mod tests {
             [try_take(&places, Lane::Run), try_take(&places, Lane::Submit)].map(Option::unwrap);
         assert!(try_take(&places, Lane::Run).is_none());
         // Two sleep.
-        places.offer_spare(2);
+        places.set_spare(2);
         let spare = try_take(&places, Lane::Run).unwrap();
-        places.offer_spare(0);
+        places.set_spare(0);
         assert!(try_take(&places, Lane::Run).is_none(), "the other processor has work by now");
         drop(spare);
         assert!(try_take(&places, Lane::Run).is_none(), "so may this one");
@@ -233,7 +231,7 @@ mod tests {
         let places = places(2, 5);
         let mut taken = Vec::new();
         for _ in 0..100 {
-            places.offer_spare(2);
+            places.set_spare(2);
             taken.extend(try_take(&places, Lane::Run));
         }
         assert_eq!(taken.len(), 4, "all but the other lane's own");

@@ -77,7 +77,7 @@ impl Pool {
         Ok(Reservation { kept, ..self.unreserved(lane, images) })
     }
 
-    /// Returns a reservation of nothing yet: the first cell has to be waited for.
+    /// Returns a reservation that keeps neither a place nor cells yet: its first cell is waited for.
     pub fn unreserved(&self, lane: &(Lane, PoolName), images: &[String]) -> Reservation {
         let (pool, lane, images) = (self.clone(), lane.clone(), images.to_vec());
         Reservation { pool, lane, images, kept: None, alone: false }
@@ -100,7 +100,7 @@ impl Pool {
             sleep(MEASURE_EVERY).await;
             let now = ProcessorTimes::read();
             let idle = now.zip(before).map_or(0, |(now, before)| now.idle_since(before));
-            self.places.offer_spare(idle);
+            self.places.set_spare(idle);
             before = now;
         }
     }

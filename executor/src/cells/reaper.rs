@@ -14,8 +14,8 @@ use super::engine::{DockerEngine, EngineError, ListedContainer};
 use crate::metrics::CELLS_REAPED;
 use crate::peers::Peers;
 
-/// How long nobody must have answered for an executor before its containers are removed, in seconds.
-/// After a break of NATS it may be back later than the one who asks, with programs in its cells.
+/// How long NATS must find no process of an executor before its containers are removed, in seconds.
+/// After a break of NATS, it may be back later than the asker, with programs in its cells.
 const GONE_TIME_MIN_S: i64 = 15;
 /// Younger containers are spared: their executor may not answer questions yet.
 pub const AGE_MIN: Duration = Duration::from_secs(15);
@@ -29,7 +29,7 @@ pub struct Reaper {
     engine: DockerEngine,
     host: String,
     me: BootId,
-    /// Since when nobody has answered for an executor, in seconds since 1970.
+    /// Since when NATS finds no process of an executor, in seconds since 1970.
     gone_since: HashMap<BootId, i64>,
 }
 

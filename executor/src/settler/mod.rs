@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use events::{Lane, PoolName, Priority, QueueName};
+use events::{Lane, PoolName, QueueName};
 use futures::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
 use futures::stream::StreamExt as _;
 use ledger::{Acknowledge, FollowError, Job, LEADERSHIP_TIME, QueueError, ReadError};
@@ -59,8 +59,8 @@ enum SettlerLost {
     Read(#[from] ReadError),
     #[error("the ledger cannot be followed")]
     Follow(#[from] FollowError),
-    #[error("the floor cannot be read")]
-    Floor(#[from] QueueError),
+    #[error("the floor or the queues cannot be reached")]
+    Queue(#[from] QueueError),
     #[error("the ledger has ended")]
     Ended,
 }
@@ -98,7 +98,7 @@ impl Settler {
                 warn!(error = &lost as &dyn Error, "forgotten submissions are not looked for");
             }
         }
-        // The executor that leads now tells it.
+        // The executor that leads from now on shows the age.
         for lane in Lane::ALL {
             self.tell_oldest(*lane, 0.0);
         }
@@ -195,12 +195,9 @@ impl Settler {
     /// Returns how far each queue of the pool has delivered.
     async fn delivered(&self) -> Result<HashMap<QueueName, u64>, QueueError> {
         let mut delivered = HashMap::new();
-        for lane in Lane::ALL {
-            for priority in Priority::ALL {
-                let pool = self.pool.clone();
-                let queue = QueueName { lane: *lane, priority: *priority, pool };
-                delivered.insert(queue.clone(), self.ports.delivered(&queue).await?);
-            }
+        for queue in QueueName::of_pool(&self.pool) {
+            let sequence = self.ports.delivered(&queue).await?;
+            delivered.insert(queue, sequence);
         }
         Ok(delivered)
     }
@@ -228,10 +225,11 @@ impl Settler {
                 warn!(error = error as &dyn Error, "an open submission cannot be read");
             })
             .ok()??;
-        let has_ended = aggregate.submission.state.is_terminal();
+        if aggregate.submission.state.is_terminal() {
+            return None;
+        }
         // The trace that it was accepted in is long over.
-        let job = Job { aggregate, traceparent: None, delivered: 0, receipt: Arc::new(NoReceipt) };
-        (!has_ended).then_some(job)
+        Some(Job { aggregate, traceparent: None, delivered: 0, receipt: Arc::new(NoReceipt) })
     }
 
     fn tell_oldest(&self, lane: Lane, age_s: f64) {

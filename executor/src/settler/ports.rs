@@ -11,7 +11,7 @@ use crate::cells::pool::Pool;
 use crate::cells::source::CellSource;
 use crate::cells::warm_cells::NoCellError;
 
-/// See above.
+/// What a settler needs besides the ledger.
 #[async_trait]
 pub(crate) trait SettlerPorts: Debug + Send + Sync {
     /// Tells whether this executor settles the pool; if no other one does, it does from now on.

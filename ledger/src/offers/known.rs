@@ -9,9 +9,10 @@ use tokio::time::Instant;
 
 use super::{LanguageOffer, OFFER_LIFE, PUT_EVERY};
 
-/// For how long a watch must have been whole, and at most silent, before a missing offer means
-/// anything: after a break of NATS, executors need some time to say again what they have.
-const SETTLE_TIME: Duration = Duration::from_secs(3 * PUT_EVERY.as_secs());
+/// How long the watch must be unbroken before a missing offer means anything, and how long it may
+/// bring nothing before it counts as deaf. After a break of NATS, executors need some time to say
+/// again what they have.
+const RETURN_TIME: Duration = Duration::from_secs(3 * PUT_EVERY.as_secs());
 
 /// What executors have, and when they last said so; clones are the same knowledge.
 #[derive(Clone, Debug)]
@@ -54,10 +55,10 @@ impl KnownOffers {
     /// told, since the watch broke a short while ago.
     pub fn missing_for(&self, offer: &LanguageOffer) -> Option<Duration> {
         let state = self.state();
-        let is_settled = state.watched_since?.elapsed() >= SETTLE_TIME;
+        let is_unbroken = state.watched_since?.elapsed() >= RETURN_TIME;
         // The caller's own entry comes back every 30 s. If nothing comes, the watch is deaf.
-        let is_hearing = state.heard_at?.elapsed() <= SETTLE_TIME;
-        if !is_settled || !is_hearing {
+        let is_hearing = state.heard_at?.elapsed() <= RETURN_TIME;
+        if !is_unbroken || !is_hearing {
             return None;
         }
         // Without an entry no executor has had it for as long as entries are kept, unless the
@@ -177,9 +178,9 @@ mod tests {
         assert_eq!(known.last_had(&python("3.11")), Some(HOUR));
         known.all_is_read(instant(0));
         assert_eq!(known.missing_for(&python("3.11")), None, "just made anew");
-        pass(&known, &clock, SETTLE_TIME).await;
-        assert_eq!(known.missing_for(&python("3.11")), Some(HOUR + SETTLE_TIME));
-        advance(SETTLE_TIME + Duration::from_secs(1)).await;
+        pass(&known, &clock, RETURN_TIME).await;
+        assert_eq!(known.missing_for(&python("3.11")), Some(HOUR + RETURN_TIME));
+        advance(RETURN_TIME + Duration::from_secs(1)).await;
         assert_eq!(known.missing_for(&python("3.11")), None, "deaf");
     }
 }

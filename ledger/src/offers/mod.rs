@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::Context;
 use async_nats::jetstream::kv::{Entry, Operation};
 use bytes::Bytes;
+use events::event::LanguageRef;
 use events::{BootId, LanguageSlug, PoolName};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,14 @@ pub struct LanguageOffer {
     pub pool: PoolName,
 }
 
+impl LanguageOffer {
+    /// Returns a language in a pool.
+    pub fn of(language: &LanguageRef, pool: &PoolName) -> Self {
+        let LanguageRef { slug, version } = language.clone();
+        Self { slug, version, pool: pool.clone() }
+    }
+}
+
 /// The value of an entry.
 // An unknown member is no error: this lives for two hours and proves nothing, and while a deploy
 // rolls, older readers MUST understand newer executors.
@@ -60,7 +69,7 @@ impl Offers {
         Self { context, link }
     }
 
-    /// Says what this life has, now and again and again, for as long as this runs.
+    /// Says what this life has, now and every 30 seconds, for as long as this runs.
     pub async fn keep_putting(&self, boot: BootId, languages: Vec<LanguageOffer>) -> Infallible {
         let offers = serde_json::to_vec(&OffersOfExecutor { languages });
         let offers = Bytes::from(offers.expect("offers are made of strings only"));

@@ -40,10 +40,10 @@ pub struct StreamSettings {
 pub(super) fn wanted(settings: &StreamSettings) -> Vec<Config> {
     let buckets = ObjectBucket::ALL.iter().map(|&bucket| objects(bucket, settings));
     let floors = key_values(floors::BUCKET, settings);
-    let leases = expiring(leadership::LEADERSHIP_TIME, key_values(leadership::BUCKET, settings));
+    let leaders = expiring(leadership::LEADERSHIP_TIME, key_values(leadership::BUCKET, settings));
     std::iter::once(ledger(settings))
         .chain(buckets)
-        .chain([floors, leases, offers(settings)])
+        .chain([floors, leaders, offers(settings)])
         .collect()
 }
 
@@ -74,28 +74,14 @@ fn ledger(settings: &StreamSettings) -> Config {
     }
 }
 
-/// The bucket of what executors have, as NATS key-value stores are laid out.
+/// The bucket of what executors have.
 fn offers(settings: &StreamSettings) -> Config {
     Config {
-        name: format!("KV_{OFFERS_BUCKET}"),
-        subjects: vec![format!("$KV.{OFFERS_BUCKET}.>")],
-        retention: RetentionPolicy::Limits,
-        // On disk: if a restart of the server took the offers along, nothing would be accepted
-        // until every executor has put its own again.
-        storage: StorageType::File,
-        discard: DiscardPolicy::New,
+        // If the server forgot offers at a restart, nothing would be accepted until every executor
+        // has put its own again, so there is room for hundreds of executors' lives.
         max_bytes: OFFERS_BUCKET_BYTES_MAX,
-        max_messages: -1,
-        // Only what an executor said last counts.
-        max_messages_per_subject: 1,
         max_message_size: OFFERS_BYTES_MAX,
-        max_age: OFFER_LIFE,
-        duplicate_window: DUPLICATE_WINDOW,
-        allow_rollup: true,
-        deny_delete: true,
-        allow_direct: true,
-        num_replicas: settings.replicas,
-        ..Config::default()
+        ..expiring(OFFER_LIFE, key_values(OFFERS_BUCKET, settings))
     }
 }
 

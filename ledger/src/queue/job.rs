@@ -95,3 +95,24 @@ impl Debug for Delivery {
         f.write_str("Delivery")
     }
 }
+
+/// Returns how long a delivery stays away: `first`, doubled with each further one, up to `max`.
+pub fn redelivery_delay(delivered: u64, first: Duration, max: Duration) -> Duration {
+    // The count can go back over a crash of the server: then the delays begin anew.
+    let doublings = u32::try_from(delivered.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+    first.saturating_mul(2_u32.pow(doublings)).min(max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delay_doubles_up_to_its_bound() {
+        let seconds = |delivered| {
+            redelivery_delay(delivered, Duration::from_secs(2), Duration::from_mins(1)).as_secs()
+        };
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(seconds), [2, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(seconds(u64::MAX), 60);
+    }
+}

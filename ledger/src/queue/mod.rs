@@ -19,7 +19,7 @@ use consumer::Durable;
 
 pub use consumer::{Backlog, QueueStatus};
 pub use floors::{FloorOf, Floors};
-pub use job::{Acknowledge, Job, Receipt};
+pub use job::{Acknowledge, Job, Receipt, redelivery_delay};
 pub use worker::Worker;
 
 /// The queues of accepted submissions.

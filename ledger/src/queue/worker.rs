@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, error};
 
 use super::consumer::Durable;
-use super::job::{Acknowledge, Delivery, Job, Receipt};
+use super::job::{Acknowledge, Delivery, Job, Receipt, redelivery_delay};
 use super::pull::{Arrival, EXPIRES_MIN, Pull};
 use crate::aggregate::Stored;
 use crate::error::{Fault, QueueError, ReadError};
@@ -29,7 +29,7 @@ const FOREIGN_DELAY: Duration = Duration::from_mins(1);
 /// How long jobs that have arrived wait for the rest of what the server sends at once.
 const END_MAX: Duration = Duration::from_millis(20);
 
-/// One worker of a lane and pool.
+/// One worker of a queue.
 #[derive(Debug)]
 pub struct Worker {
     durable: Durable,
@@ -188,8 +188,8 @@ impl Worker {
     /// Returns what is ready; what is more than wanted now goes to others at once.
     async fn hand_out(&mut self, max: usize) -> Vec<Job> {
         // A fetch that was dropped may have asked for more than this one.
-        let surplus = self.ready.split_off(max.min(self.ready.len()));
-        for job in surplus {
+        let rest = self.ready.split_off(max.min(self.ready.len()));
+        for job in rest {
             hand_back(job.receipt.as_ref(), Duration::ZERO).await;
         }
         std::mem::take(&mut self.ready)
@@ -203,8 +203,7 @@ fn unreadable_delay(error: &ReadError, delivered: u64) -> Duration {
     if matches!(error, ReadError::NotAccepted { .. }) {
         return FOREIGN_DELAY;
     }
-    let doublings = u32::try_from(delivered).unwrap_or(u32::MAX).saturating_sub(1);
-    (UNREADABLE_DELAY * 2_u32.saturating_pow(doublings.min(10))).min(UNREADABLE_DELAY_MAX)
+    redelivery_delay(delivered, UNREADABLE_DELAY, UNREADABLE_DELAY_MAX)
 }
 
 /// Best effort: what cannot be handed back is delivered again after the ack wait.

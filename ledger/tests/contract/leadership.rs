@@ -18,8 +18,8 @@ async fn one_process_leads_until_its_entry_is_gone() {
     assert!(connection.leadership("other".to_owned(), "second".to_owned()).hold().await.unwrap());
     // As when it has expired.
     let client = async_nats::connect(server.url()).await.unwrap();
-    let stream = jetstream::new(client).get_stream("KV_LEASES").await.unwrap();
-    stream.purge().filter("$KV.LEASES.part").await.unwrap();
+    let stream = jetstream::new(client).get_stream("KV_LEADERS").await.unwrap();
+    stream.purge().filter("$KV.LEADERS.part").await.unwrap();
     assert!(second.hold().await.unwrap());
     // The one that led finds that it does not, and must wait like any other.
     assert!(!first.hold().await.unwrap());

@@ -39,7 +39,7 @@ async fn many_services_provision_at_once_and_again() {
     assert_eq!(ledger.duplicate_window.as_secs(), 120);
     let floors = config_of(&server, "KV_QUEUE_FLOORS").await;
     assert_eq!((floors.max_messages_per_subject, floors.max_age), (1, Duration::ZERO));
-    let leases = config_of(&server, "KV_LEASES").await;
+    let leases = config_of(&server, "KV_LEADERS").await;
     assert_eq!((leases.max_messages_per_subject, leases.max_age), (1, Duration::from_secs(30)));
     for bucket in ["OBJ_SOURCES", "OBJ_OUTPUTS", "OBJ_TESTS"] {
         assert_eq!(config_of(&server, bucket).await.max_bytes, 64 * 1024 * 1024);

@@ -251,6 +251,34 @@ async fn lanes_and_pools_have_queues_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_fetch_now_takes_what_is_there_and_waits_for_nothing() {
+    let given = given().await;
+    let mut worker = given.worker(ACK_WAIT).await;
+    assert!(worker.fetch_now().await.unwrap().is_none());
+    let submitted = [submit(&given.ledger).await.id(), submit(&given.ledger).await.id()];
+    for id in submitted {
+        let job = worker.fetch_now().await.unwrap().expect("it waits in the queue");
+        assert_eq!(job.aggregate.id(), id);
+        job.receipt.ack().await.unwrap();
+    }
+    assert!(worker.fetch_now().await.unwrap().is_none());
+    given.settled(EMPTY).await;
+}
+
+#[tokio::test]
+async fn what_a_dropped_fetch_had_asked_for_is_a_straggler() {
+    let given = given().await;
+    let mut worker = given.worker(ACK_WAIT).await;
+    // Nothing was asked for, so nothing comes.
+    assert!(worker.straggler().now_or_never().is_none());
+    assert!(worker.fetch(1, EXPIRES).now_or_never().is_none());
+    let submitted = submit(&given.ledger).await.id();
+    let job = timeout(EXPIRES, worker.straggler()).await.unwrap();
+    assert_eq!((job.aggregate.id(), job.delivered), (submitted, 1));
+    assert!(worker.straggler().now_or_never().is_none());
+}
+
+#[tokio::test]
 async fn a_worker_outlives_restarts_of_the_server() {
     let mut given = given().await;
     let mut worker = given.worker(ACK_WAIT).await;
