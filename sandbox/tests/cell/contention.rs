@@ -38,6 +38,14 @@ fn a_program_that_others_hold_up_is_not_stopped_by_the_clock() {
 }
 
 #[test]
+fn a_program_of_many_short_processes_is_not_stopped_by_the_clock_either() {
+    let limits = StageLimits { wall_time_ms: 1_000, ..LIMITS };
+    let program = "import os\nfor _ in range(150):\n  if os.fork() == 0: os._exit(sum(range(20000)) % 2)\n  os.wait()";
+    let reports = run_together(program, 6, limits);
+    assert!(reports.iter().all(|report| report.stopped.is_none()), "{reports:?}");
+}
+
+#[test]
 fn a_sleeper_beside_busy_programs_is_stopped_at_its_limit() {
     let limits = StageLimits { wall_time_ms: 500, ..LIMITS };
     let sleeper = "import time\ntime.sleep(100)";

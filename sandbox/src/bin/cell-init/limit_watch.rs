@@ -127,7 +127,14 @@ impl<'a> LimitWatch<'a> {
         self.sample_waits(&now);
         self.raise_memory_peak(&now);
         let exceeded = self.exceeded_resource(&now)?;
-        Ok(exceeded.or_else(|| self.is_over_wall_time().then_some(ExceededLimit::WallTime)))
+        if exceeded.is_some() || self.is_over_wall_time() {
+            return Ok(Some(exceeded.unwrap_or(ExceededLimit::WallTime)));
+        }
+        // The program has not had its time and cannot have it here, so this is no verdict.
+        if self.started_at.elapsed() >= millis(self.limits.wall_time_ms) * WALL_STRETCH_MAX {
+            return Err(CellFault::new("others had the processors for too long"));
+        }
+        Ok(None)
     }
 
     fn sample_waits(&mut self, now: &Reading) {
@@ -147,9 +154,7 @@ impl<'a> LimitWatch<'a> {
         let (limit, elapsed) = (millis(self.limits.wall_time_ms), self.started_at.elapsed());
         let is_over = |discount| elapsed.saturating_sub(discount) >= limit;
         // A wait that has not ended yet is looked for only where it decides.
-        elapsed >= limit * WALL_STRETCH_MAX
-            || (is_over(self.waits.discounted())
-                && is_over(self.waits.discounted() + self.waits.pending()))
+        is_over(self.waits.discounted()) && is_over(self.waits.discounted() + self.waits.pending())
     }
 
     /// Returns the limit of memory or of processor time, if a reading shows it exceeded.

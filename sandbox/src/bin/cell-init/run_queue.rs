@@ -21,8 +21,8 @@ const PROC: &str = "/proc";
 /// What a stage waited for processors, as far as it was seen.
 #[derive(Debug)]
 pub(crate) struct RunQueueWaits {
-    /// The wait of each thread at the last look.
-    threads: HashMap<u32, Duration>,
+    /// Each thread at the last look.
+    threads: HashMap<u32, Seen>,
     idle: IdleTime,
     discounted: Duration,
 }
@@ -58,9 +58,14 @@ impl RunQueueWaits {
         if self.idle.sum() < IDLE_MIN {
             return;
         }
-        for (thread, waited) in waits() {
-            let before = self.threads.insert(thread, waited).unwrap_or_default();
-            self.discounted += self.idle.explain(waited.saturating_sub(before));
+        for thread in threads() {
+            let Some(now) = thread.look() else { continue };
+            let before = self.threads.insert(thread.id, now).unwrap_or_default();
+            let ended = now.waited.saturating_sub(before.waited);
+            self.discounted += self.idle.explain(ended);
+            if now.waits_since(before) {
+                self.discounted += self.idle.explain(interval.length);
+            }
         }
     }
 
@@ -122,28 +127,40 @@ impl IdleTime {
     }
 }
 
-/// Returns how long each thread in the cell has waited for a processor, init's own left out.
-fn waits() -> impl Iterator<Item = (u32, Duration)> {
-    threads().filter_map(|thread| {
-        let schedstat = fs::read_to_string(thread.file("schedstat")).ok()?;
-        Some((thread.id, parse_wait(&schedstat)?))
-    })
-}
-
 fn is_any_runnable() -> bool {
-    threads().any(|thread| {
-        fs::read_to_string(thread.file("stat")).is_ok_and(|stat| parse_runnable(&stat))
-    })
+    threads().any(Thread::is_runnable)
 }
 
-/// Reads the second of three numbers.
-fn parse_wait(schedstat: &str) -> Option<Duration> {
-    schedstat.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+/// What was seen of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    ran: Duration,
+    waited: Duration,
+    /// Whether it runs or could.
+    runnable: bool,
 }
 
-/// Tells whether a thread runs or could. Its name, which it may choose, stands in parentheses.
-fn parse_runnable(stat: &str) -> bool {
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'))
+impl Seen {
+    /// Tells whether the thread has waited since an earlier look, without having run: the kernel
+    /// tells of such a wait only when it ends, and not at all if the thread then ends soon.
+    fn waits_since(self, before: Self) -> bool {
+        let has_waited = before.runnable || self.ran.is_zero();
+        self.runnable && has_waited && self.ran == before.ran
+    }
+}
+
+/// Reads the first two of three numbers: what a thread ran, and what it waited.
+fn parse_schedstat(schedstat: &str) -> Option<(Duration, Duration)> {
+    let mut numbers = schedstat.split_ascii_whitespace().map(str::parse);
+    let mut next = || numbers.next()?.ok().map(Duration::from_nanos);
+    Some((next()?, next()?))
+}
+
+/// Tells whether a thread runs or could. Its name stands in parentheses before; it may choose any
+/// bytes for that.
+fn parse_runnable(stat: &[u8]) -> bool {
+    let name_end = stat.iter().rposition(|byte| *byte == b')');
+    name_end.is_some_and(|end| stat[end..].starts_with(b") R"))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -153,6 +170,16 @@ struct Thread {
 }
 
 impl Thread {
+    /// Looks at the thread; none if it has ended.
+    fn look(self) -> Option<Seen> {
+        let (ran, waited) = parse_schedstat(&fs::read_to_string(self.file("schedstat")).ok()?)?;
+        Some(Seen { ran, waited, runnable: self.is_runnable() })
+    }
+
+    fn is_runnable(self) -> bool {
+        fs::read(self.file("stat")).is_ok_and(|stat| parse_runnable(&stat))
+    }
+
     fn file(self, name: &str) -> String {
         format!("{PROC}/{}/task/{}/{name}", self.process, self.id)
     }
@@ -219,6 +246,18 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_could_run_and_has_not_waits() {
+        let seen = |ran, runnable| Seen { ran: ms(ran), waited: ms(0), runnable };
+        let never_seen = Seen::default();
+        assert!(seen(5, true).waits_since(seen(5, true)));
+        assert!(seen(0, true).waits_since(never_seen), "it has not had a processor yet");
+        // It has run, has slept, or does not want to run.
+        assert!(!seen(6, true).waits_since(seen(5, true)));
+        assert!(!seen(5, true).waits_since(seen(5, false)));
+        assert!(!seen(5, false).waits_since(seen(5, true)));
+    }
+
+    #[test]
     fn what_is_pending_reaches_back_to_the_last_time_that_the_cell_ran() {
         assert_eq!(after(&[0, 0, 4, 0, 0]).0.unbroken(), ms(26));
         assert_eq!(after(&[0, 10]).0.unbroken(), ms(0));
@@ -226,9 +265,11 @@ mod tests {
 
     #[test]
     fn the_kernel_s_files_are_read_as_it_writes_them() {
-        assert_eq!(parse_wait("205 3000 7\n"), Some(Duration::from_micros(3)));
-        assert_eq!(parse_wait("205"), None);
-        assert!(parse_runnable("7 (a) S b) R 1 7 7"));
-        assert!(!parse_runnable("7 (R) S 1 7 7"));
+        let expected = (Duration::from_micros(205), Duration::from_micros(3));
+        assert_eq!(parse_schedstat("205000 3000 7\n"), Some(expected));
+        assert_eq!(parse_schedstat("205"), None);
+        assert!(parse_runnable(b"7 (a) S b) R 1 7 7"));
+        assert!(parse_runnable(b"7 (\xff) R 1 7 7"));
+        assert!(!parse_runnable(b"7 (R) S 1 7 7"));
     }
 }
