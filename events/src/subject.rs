@@ -12,7 +12,8 @@ use crate::names::PoolName;
 /// The stream that holds everything that happened.
 pub const LEDGER_STREAM: &str = "LEDGER";
 /// The subjects of [`LEDGER_STREAM`].
-pub const LEDGER_SUBJECTS: &str = "ledger.>";
+// Narrow, so that the server refuses what no version of this form can read.
+pub const LEDGER_SUBJECTS: [&str; 2] = ["ledger.submission.*.*.*.*", "ledger.outcome.*.*.*.*"];
 
 /// What a submission wants: only to run, or to be judged by cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Display)]

@@ -50,7 +50,10 @@ pub enum ProvisionError {
     #[error("the NATS server's monitoring at {monitor_url} does not answer")]
     Monitor { monitor_url: String, source: Fault },
     /// The stream exists with other settings than ours. To change them could remove what is stored.
-    #[error("the stream {stream} exists with other settings: {differences}")]
+    #[error(
+        "the stream {stream} exists with other settings: {differences}. If another version of Runledger \
+         made it, begin with an empty store"
+    )]
     Different {
         stream: String,
         /// Each setting, what it is and what it must be.

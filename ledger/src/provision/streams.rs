@@ -51,7 +51,7 @@ pub(super) fn wanted(settings: &StreamSettings) -> Vec<Config> {
 fn ledger(settings: &StreamSettings) -> Config {
     Config {
         name: LEDGER_STREAM.to_owned(),
-        subjects: vec![LEDGER_SUBJECTS.to_owned()],
+        subjects: LEDGER_SUBJECTS.map(str::to_owned).to_vec(),
         // Not a work queue: that would remove a submission when its executor acknowledges it.
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,

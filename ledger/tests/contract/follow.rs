@@ -97,7 +97,7 @@ async fn soft_stream(server: &NatsServer) -> (jetstream::stream::Stream, Ledger)
     let client = async_nats::connect(server.url()).await.unwrap();
     let config = jetstream::stream::Config {
         name: LEDGER_STREAM.to_owned(),
-        subjects: vec![LEDGER_SUBJECTS.to_owned()],
+        subjects: LEDGER_SUBJECTS.map(str::to_owned).to_vec(),
         ..jetstream::stream::Config::default()
     };
     let stream = jetstream::new(client).create_stream(config).await.unwrap();

@@ -31,7 +31,7 @@ async fn many_services_provision_at_once_and_again() {
         }
     }
     let ledger = config_of(&server, LEDGER_STREAM).await;
-    assert_eq!(ledger.subjects, [LEDGER_SUBJECTS]);
+    assert_eq!(ledger.subjects, LEDGER_SUBJECTS);
     assert_eq!(ledger.discard, stream::DiscardPolicy::New);
     assert!(ledger.deny_delete && ledger.deny_purge && ledger.discard_new_per_subject);
     assert!(!ledger.allow_rollup && !ledger.allow_message_ttl && ledger.allow_direct);
@@ -78,7 +78,7 @@ async fn an_existing_stream_with_other_settings_is_refused_and_left_alone() {
     let client = async_nats::connect(server.url()).await.unwrap();
     let config = stream::Config {
         name: LEDGER_STREAM.to_owned(),
-        subjects: vec![LEDGER_SUBJECTS.to_owned()],
+        subjects: LEDGER_SUBJECTS.map(str::to_owned).to_vec(),
         max_age: Duration::from_hours(24),
         ..stream::Config::default()
     };
