@@ -113,10 +113,9 @@ impl Intake {
                         | NoCellError::UnknownLane(..),
                     ) => std::future::pending().await,
                 },
-                // It is here already, so it is kept alive while it waits for a place.
-                taken = queues.straggler() => {
-                    self.work_on(taken, self.cells.unreserved(&self.lane, &self.images));
-                }
+                // It came to a place that another one has taken since. An executor with a free
+                // place gets it at once, or this one when it has a place again.
+                taken = queues.straggler() => hand_back(&taken).await,
             }
         }
     }
@@ -125,6 +124,12 @@ impl Intake {
         self.jobs.spawn(async move {
             taken.deliveries.handle_delivery(taken.job, &mut reserved).await;
         });
+    }
+}
+
+async fn hand_back(taken: &Taken) {
+    if let Err(error) = taken.job.receipt.nak(Duration::ZERO).await {
+        warn!(error = &error as &dyn Error, "a submission was not handed back");
     }
 }
 

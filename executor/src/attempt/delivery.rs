@@ -62,6 +62,9 @@ impl DeliveryHandler {
             answer = working => answer,
             never = keep_alive(receipt.as_ref(), &self.ack_wait) => match never {},
         };
+        // Before the answer: what is delivered again at once must not meet this claim.
+        drop(work);
+        drop(claim);
         acknowledge_or_retry(receipt.as_ref(), answer).await;
     }
 }

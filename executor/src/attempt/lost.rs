@@ -41,9 +41,9 @@ pub struct AbsentExecutors(Mutex<HashMap<BootId, Absence>>);
 #[derive(Clone, Copy, Debug)]
 struct Absence {
     since: Instant,
+    /// Since when NATS finds no process of it.
+    gone_since: Option<Instant>,
     asked_at: Instant,
-    /// How long it may last before the executor counts as gone.
-    time_max: Duration,
 }
 
 impl AbsentExecutors {
@@ -52,17 +52,20 @@ impl AbsentExecutors {
         if let Some(absence) = self.just_asked(boot) {
             return absence.holder();
         }
-        let time_max = match peers.ask_holder(boot, id).await {
+        let is_gone = match peers.ask_holder(boot, id).await {
             Held::Yes => return self.answered(boot, Holder::Works),
             Held::No => return self.answered(boot, Holder::Lost(LostReason::NotHeld)),
-            Held::Gone => GONE_TIME_MIN,
-            Held::Silent => SILENT_TIME_MAX,
+            Held::Gone => true,
+            Held::Silent => false,
         };
         let now = Instant::now();
         let mut absent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         absent.retain(|_, absence| absence.asked_at.elapsed() < FORGOTTEN_AFTER);
-        let since = absent.get(&boot).map_or(now, |absence| absence.since);
-        let absence = Absence { since, asked_at: now, time_max };
+        let known = absent.get(&boot);
+        let since = known.map_or(now, |absence| absence.since);
+        let gone_before = known.and_then(|absence| absence.gone_since);
+        let gone_since = is_gone.then(|| gone_before.unwrap_or(now));
+        let absence = Absence { since, gone_since, asked_at: now };
         absent.insert(boot, absence);
         absence.holder()
     }
@@ -80,7 +83,8 @@ impl AbsentExecutors {
 
 impl Absence {
     fn holder(self) -> Holder {
-        if self.since.elapsed() >= self.time_max {
+        let is_gone = self.gone_since.is_some_and(|since| since.elapsed() >= GONE_TIME_MIN);
+        if is_gone || self.since.elapsed() >= SILENT_TIME_MAX {
             return Holder::Lost(LostReason::ExecutorGone);
         }
         Holder::Unknown(ASK_AGAIN_AFTER)
@@ -137,6 +141,18 @@ mod tests {
             assert_eq!(absent.ask(&peers, boot(), id(number)).await, holder);
         }
         assert_eq!(peers.0.load(Ordering::SeqCst), asked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_before_it_does_not_make_one_missing_answer_death() {
+        let absent = AbsentExecutors::default();
+        let silent = Counted(AtomicU32::new(0), Held::Silent);
+        let gone = Counted(AtomicU32::new(0), Held::Gone);
+        absent.ask(&silent, boot(), id(0)).await;
+        tokio::time::sleep(2 * GONE_TIME_MIN).await;
+        assert_eq!(absent.ask(&gone, boot(), id(0)).await, Holder::Unknown(ASK_AGAIN_AFTER));
+        tokio::time::sleep(GONE_TIME_MIN).await;
+        assert_eq!(absent.ask(&gone, boot(), id(0)).await, Holder::Lost(LostReason::ExecutorGone));
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,9 +4,9 @@ use events::event::LostReason;
 use events::{BootId, State, Submission};
 
 /// Attempts that a submission ever gets, handed-back ones included: what the stream keeps of a
-/// subject is bounded. No number of deploys comes to it.
+/// subject is bounded. More than a series of deploys takes.
 pub const ATTEMPTS_EVER: u32 = 64;
-/// After so many lost attempts a submission runs alone. What takes an executor down takes all down
+/// After so many attempts that were lost with their executor a submission runs alone. What takes an executor down takes all down
 /// that runs there, and redelivery brings the same ones together again: without this, all of them
 /// would use up their attempts at once.
 const LOSSES_IN_COMPANY: u32 = 2;
@@ -56,17 +56,22 @@ pub fn next_step(submission: &Submission, me: BootId, attempts_max: u32) -> Next
             NextStep::Ask { attempt, boot: running.boot_id }
         };
     }
-    let spent = submission.attempts.iter().filter(|attempt| {
-        // An operator who stops an executor says nothing about the submission.
-        attempt.lost.is_some_and(|lost| lost.reason != LostReason::HandedBack)
-    });
-    let spent = u32::try_from(spent.count()).unwrap_or(u32::MAX);
+    // An operator who stops an executor says nothing about the submission.
+    let spent = losses(submission, |reason| reason != LostReason::HandedBack);
     let number = submission.next_attempt();
-    let alone = spent >= LOSSES_IN_COMPANY;
+    // Not for cells: a program that ends its own cell takes no other one along.
+    let alone = losses(submission, |reason| {
+        matches!(reason, LostReason::ExecutorGone | LostReason::NotHeld)
+    }) >= LOSSES_IN_COMPANY;
     if spent >= attempts_max || number > ATTEMPTS_EVER {
         return NextStep::GiveUp(number - 1);
     }
     NextStep::Start { number, alone }
+}
+
+fn losses(submission: &Submission, counts: impl Fn(LostReason) -> bool) -> u32 {
+    let lost = submission.attempts.iter().filter_map(|attempt| attempt.lost);
+    u32::try_from(lost.filter(|lost| counts(lost.reason)).count()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -105,21 +105,23 @@ impl Places {
         memory_bytes: u64,
         is_alone: bool,
     ) -> Result<Room, NoCellError> {
-        // One that may take more than there is runs when nothing else does.
-        let wanted = units(memory_bytes).min(self.memory_units);
-        let memory = self.memory.clone().acquire_many_owned(wanted).await;
-        let memory = memory.map_err(|_closed| NoCellError::Closed)?;
+        // The company first, so that what waits to be alone holds no memory.
         let company = if is_alone {
             Company::Alone { _guard: self.company.clone().write_owned().await }
         } else {
             Company::Together { _guard: self.company.clone().read_owned().await }
         };
+        // One that may take more than there is runs when nothing else does.
+        let wanted = units(memory_bytes).min(self.memory_units);
+        let memory = self.memory.clone().acquire_many_owned(wanted).await;
+        let memory = memory.map_err(|_closed| NoCellError::Closed)?;
         Ok(Room { _memory: memory, _company: company })
     }
 
-    /// Makes as many spare places free as there are idle processors.
+    /// Makes a spare place free if a processor is idle. Only one at a time: what begins in it shows
+    /// in the next count only.
     pub(super) fn set_spare(&self, idle_processors: usize) {
-        self.spare.set_free(idle_processors);
+        self.spare.set_free(idle_processors.min(1));
     }
 
     /// Ends all waits for a place.
@@ -140,9 +142,9 @@ struct SparePlaces {
 }
 
 impl SparePlaces {
-    fn set_free(&self, idle_processors: usize) {
+    fn set_free(&self, wanted: usize) {
         let left = self.max.saturating_sub(self.taken.load(Ordering::Relaxed));
-        let (wanted, free) = (idle_processors.min(left), self.free.available_permits());
+        let (wanted, free) = (wanted.min(left), self.free.available_permits());
         if free < wanted {
             self.free.add_permits(wanted - free);
         } else {

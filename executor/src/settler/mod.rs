@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use events::{Lane, PoolName, QueueName};
-use futures::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
 use futures::stream::StreamExt as _;
 use ledger::{Acknowledge, FollowError, Job, LEADERSHIP_TIME, QueueError, ReadError};
 use metrics::{counter, gauge};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,7 +36,7 @@ const LEAD_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(30);
 /// Looks in the time after which a submission is looked into.
 const LOOKS_PER_WAIT: u32 = 4;
-/// Submissions that one look takes up: each may be a false alarm, and waits for a place.
+/// Submissions that are taken up at once: each may be a false alarm, and waits for a place.
 const TAKEN_UP_MAX: usize = 8;
 
 /// Settles one pool, if this executor leads.
@@ -96,6 +96,8 @@ impl Settler {
             () = self.until_not_leading() => {}
             Err(lost) = self.settle() => {
                 warn!(error = &lost as &dyn Error, "forgotten submissions are not looked for");
+                // The age stays as it was: zero would look well.
+                return;
             }
         }
         // The executor that leads from now on shows the age.
@@ -137,15 +139,13 @@ impl Settler {
         let mut last = LastLook { end: u64::MAX, floor, taken_up: 0 };
         let mut looks = interval((self.settle_after / LOOKS_PER_WAIT).min(LOOK_EVERY_MAX));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Beside the reading, since it waits for places.
-        let mut taking_up: Fuse<BoxFuture<'_, ()>> = Fuse::terminated();
+        let turns = Arc::new(Semaphore::new(TAKEN_UP_MAX));
         loop {
             tokio::select! {
                 stored = events.next() => unsettled.take_in(&stored.ok_or(SettlerLost::Ended)??),
-                () = &mut taking_up => {}
-                _ = looks.tick(), if taking_up.is_terminated() => {
+                _ = looks.tick() => {
                     match self.look(&unsettled, &mut last).await {
-                        Ok(found) => taking_up = self.take_up(found).boxed().fuse(),
+                        Ok(found) => self.take_up(found, &turns).await,
                         Err(lost) => {
                             warn!(error = &lost as &dyn Error, "a look was not possible");
                         }
@@ -204,15 +204,17 @@ impl Settler {
 
     /// Works on submissions as if they had been delivered. If one is not forgotten but runs on
     /// another executor, that costs a question: the append decides who may run it.
-    async fn take_up(&self, found: Vec<OpenSubmission>) {
+    async fn take_up(&self, found: Vec<OpenSubmission>, turns: &Arc<Semaphore>) {
         for open in found {
             let Some(job) = self.job(&open).await else { continue };
-            let Ok(mut cells) = self.ports.place(open.subject.lane).await else { return };
+            let Ok(turn) = turns.clone().try_acquire_owned() else { return };
+            let mut cells = self.ports.cells(open.subject.lane);
             info!(submission.id = %open.subject.id, "a submission is taken up that does not end");
             counter!(SUBMISSIONS_RESETTLED).increment(1);
             let deliveries = self.deliveries.clone();
             self.jobs.spawn(async move {
                 deliveries.handle_delivery(job, cells.as_mut()).await;
+                drop(turn);
             });
         }
     }

@@ -9,7 +9,6 @@ use ledger::{FloorOf, Leadership, Queue, QueueError};
 
 use crate::cells::pool::Pool;
 use crate::cells::source::CellSource;
-use crate::cells::warm_cells::NoCellError;
 
 /// What a settler needs besides the ledger.
 #[async_trait]
@@ -21,8 +20,8 @@ pub(crate) trait SettlerPorts: Debug + Send + Sync {
     async fn store_floor(&self, floor: u64) -> Result<(), QueueError>;
     /// Returns the sequence up to which a queue has given its submissions to executors.
     async fn delivered(&self, queue: &QueueName) -> Result<u64, QueueError>;
-    /// Waits for a place to run, like every other submission of the lane.
-    async fn place(&self, lane: Lane) -> Result<Box<dyn CellSource>, NoCellError>;
+    /// Returns cells to run in, which wait for a place like every other submission of the lane.
+    fn cells(&self, lane: Lane) -> Box<dyn CellSource>;
 }
 
 /// The real ones.
@@ -57,11 +56,11 @@ impl SettlerPorts for PoolPorts {
         Ok(self.queue.status(queue).await?.map_or(0, |status| status.delivered))
     }
 
-    async fn place(&self, lane: Lane) -> Result<Box<dyn CellSource>, NoCellError> {
+    fn cells(&self, lane: Lane) -> Box<dyn CellSource> {
         // It may be that no other executor serves its lane any more.
         let served =
             self.lanes.iter().find(|served| **served == lane).or_else(|| self.lanes.first());
         let lane = (served.copied().unwrap_or(lane), self.pool.clone());
-        Ok(Box::new(self.cells.reserve(&lane, &self.images).await?))
+        Box::new(self.cells.unreserved(&lane, &self.images))
     }
 }

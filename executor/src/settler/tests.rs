@@ -14,7 +14,6 @@ use uuid::Uuid;
 use super::*;
 use crate::attempt::{AckWait, ExecutorContext, HeldSubmissions};
 use crate::cells::source::CellSource;
-use crate::cells::warm_cells::NoCellError;
 use crate::testing::{Act, Script, TokioClock, accepted, context};
 
 const SETTLE_AFTER: Duration = Duration::from_mins(2);
@@ -49,9 +48,9 @@ impl SettlerPorts for FakePorts {
         Ok(self.delivered.load(Ordering::SeqCst))
     }
 
-    async fn place(&self, _lane: Lane) -> Result<Box<dyn CellSource>, NoCellError> {
+    fn cells(&self, _lane: Lane) -> Box<dyn CellSource> {
         self.places.fetch_add(1, Ordering::SeqCst);
-        Ok(Box::new(self.script.clone()))
+        Box::new(self.script.clone())
     }
 }
 
@@ -184,7 +183,7 @@ async fn the_attempt_of_an_executor_that_is_gone_is_taken_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_runs_elsewhere_costs_a_question_and_takes_nobody_s_turn() {
+async fn what_runs_elsewhere_costs_a_question_and_no_other_submission_its_turn() {
     let given = Given { peers: Held::Yes, ..Given::with([]) };
     let mut running = Vec::new();
     for number in 0..TAKEN_UP_MAX {
