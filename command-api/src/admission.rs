@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tracing::{info, warn};
 
 use crate::error::ApiError;
+use crate::fair_shares::ShareLimits;
 use crate::metrics;
 
 /// `[admission]`: when admission closes, and how often the stores are measured.
@@ -30,6 +31,18 @@ pub struct AdmissionConfig {
     /// How many submissions of one person may wait in one lane of a pool before the next one is
     /// surplus.
     pub waiting_max: u32,
+    /// How many of one principal, whatever end users it names.
+    pub waiting_of_principal_max: u32,
+}
+
+impl AdmissionConfig {
+    /// Returns how many submissions wait in a normal queue.
+    pub fn share_limits(&self) -> ShareLimits {
+        ShareLimits {
+            of_person_max: self.waiting_max as usize,
+            of_principal_max: self.waiting_of_principal_max as usize,
+        }
+    }
 }
 
 /// Tells how full the stores are that outcomes need room in.

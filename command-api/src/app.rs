@@ -112,20 +112,20 @@ impl App {
         // named by their content.
         let (objects, user) = (self.0.objects.as_ref(), requester.user.clone());
         let mut accepted = storing::store(objects, user, self.0.total_time, valid).await?;
-        accepted.priority = self.0.shares.enter(id, ShareOwner::from(&accepted));
+        let entered = self.0.shares.enter(id, &ShareOwner::from(&accepted));
+        accepted.priority = entered.priority;
         let (lane, priority) = (accepted.lane, accepted.priority);
         let request_hash = accepted.request_hash;
-        let accepting = self.0.ledger.accept(id, accepted, &self.writer(requester)).await;
-        // If it is in the ledger all the same, one submission too few may count.
-        match accepting.inspect_err(|_| self.0.shares.leave(id))? {
+        match self.0.ledger.accept(id, accepted, &self.writer(requester)).await? {
             Accepting::New(aggregate) => {
+                entered.keep();
                 metrics::accepted(lane, priority);
                 let known = &aggregate.submission;
                 Ok(Acknowledgement::for_submission(known, known.accepted_sequence))
             }
             Accepting::Existing(existing) => {
-                if existing.submission.state != State::Accepted {
-                    self.0.shares.leave(id);
+                if existing.submission.state == State::Accepted {
+                    entered.keep();
                 }
                 acknowledge_again(&existing, request_hash)
             }

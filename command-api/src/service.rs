@@ -42,7 +42,7 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let offered_within = Duration::from_secs(config.admission.offered_within_s.into());
     let offers = KnownOffers::new(Arc::new(SystemClock));
     let admission = Arc::new(Admission::new(offers, offered_within));
-    let shares = FairShares::new(config.admission.waiting_max);
+    let shares = FairShares::new(config.admission.share_limits());
     let queues = queues(&catalog);
     let app = app(&config, &connection, &admission, catalog, shares.clone());
     let checks = checks(&connection, &admission);

@@ -13,7 +13,9 @@ use tracing::warn;
 use super::FairShares;
 
 /// The pause between two tries to follow the ledger.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// Events that are read back at most, to know what waits at the start. It takes about a second.
+const LOOK_BACK_MAX: u64 = 200_000;
 
 /// Follows the ledger for the shares.
 #[derive(Debug)]
@@ -39,38 +41,47 @@ enum SharesLost {
 }
 
 impl ShareFeed {
-    /// Follows for ever, beginning again as often as it takes. Meanwhile fewer submissions count
-    /// than wait, and more are normal than should be: nothing is refused for this.
+    /// Follows for ever, beginning again as often as it takes. Meanwhile every submission is normal:
+    /// nothing is refused for this.
     pub(crate) async fn run(self) -> Infallible {
+        let mut looks_back = true;
         loop {
-            let Err(lost) = self.follow().await;
+            let Err(lost) = self.follow(looks_back).await;
             warn!(error = &lost as &dyn Error, "shares are counted anew");
-            self.shares.clear();
+            self.shares.set_fed(false);
+            // What could not be read stands behind the end by then.
+            looks_back = false;
             tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 
-    async fn follow(&self) -> Result<Infallible, SharesLost> {
-        let mut events = self.ledger.follow(self.first_waiting().await?);
+    async fn follow(&self, looks_back: bool) -> Result<Infallible, SharesLost> {
+        let last = self.ledger.last_sequence().await?;
+        let first = if looks_back { self.first_waiting(last).await? } else { last + 1 };
+        let mut events = self.ledger.follow(first);
+        if first > last {
+            self.shares.set_fed(true);
+        }
         loop {
             let stored = events.next().await.ok_or(SharesLost::Ended)??;
-            let envelope = stored.recorded.envelope;
+            let (sequence, envelope) = (stored.recorded.sequence, stored.recorded.envelope);
             self.shares.hear(envelope.submission, &envelope.event);
+            if sequence == last {
+                self.shares.set_fed(true);
+            }
         }
     }
 
-    /// Returns a sequence before which no submission waits.
-    async fn first_waiting(&self) -> Result<u64, SharesLost> {
-        // Before the queues: what is accepted after this look is followed.
-        let mut first = self.ledger.last_sequence().await? + 1;
+    /// Returns a sequence before which no submission waits, or too long ago to look for it.
+    async fn first_waiting(&self, last: u64) -> Result<u64, SharesLost> {
+        let mut first = last + 1;
         for name in &self.queues {
             first = first.min(match self.queue.status(name).await? {
-                // Where no executor has ever been, all may wait.
-                None => 1,
-                Some(it) if it.backlog.waiting + it.backlog.held == 0 => continue,
-                Some(it) => it.acknowledged + 1,
+                Some(it) if it.backlog.waiting + it.backlog.held > 0 => it.acknowledged + 1,
+                // Where no executor has ever been, none is kept waiting by others.
+                Some(_) | None => continue,
             });
         }
-        Ok(first)
+        Ok(first.max(last.saturating_sub(LOOK_BACK_MAX)))
     }
 }

@@ -31,44 +31,91 @@ impl From<&Accepted> for ShareOwner {
     }
 }
 
+impl ShareOwner {
+    /// Whose share all end users of the principal have together.
+    fn principal_alone(&self) -> Self {
+        Self { end_user: None, ..self.clone() }
+    }
+}
+
 /// What waits, as far as the ledger has told; clones are the same.
 #[derive(Clone, Debug)]
 pub struct FairShares {
-    waiting_max: usize,
-    waiting: Arc<Mutex<Waiting>>,
+    limits: ShareLimits,
+    waiting: Arc<Mutex<WaitingSubmissions>>,
+}
+
+/// How many submissions wait in the normal queue of one lane of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct ShareLimits {
+    /// Of one person: a principal, or one end user of a principal.
+    pub of_person_max: usize,
+    /// Of one principal, whatever end users it names.
+    pub of_principal_max: usize,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingSubmissions {
     owners: HashMap<SubmissionId, ShareOwner>,
     by_owner: HashMap<ShareOwner, HashSet<SubmissionId>>,
+    by_principal: HashMap<ShareOwner, usize>,
+    /// Whether the ledger is followed. Until then what has begun would seem to wait.
+    is_fed: bool,
+}
+
+/// The count of a submission that is about to be accepted. It is taken back unless the submission
+/// then waits: a request may be given up at any moment.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    shares: FairShares,
+    id: SubmissionId,
+    pub(crate) priority: Priority,
+    waits: bool,
+}
+
+impl Entered {
+    /// Says that the submission is in the ledger and waits.
+    pub(crate) fn keep(mut self) {
+        self.waits = true;
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // If it is in the ledger all the same, one submission too few may count.
+        if !self.waits {
+            self.shares.lock().remove(self.id);
+        }
+    }
 }
 
 impl FairShares {
-    /// Begins with nothing that waits. A person's submissions past `waiting_max` are surplus.
-    pub fn new(waiting_max: u32) -> Self {
-        Self { waiting_max: waiting_max as usize, waiting: Arc::default() }
+    /// Begins with nothing that waits.
+    pub fn new(limits: ShareLimits) -> Self {
+        Self { limits, waiting: Arc::default() }
     }
 
-    /// Counts a submission that is about to be accepted, and returns its priority.
+    /// Counts a submission that is about to be accepted, and says its priority.
     // Counted before the append, since requests that come together must see each other.
-    pub(crate) fn enter(&self, id: SubmissionId, owner: ShareOwner) -> Priority {
-        let count = self.lock().add(id, owner);
-        if count <= self.waiting_max { Priority::Normal } else { Priority::Surplus }
+    pub(crate) fn enter(&self, id: SubmissionId, owner: &ShareOwner) -> Entered {
+        let mut waiting = self.lock();
+        waiting.add(id, owner.clone());
+        let within = waiting.of_person(owner) <= self.limits.of_person_max
+            && waiting.of_principal(owner) <= self.limits.of_principal_max;
+        let is_normal = within || !waiting.is_fed;
+        let priority = if is_normal { Priority::Normal } else { Priority::Surplus };
+        drop(waiting);
+        Entered { shares: self.clone(), id, priority, waits: false }
     }
 
-    /// Says that a submission does not wait: it was not accepted, has begun or has ended.
-    pub(crate) fn leave(&self, id: SubmissionId) {
-        self.lock().remove(id);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets everything, before it is counted anew.
-    fn clear(&self) {
-        *self.lock() = Waiting::default();
+    /// Begins to follow the ledger, or ends it: then all is counted anew.
+    pub fn set_fed(&self, is_fed: bool) {
+        let mut waiting = self.lock();
+        if is_fed {
+            waiting.is_fed = true;
+        } else {
+            *waiting = WaitingSubmissions::default();
+        }
     }
 
     fn hear(&self, id: SubmissionId, event: &Event) {
@@ -77,7 +124,7 @@ impl FairShares {
                 self.lock().add(id, ShareOwner::from(accepted.as_ref()));
             }
             Event::Started(_) | Event::Completed(_) | Event::Failed(_) | Event::Cancelled(_) => {
-                self.leave(id);
+                self.lock().remove(id);
             }
             Event::Compiled(_)
             | Event::Judged(_)
@@ -85,16 +132,19 @@ impl FairShares {
             | Event::CancellationRequested(_) => {}
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, WaitingSubmissions> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Waiting {
-    /// Returns how many submissions of the owner wait now.
-    fn add(&mut self, id: SubmissionId, owner: ShareOwner) -> usize {
-        let ids = self.by_owner.entry(owner.clone()).or_default();
-        ids.insert(id);
-        let count = ids.len();
+impl WaitingSubmissions {
+    fn add(&mut self, id: SubmissionId, owner: ShareOwner) {
+        // Under one key two requests may name two owners.
+        self.remove(id);
+        self.by_owner.entry(owner.clone()).or_default().insert(id);
+        *self.by_principal.entry(owner.principal_alone()).or_default() += 1;
         self.owners.insert(id, owner);
-        count
     }
 
     fn remove(&mut self, id: SubmissionId) {
@@ -105,6 +155,21 @@ impl Waiting {
                 self.by_owner.remove(&owner);
             }
         }
+        let principal = owner.principal_alone();
+        if let Some(count) = self.by_principal.get_mut(&principal) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_principal.remove(&principal);
+            }
+        }
+    }
+
+    fn of_person(&self, owner: &ShareOwner) -> usize {
+        self.by_owner.get(owner).map_or(0, HashSet::len)
+    }
+
+    fn of_principal(&self, owner: &ShareOwner) -> usize {
+        self.by_principal.get(&owner.principal_alone()).copied().unwrap_or_default()
     }
 }
 
@@ -127,13 +192,27 @@ mod tests {
         SubmissionId::new(Uuid::from_u128(number))
     }
 
+    fn shares() -> FairShares {
+        let shares = FairShares::new(ShareLimits { of_person_max: 3, of_principal_max: 10 });
+        shares.set_fed(true);
+        shares
+    }
+
+    /// Accepts a submission.
+    fn enter_as(shares: &FairShares, number: u128, owner: &ShareOwner) -> Priority {
+        let entered = shares.enter(id(number), owner);
+        let priority = entered.priority;
+        entered.keep();
+        priority
+    }
+
     fn enter(shares: &FairShares, number: u128, principal: &str) -> Priority {
-        shares.enter(id(number), owner(principal, None))
+        enter_as(shares, number, &owner(principal, None))
     }
 
     #[test]
     fn only_a_person_with_a_share_waiting_is_surplus() {
-        let shares = FairShares::new(3);
+        let shares = shares();
         let priorities: Vec<_> = (0..1_000).map(|number| enter(&shares, number, "ada")).collect();
         assert!(priorities[..3].iter().all(|priority| *priority == Priority::Normal));
         assert!(priorities[3..].iter().all(|priority| *priority == Priority::Surplus));
@@ -145,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_has_begun_or_ended_waits_no_more() {
-        let shares = FairShares::new(3);
+        let shares = shares();
         for number in 0..3 {
             enter(&shares, number, "ada");
         }
@@ -153,32 +232,63 @@ mod tests {
         assert_eq!(enter(&shares, 3, "ada"), Priority::Normal);
         assert_eq!(enter(&shares, 4, "ada"), Priority::Surplus);
         shares.hear(id(1), &Event::Cancelled(events::testing::cancelled()));
-        shares.leave(id(4));
+        shares.hear(id(4), &Event::Failed(events::testing::failed(1)));
         assert_eq!(enter(&shares, 5, "ada"), Priority::Normal);
-        assert_eq!(shares.lock().owners.len(), 3);
     }
 
     #[test]
-    fn a_retry_under_its_own_id_counts_once() {
-        let shares = FairShares::new(3);
+    fn a_request_that_is_given_up_leaves_nothing() {
+        let shares = shares();
+        for number in 0..10 {
+            let entered = shares.enter(id(number), &owner("ada", Some("one")));
+            assert_eq!(entered.priority, Priority::Normal);
+        }
+        let waiting = shares.lock();
+        assert!(waiting.owners.is_empty() && waiting.by_owner.is_empty());
+        assert!(waiting.by_principal.is_empty());
+    }
+
+    #[test]
+    fn a_retry_under_its_own_id_counts_once_whoever_it_names() {
+        let shares = shares();
         for _ in 0..5 {
             assert_eq!(enter(&shares, 7, "ada"), Priority::Normal);
         }
+        enter_as(&shares, 7, &owner("ada", Some("one")));
+        shares.hear(id(7), &Event::Started(events::testing::started(1)));
+        assert!(shares.lock().by_owner.is_empty());
     }
 
     #[test]
     fn each_end_user_of_a_platform_has_a_share() {
-        let shares = FairShares::new(3);
+        let shares = shares();
         for number in 0..5 {
-            shares.enter(id(number), owner("platform", Some("one")));
+            enter_as(&shares, number, &owner("platform", Some("one")));
         }
-        let another = shares.enter(id(9), owner("platform", Some("another")));
+        let another = enter_as(&shares, 9, &owner("platform", Some("another")));
         assert_eq!(another, Priority::Normal);
     }
 
     #[test]
+    fn naming_a_thousand_end_users_is_no_way_round_the_shares() {
+        let shares = shares();
+        let priority = |number: u128| {
+            enter_as(&shares, number, &owner("ada", Some(&format!("end user {number}"))))
+        };
+        let normal = (0..1_000).filter(|number| priority(*number) == Priority::Normal).count();
+        assert_eq!(normal, 10);
+    }
+
+    #[test]
+    fn until_the_ledger_is_followed_all_is_normal() {
+        let shares = shares();
+        shares.set_fed(false);
+        assert!((0..10).all(|number| enter(&shares, number, "ada") == Priority::Normal));
+    }
+
+    #[test]
     fn submissions_of_other_copies_of_the_service_count() {
-        let shares = FairShares::new(3);
+        let shares = shares();
         for number in 0..3 {
             let accepted = events::testing::accepted();
             shares.hear(id(number), &Event::Accepted(Box::new(accepted)));

@@ -133,7 +133,10 @@ async fn it_waits_for_nats_makes_the_streams_and_stops_when_told() {
     assert_eq!(service.submit_with_executor(&nats).await["sequence"], 1);
     let metrics = service.http.get(format!("{}/metrics", service.url)).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
-    assert!(metrics.contains("ledger_submissions_accepted_total{lane=\"run\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("ledger_submissions_accepted_total{lane=\"run\",priority=\"normal\"} 1"),
+        "{metrics}"
+    );
     service.stop().await;
 }
 

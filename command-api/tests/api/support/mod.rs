@@ -15,7 +15,7 @@ use axum::http::{Method, Request, request};
 use command_api::admission::Admission;
 use command_api::app::{App, Parts};
 use command_api::config::TotalTimeConfig;
-use command_api::fair_shares::FairShares;
+use command_api::fair_shares::{FairShares, ShareLimits};
 use command_api::service::router;
 use events::testing::{ManualClock, SeededIds};
 use events::{BootId, Clock, LimitPolicy, SubmissionId};
@@ -77,6 +77,8 @@ impl TestApp {
         let announcer = Arc::new(FakeAnnouncer::default());
         let admission = Admission::new(KnownOffers::new(offers_clock.clone()), OFFERED_WITHIN);
         let admission = Arc::new(admission);
+        let shares = FairShares::new(ShareLimits { of_person_max: 3, of_principal_max: 300 });
+        shares.set_fed(true);
         let app = App::from(Parts {
             ledger: ledger.clone(),
             objects: Arc::<MemoryObjects>::clone(&objects),
@@ -85,7 +87,7 @@ impl TestApp {
             verifier: Arc::new(Verifier::new(&auth()).with_clock(clock)),
             catalog: Catalog::builtin(),
             policy: LimitPolicy::default(),
-            shares: FairShares::new(3),
+            shares,
             total_time: TotalTimeConfig { run_ms: TOTAL_TIME_MS, submit_ms: TOTAL_TIME_MS },
             ids: Arc::new(SeededIds::new(7)),
             instance: BootId::new(uuid::Uuid::from_u128(1)),
