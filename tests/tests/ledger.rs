@@ -75,15 +75,17 @@ fn check_message(message: &StreamMessage, previous: Option<&StreamMessage>) -> R
     let kind = text("type")?;
 
     expect(&event, &json!({ "specversion": "1.0", "datacontenttype": "application/json" }))?;
-    ensure!(text("dataschema")? == format!("urn:runledger:{kind}:1"), "{event}");
+    let schema = text("dataschema")?.strip_prefix(&format!("urn:runledger:{kind}:"));
+    ensure!(schema.is_some_and(|form| form.parse::<u16>().is_ok()), "{event}");
     let family = if kind == FIRST { "submission" } else { "outcome" };
     ensure!(tokens.get(..2) == Some(&["ledger", family]), "{} has {kind}", message.subject);
     ensure!(
-        tokens.len() == 5 && tokens[4] == text("subject")?,
+        tokens.len() == 6 && tokens[5] == text("subject")?,
         "{} is not of {event}",
         message.subject
     );
-    ensure!(["run", "submit"].contains(&tokens[2]) && tokens[3] == "core", "{}", message.subject);
+    ensure!(["run", "submit"].contains(&tokens[2]), "{}", message.subject);
+    ensure!(tokens[3..5] == ["normal", "core"], "{}", message.subject);
     ensure!(text("source")?.starts_with('/') && text("actor")?.contains(':'), "{event}");
     ensure!(event["attempt"].is_u64() && event["data"].is_object(), "{event}");
     ensure!(text("time")?.ends_with('Z'), "{event}");
