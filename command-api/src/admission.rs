@@ -1,6 +1,6 @@
 //! Whether new submissions are admitted. The outcomes of those that were admitted need room, so
-//! admission closes before the stream, or the bucket of outputs, is full. And each needs an executor
-//! that has its language.
+//! admission closes before the stream, or the bucket of outputs, is full. And each needs an
+//! executor that has its language.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

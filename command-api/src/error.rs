@@ -9,8 +9,8 @@ use platform::problem::{Problem, Slug};
 
 /// When a client may try again after the ledger had no room: an operator has to make some.
 const RETRY_LATER: Duration = Duration::from_mins(1);
-/// When a client may try again after no executor had the language: one that starts says at once what
-/// it has.
+/// When a client may try again after no executor had the language: one that starts says at once
+/// what it has.
 const RETRY_WITH_EXECUTOR: Duration = Duration::from_secs(10);
 
 /// Why a request did not succeed.

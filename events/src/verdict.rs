@@ -63,8 +63,8 @@ pub struct Usage {
     pub cpu_us: u64,
     /// Time from start to end on a monotonic clock, in microseconds.
     pub wall_us: u64,
-    /// What of it did not count for the wall limit, in microseconds: the run could go on, and others
-    /// had the processors.
+    /// What of it did not count for the wall limit, in microseconds: the run could go on, and
+    /// others had the processors.
     // Form 1 of the events has no such time.
     #[serde(default)]
     pub discounted_us: u64,

@@ -1,8 +1,8 @@
 //! The executor: submissions in, outcomes out. The only user of Docker.
 //!
 //! `cells` makes and keeps containers, `run` judges what happened in them, `attempt` takes one
-//! submission from the queue to its end in the ledger, `settler` finds what the queue has forgotten,
-//! `service` puts them together.
+//! submission from the queue to its end in the ledger, `settler` finds what the queue has
+//! forgotten, `service` puts them together.
 
 pub mod attempt;
 pub mod cells;

@@ -1,5 +1,5 @@
-//! Looks at a queue regularly: how many submissions wait, which ack wait is in force, and how far it
-//! was acknowledged, which is stored as its floor.
+//! Looks at a queue regularly: how many submissions wait, which ack wait is in force, and how far
+//! it was acknowledged, which is stored as its floor.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use tracing::warn;
 use crate::attempt::AckWait;
 use crate::metrics::{QUEUE_BACKLOG, gauge_value};
 
-/// How often the floor of a queue is stored at most. If it is too old by as much, the submissions of
-/// that time are read again.
+/// How often the floor of a queue is stored at most. If it is too old by as much, the submissions
+/// of that time are read again.
 const STORE_FLOOR_EVERY: Duration = Duration::from_secs(30);
 /// How often the queue is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// Looks at a queue regularly, for as long as this runs: how many submissions wait, the ack wait that
-/// is in force, and how far the queue has come.
+/// Looks at a queue regularly, for as long as this runs: how many submissions wait, the ack wait
+/// that is in force, and how far the queue has come.
 pub(crate) async fn watch_queue(queue: Queue, name: QueueName, ack_wait: AckWait) {
     let (floors, mut stored) = (queue.floors(), StoredFloor { floor: 0, at: None });
     let labels = [

@@ -1,15 +1,17 @@
 //! The whole executor: its parts put together, started in order, and stopped so that nothing is
 //! lost and nothing is left behind.
 
+mod parts;
+
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::iter::repeat;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use events::{BootId, Clock, ExecutorName, IdSource, Lane, PoolName, Priority, QueueName};
+use events::{BootId, Clock, IdSource, Lane, PoolName, Priority, QueueName};
 use futures::future::join_all;
-use ledger::{Connection, KnownOffers, LanguageOffer, Presence};
+use ledger::{Connection, KnownOffers, Presence};
 use platform::clock::SystemClock;
 use platform::http::health::{self, HealthChecks};
 use platform::ids::RandomIds;
@@ -25,20 +27,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::attempt::{
-    AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
-};
-use crate::cells::container_flags::Owner;
+use crate::attempt::{AckWait, DeliveryHandler, HeldSubmissions};
 use crate::cells::engine::{DockerEngine, Machine};
-use crate::cells::maker::DockerMaker;
 use crate::cells::pool::Pool;
-use crate::cells::reaper::{AGE_MIN, Reaper};
-use crate::cells::warm_cells::Image;
+use crate::cells::reaper::AGE_MIN;
 use crate::config::Config;
 use crate::intake::{Intake, heed_cancellations};
-use crate::machine::cpu_model;
 use crate::queue_watch::watch_queue;
-use crate::settler::{PoolPorts, Settler};
 use crate::waits::until_success;
 
 /// How often orphans are looked for: one costs memory, and nothing else, until it is found.
@@ -126,20 +121,6 @@ impl ExecutorService {
         // A set, since several languages share an image.
         let images: BTreeSet<String> = ours.map(|language| language.image.clone()).collect();
         images.into_iter().collect()
-    }
-
-    /// Returns what this executor has.
-    fn own_offers(&self) -> Vec<LanguageOffer> {
-        let languages = self.catalog.languages().iter();
-        let offers = languages.filter_map(|language| {
-            let pool = self.config.executor.pools.iter().find(|it| it.as_str() == language.pool)?;
-            Some(LanguageOffer {
-                slug: language.slug.parse().expect("the catalog checks every slug"),
-                version: language.version.clone(),
-                pool: pool.clone(),
-            })
-        });
-        offers.collect()
     }
 
     /// Tells which languages this executor has until the stop, and watches what others have for as
@@ -262,32 +243,6 @@ impl ExecutorService {
         consumers
     }
 
-    fn settler(
-        &self,
-        pool: &PoolName,
-        cells: &Pool,
-        deliveries: &DeliveryHandler,
-        jobs: &TaskTracker,
-    ) -> Settler {
-        let key = format!("settler.{pool}");
-        let ports = PoolPorts {
-            leadership: self.connection.leadership(key, self.boot.to_string()),
-            queue: self.connection.queue(),
-            pool: pool.clone(),
-            cells: cells.clone(),
-            lanes: self.config.executor.lanes.clone(),
-            images: self.images(std::slice::from_ref(pool)),
-        };
-        Settler {
-            pool: pool.clone(),
-            settle_after: Duration::from_secs(self.config.executor.settle_after_s.get().into()),
-            ports: Arc::new(ports),
-            deliveries: deliveries.clone(),
-            jobs: jobs.clone(),
-            stop: self.shutdown.token(),
-        }
-    }
-
     /// Runs a task that the service cannot do without, until the last submission has ended here.
     fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let after_jobs = self.after_jobs.clone();
@@ -305,46 +260,6 @@ impl ExecutorService {
 
     fn ack_wait(&self) -> Duration {
         Duration::from_secs(self.config.executor.ack_wait_s.get().into())
-    }
-
-    fn fill_pool(&self, machine: &Machine) -> Pool {
-        let config = &self.config;
-        let names = self.images(&config.executor.pools).into_iter();
-        let images = names.map(|name| Image { tag: config.cells.tag(&name), name }).collect();
-        let owner = Owner {
-            host: config.host_label(),
-            executor: config.executor.name.clone(),
-            boot: self.boot,
-        };
-        let maker = DockerMaker::new(self.engine.clone(), config.cells.allowance(), owner);
-        let places = config.cells.places(machine, self.lanes());
-        Pool::start(Arc::new(maker), images, config.cells.size(machine.processors), &places)
-    }
-
-    fn deliveries(&self, kernel: String, hand_back: CancellationToken) -> DeliveryHandler {
-        let executor = &self.config.executor;
-        let name: ExecutorName = executor.name.clone();
-        let context = ExecutorContext {
-            ledger: self.connection.ledger(Arc::new(SystemClock)),
-            objects: self.connection.objects(),
-            peers: Arc::new(self.connection.presence()),
-            absent: Arc::default(),
-            catalog: self.catalog.clone(),
-            offers: self.offers.clone(),
-            clock: Arc::new(SystemClock),
-            identity: ExecutorIdentity { name, boot: self.boot, kernel, cpu_model: cpu_model() },
-            settings: AttemptSettings {
-                attempts_max: executor.attempts_max.get(),
-                not_here_max: Duration::from_hours(executor.not_here_hours_max.get().into()),
-                newer_version_after: executor.newer_version_after_s.get(),
-            },
-        };
-        let ack_wait = AckWait::new(self.ack_wait());
-        DeliveryHandler { context, ack_wait, held: HeldSubmissions::default(), hand_back }
-    }
-
-    fn reaper(&self) -> Reaper {
-        Reaper::new(self.engine.clone(), self.config.host_label(), self.boot)
     }
 
     /// Removes what dead executors left: at once, then when the youngest containers may be judged,

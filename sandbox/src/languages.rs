@@ -1,5 +1,5 @@
-//! The table of languages, from a configured file or built in, and checked when it is parsed. It says
-//! how a language is compiled and run, and keeps out who may use it and where it runs.
+//! The table of languages, from a configured file or built in, and checked when it is parsed. It
+//! says how a language is compiled and run, and keeps out who may use it and where it runs.
 
 mod catalog;
 mod language;

@@ -52,8 +52,8 @@ pub fn submissions_per_fault() -> Result<usize> {
     submissions_or(SUBMISSIONS_PER_FAULT)
 }
 
-/// How many submissions a test makes: `RUNLEDGER_TEST_SUBMISSIONS`, or a number that keeps the suite
-/// short.
+/// How many submissions a test makes: `RUNLEDGER_TEST_SUBMISSIONS`, or a number that keeps the
+/// suite short.
 pub fn submissions_or(default: usize) -> Result<usize> {
     let Some(value) = var_os("RUNLEDGER_TEST_SUBMISSIONS") else { return Ok(default) };
     let number = value.to_str().and_then(|text| text.parse().ok()).filter(|number| *number > 0);

@@ -107,7 +107,8 @@ impl WorldBuilder {
         self
     }
 
-    /// Sets `SECTION__KEY` of one executor, counted from 1; this stands above what every service has.
+    /// Sets `SECTION__KEY` of one executor, counted from 1; this stands above what every service
+    /// has.
     #[must_use]
     pub fn executor_setting(mut self, number: usize, key: &str, value: impl Display) -> Self {
         self.executor_settings.push((number, (key.to_owned(), format!("{value}"))));

@@ -18,7 +18,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How many CPU-bound submissions there are.
 const BUSY: usize = 100;
-/// What one of them needs of a processor: the loop, the start of Python, and the making of its cell.
+/// What one of them needs of a processor: the loop, the start of Python, and the making of its
+/// cell.
 const BUSY_NEEDS: Duration = Duration::from_millis(550);
 /// They come so many times faster than they can be run.
 const OVERLOAD: u32 = 4;

@@ -1,5 +1,5 @@
-//! Keeps the count of what waits: follows the ledger, so that the submissions of other copies of this
-//! service count, and those that have begun do not.
+//! Keeps the count of what waits: follows the ledger, so that the submissions of other copies of
+//! this service count, and those that have begun do not.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -41,8 +41,8 @@ enum SharesLost {
 }
 
 impl ShareFeed {
-    /// Follows for ever, beginning again as often as it takes. Meanwhile every submission is normal:
-    /// nothing is refused for this.
+    /// Follows for ever, beginning again as often as it takes. Meanwhile every submission is
+    /// normal: nothing is refused for this.
     pub(crate) async fn run(self) -> Infallible {
         let mut looks_back = true;
         loop {

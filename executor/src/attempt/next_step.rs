@@ -6,9 +6,9 @@ use events::{BootId, State, Submission};
 /// Attempts that a submission ever gets, handed-back ones included: what the stream keeps of a
 /// subject is bounded. More than a series of deploys takes.
 pub const ATTEMPTS_EVER: u32 = 64;
-/// After so many attempts that were lost with their executor a submission runs alone. What takes an executor down takes all down
-/// that runs there, and redelivery brings the same ones together again: without this, all of them
-/// would use up their attempts at once.
+/// After so many attempts that were lost with their executor a submission runs alone. What takes an
+/// executor down takes all down that runs there, and redelivery brings the same ones together
+/// again: without this, all of them would use up their attempts at once.
 const LOSSES_IN_COMPANY: u32 = 2;
 
 /// What to do next.

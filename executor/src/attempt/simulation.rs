@@ -1,6 +1,6 @@
 //! A seeded simulation: executors that live and die, some of them of another release, a queue that
-//! delivers again, a ledger that loses answers, users who cancel. Whatever happens, a submission comes to exactly one end, and
-//! its history is legal.
+//! delivers again, a ledger that loses answers, users who cancel. Whatever happens, a submission
+//! comes to exactly one end, and its history is legal.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

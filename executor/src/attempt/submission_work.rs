@@ -5,9 +5,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use events::Event;
 use events::envelope::Writer;
 use events::event::{Cancelled, Completed, FailureClass, LostReason};
+use events::{BootId, Event};
 use ledger::Aggregate;
 use metrics::counter;
 use tokio::sync::mpsc;
@@ -110,34 +110,9 @@ impl SubmissionWork<'_> {
             NextStep::Reclaim(number) => {
                 self.attempt(number).declare_lost(LostReason::NotHeld).await?;
             }
-            NextStep::Ask { attempt, boot } => {
-                // A question may take a second, in which others can run here.
-                self.cells.give_back();
-                let (context, id) = (self.context, self.aggregate.id());
-                match context.absent.ask(context.peers.as_ref(), boot, id).await {
-                    Holder::Lost(reason) => {
-                        self.attempt(attempt).declare_lost(reason).await?;
-                        // The place was given back, and most likely a fetch waits in it now: it
-                        // gets the submission at once, which here would wait for a place.
-                        return Ok(Some(QueueAnswer::RetryAfter(Duration::ZERO)));
-                    }
-                    // By then the other executor has ended it, or has missed its heartbeats.
-                    Holder::Works => {
-                        return Ok(Some(QueueAnswer::RetryAfter(self.ack_wait.get())));
-                    }
-                    Holder::Unknown(delay) => return Ok(Some(QueueAnswer::RetryAfter(delay))),
-                }
-            }
+            NextStep::Ask { attempt, boot } => return self.ask(attempt, boot).await.map(Some),
             NextStep::Start { number, alone } => match self.plan() {
-                Ok(plan) => {
-                    let began = Instant::now();
-                    if alone {
-                        self.cells.run_alone();
-                    }
-                    // Boxed: an attempt's future is large, and the other steps need none of it.
-                    let ended = Box::pin(self.run_attempt(number, plan)).await;
-                    self.attempt(number).record_end(ended, began).await?;
-                }
+                Ok(plan) => self.make_attempt(number, alone, plan).await?,
                 Err(PlanError::NotHere(lack)) => {
                     return self.hand_on_or_give_up(number, lack).await;
                 }
@@ -148,6 +123,41 @@ impl SubmissionWork<'_> {
             },
         }
         Ok(None)
+    }
+
+    /// Asks the executor that began an attempt about it. Returns the answer for the queue.
+    async fn ask(&mut self, attempt: u32, boot: BootId) -> Result<QueueAnswer, AttemptError> {
+        // A question may take a second, in which others can run here.
+        self.cells.give_back();
+        let (context, id) = (self.context, self.aggregate.id());
+        Ok(QueueAnswer::RetryAfter(
+            match context.absent.ask(context.peers.as_ref(), boot, id).await {
+                Holder::Lost(reason) => {
+                    self.attempt(attempt).declare_lost(reason).await?;
+                    // The place was given back, and most likely a fetch waits in it now: it gets the
+                    // submission at once, which here would wait for a place.
+                    Duration::ZERO
+                }
+                // By then the other executor has ended it, or has missed its heartbeats.
+                Holder::Works => self.ack_wait.get(),
+                Holder::Unknown(delay) => delay,
+            },
+        ))
+    }
+
+    async fn make_attempt(
+        &mut self,
+        number: u32,
+        alone: bool,
+        plan: Plan,
+    ) -> Result<(), AttemptError> {
+        let began = Instant::now();
+        if alone {
+            self.cells.run_alone();
+        }
+        // Boxed: an attempt's future is large, and the other steps need none of it.
+        let ended = Box::pin(self.run_attempt(number, plan)).await;
+        self.attempt(number).record_end(ended, began).await
     }
 
     /// Makes an attempt from its first event to the outcome, which is not in the ledger yet.

@@ -77,9 +77,9 @@ const HOLDER_MEMORY_BYTES: u64 = 16 * 1024 * 1024;
 /// Files that one process may hold open.
 const OPEN_FILES_MAX: i64 = 1024;
 
-/// The weight of a cell where processors are short. An ordinary container has 1024: the stores and the
-/// services beside it go first, or polls would wait for programs. Version 2 of control groups makes it
-/// a fifth of theirs; with less, a busy store could starve all programs.
+/// The weight of a cell where processors are short. An ordinary container has 1024: the stores and
+/// the services beside it go first, or polls would wait for programs. Version 2 of control groups
+/// makes it a fifth of theirs; with less, a busy store could starve all programs.
 const CPU_SHARES: i64 = 512;
 
 /// When the host runs out of memory, the kernel ends a cell before a service. Inside the cell,

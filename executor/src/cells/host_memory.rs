@@ -9,7 +9,8 @@ const VMSTAT: &str = "/proc/vmstat";
 /// is at its own limit does not count here.
 const STALLS: &str = "allocstall_";
 
-/// Returns how often that has happened since the machine was started; nothing where the kernel does not say.
+/// Returns how often that has happened since the machine was started; nothing where the kernel does
+/// not say.
 pub(super) fn stalls() -> Option<u64> {
     parse(&fs::read_to_string(VMSTAT).ok()?)
 }

@@ -77,7 +77,8 @@ impl Pool {
         Ok(Reservation { kept, ..self.unreserved(lane, images) })
     }
 
-    /// Returns a reservation that keeps neither a place nor cells yet: its first cell is waited for.
+    /// Returns a reservation that keeps neither a place nor cells yet: its first cell is waited
+    /// for.
     pub fn unreserved(&self, lane: &(Lane, PoolName), images: &[String]) -> Reservation {
         let (pool, lane, images) = (self.clone(), lane.clone(), images.to_vec());
         Reservation { pool, lane, images, kept: None, alone: false }

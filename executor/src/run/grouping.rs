@@ -1,6 +1,6 @@
 //! When results are recorded before the end: in groups of 16 cases or of half a second, and never
-//! in so many groups that a submission runs out of the messages that the stream keeps of it. Of late
-//! attempts only the verdict is recorded. Pure: time is an argument.
+//! in so many groups that a submission runs out of the messages that the stream keeps of it. Of
+//! late attempts only the verdict is recorded. Pure: time is an argument.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What is left of the time that compiling and all runs of a submission may take together. Time that
-//! others had the processors does not count here either. Pure.
+//! What is left of the time that compiling and all runs of a submission may take together. Time
+//! that others had the processors does not count here either. Pure.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Finds accepted submissions that have no end and that the queue has forgotten, and works on them as
-//! if they had been delivered. Nothing depends on what a consumer remembers: an operator may have
-//! acknowledged a message by hand, and a consumer may have skipped one.
+//! Finds accepted submissions that have no end and that the queue has forgotten, and works on them
+//! as if they had been delivered. Nothing depends on what a consumer remembers: an operator may
+//! have acknowledged a message by hand, and a consumer may have skipped one.
 
 mod ports;
 mod unsettled;

@@ -1,5 +1,5 @@
-//! How far readers of the ledger have come, kept outside of their consumers: a consumer that is lost
-//! takes its own position along.
+//! How far readers of the ledger have come, kept outside of their consumers: a consumer that is
+//! lost takes its own position along.
 
 use std::fmt::{self, Display};
 

@@ -64,8 +64,8 @@ impl Pull {
         Ok(Self { inbox, subscriber, connections, requests: 0, waiting: None })
     }
 
-    /// Asks for up to `max` deliveries, unless a request is under way. Without `expires` the request
-    /// ends at once if there is nothing.
+    /// Asks for up to `max` deliveries, unless a request is under way. Without `expires` the
+    /// request ends at once if there is nothing.
     pub(super) async fn request(
         &mut self,
         consumer: &PullConsumer,

@@ -196,8 +196,8 @@ impl Worker {
     }
 }
 
-/// Returns how long a delivery stays away that this program cannot read. The jobs behind it need not
-/// wait, and a newer executor of the pool may read it.
+/// Returns how long a delivery stays away that this program cannot read. The jobs behind it need
+/// not wait, and a newer executor of the pool may read it.
 fn unreadable_delay(error: &ReadError, delivered: u64) -> Duration {
     // The event itself can be read, so no other version will find a job in it.
     if matches!(error, ReadError::NotAccepted { .. }) {

@@ -130,8 +130,8 @@ pub struct StageUsage {
     pub cpu_us: u64,
     /// Time from start to the main process's end, in microseconds.
     pub wall_us: u64,
-    /// What of it does not count for [`StageLimits::wall_time_ms`], in microseconds: the stage could
-    /// go on, and others had the processors.
+    /// What of it does not count for [`StageLimits::wall_time_ms`], in microseconds: the stage
+    /// could go on, and others had the processors.
     pub discounted_us: u64,
     /// Peak memory, in KiB: the resident set of the largest process, or the anonymous memory and
     /// the files of all processes together, whichever is more.

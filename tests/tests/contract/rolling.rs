@@ -1,5 +1,5 @@
-//! A deploy that touches a language, in both directions: what is accepted is run by an executor that
-//! has it, and what no executor has is refused.
+//! A deploy that touches a language, in both directions: what is accepted is run by an executor
+//! that has it, and what no executor has is refused.
 
 use std::io::Write;
 use std::time::Duration;

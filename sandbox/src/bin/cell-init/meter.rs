@@ -72,8 +72,8 @@ const OOM_KILLS: &[Candidate] = &[
     ("/sys/fs/cgroup/memory/memory.oom_control", &["oom_kill"], 1),
 ];
 const LIMIT_HITS: &[Candidate] = &[("/sys/fs/cgroup/memory.events", &["oom"], 1)];
-// Version 1 counts no such events, and its failcnt stays 0 where swap has the same limit, so what is
-// left is the most that was ever in use.
+// Version 1 counts no such events, and its failcnt stays 0 where swap has the same limit, so what
+// is left is the most that was ever in use.
 const MEMORY_MAX: &[Candidate] = &[("/sys/fs/cgroup/memory/memory.max_usage_in_bytes", &[], 1)];
 const MEMORY_LIMIT: &[Candidate] = &[("/sys/fs/cgroup/memory/memory.limit_in_bytes", &[], 1)];
 /// A charge that is refused is at most as large as a huge page and a batch of small ones.
@@ -122,7 +122,8 @@ impl Reading {
         self.oom_kills > before.oom_kills
     }
 
-    /// Tells whether the cell's own limit explains such a kill. If not, the host had no memory left.
+    /// Tells whether the cell's own limit explains such a kill. If not, the host had no memory
+    /// left.
     pub(crate) fn has_hit_limit_since(&self, before: &Self) -> bool {
         self.limit_hits > before.limit_hits || self.was_at_limit
     }

@@ -2,10 +2,11 @@
 //! does not count for the wall limit.
 //!
 //! The kernel says of each thread how long it has waited for a processor
-//! (`/proc/<pid>/task/<tid>/schedstat`, the second number, in nanoseconds), but only once the thread
-//! has one again, and no more once the thread has ended: hence the samples. Waiting for the stage's
-//! own threads or for its own quota is no such time, so what is credited in an interval is at most
-//! the time in which the whole cell did not run, minus the time for which the quota held it up.
+//! (`/proc/<pid>/task/<tid>/schedstat`, the second number, in nanoseconds), but only once the
+//! thread has one again, and no more once the thread has ended: hence the samples. Waiting for the
+//! stage's own threads or for its own quota is no such time, so what is credited in an interval is
+//! at most the time in which the whole cell did not run, minus the time for which the quota held it
+//! up.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
