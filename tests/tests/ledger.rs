@@ -172,7 +172,8 @@ async fn what_is_stored_cannot_be_removed_and_the_stream_is_as_designed() -> Res
             let stream = open(world).await?;
 
             let config = &stream.cached_info().config;
-            ensure!(config.subjects == ["ledger.>"], "{config:?}");
+            let subjects = ["ledger.submission.*.*.*.*", "ledger.outcome.*.*.*.*"];
+            ensure!(config.subjects == subjects, "{config:?}");
             ensure!(
                 config.storage == StorageType::File && config.retention == RetentionPolicy::Limits,
                 "{config:?}"

@@ -143,7 +143,9 @@ impl WarmCells {
     pub(super) async fn reserve(&self, image: &str) -> Result<OwnedSemaphorePermit, NoCellError> {
         let permits = self.permits.get(image);
         let permits = permits.ok_or_else(|| NoCellError::UnknownImage(image.to_owned()))?;
-        permits.clone().acquire_owned().await.map_err(|_closed| NoCellError::Closed)
+        let permit = permits.clone().acquire_owned().await.map_err(|_closed| NoCellError::Closed);
+        self.changed.notify_one();
+        permit
     }
 
     /// Takes the cell that a permit stands for. There is none once the shelves are closed.
@@ -216,10 +218,12 @@ impl WarmCells {
             return None;
         }
         let busy = stock.in_use;
-        let due = |shelf: &Shelf| is_due(shelf.count(), shelf.demand.target(), busy);
-        let missing = |shelf: &Shelf| shelf.demand.target() - shelf.count();
-        let needy = stock.shelves.iter().filter(|(_, shelf)| due(shelf));
-        let name = needy.max_by_key(|(_, shelf)| missing(shelf)).map(|(name, _)| name.clone())?;
+        let counts = stock.shelves.iter().map(|(name, shelf)| {
+            (name, self.unreserved(name) + shelf.making, shelf.demand.target())
+        });
+        let needy = counts.filter(|(_, count, target)| is_due(*count, *target, busy));
+        let neediest = needy.max_by_key(|(_, count, target)| target - count);
+        let name = neediest.map(|(name, ..)| name.clone())?;
         let slot = stock.slots.take()?;
         stock.making += 1;
         if let Some(shelf) = stock.shelves.get_mut(&name) {
@@ -284,10 +288,16 @@ impl WarmCells {
         shelf.demand.tick(now);
         let dead = shelf.warm.iter_mut().position(|warm| !warm.made.cell.is_waiting());
         // A dead cell goes first, since it is of no use to the next submission.
-        let surplus = (shelf.warm.len() > shelf.demand.target()).then_some(0);
+        let surplus = (self.unreserved(image) + 1 > shelf.demand.target()).then_some(0);
         let unfit = shelf.warm.remove(dead.or(surplus)?)?;
         permit.forget();
         Some((unfit, dead.is_some()))
+    }
+
+    /// Returns how many cells of an image are warm and not kept for a submission. A cell that a queue waits with
+    /// is of no use to another queue, so it is no stock.
+    fn unreserved(&self, image: &str) -> usize {
+        self.permits.get(image).map_or(0, |permits| permits.available_permits())
     }
 
     /// Returns the names of all images.
@@ -316,12 +326,5 @@ impl Stock {
         if let Some(shelf) = self.shelves.get_mut(image) {
             shelf.making -= 1;
         }
-    }
-}
-
-impl Shelf {
-    /// The cells that there are or will be in a moment.
-    fn count(&self) -> usize {
-        self.warm.len() + self.making
     }
 }

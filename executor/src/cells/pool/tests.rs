@@ -229,6 +229,17 @@ async fn a_reservation_that_is_not_used_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_waits_with_a_cell_keeps_no_other_queue_from_one() {
+    let paper = Paper::new();
+    let pool = pool(&paper, 4, 2, 2);
+    settle().await;
+    // One submission runs for long, and its queue waits with the other cell.
+    let (_long, _waiting) = (take(&pool).await, reserve(&pool).await);
+    let other = tokio::time::timeout(INSPECT_EVERY, reserve(&pool)).await;
+    drop(other.expect("a cell is made for it meanwhile"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_place_that_is_given_back_is_another_submission_s() {
     let paper = Paper::new();
     let pool = pool(&paper, 1, 1, 1);
@@ -296,7 +307,8 @@ async fn a_queue_that_waits_does_not_keep_the_shelf_from_being_filled() {
     let pool = pool(&paper, 4, 4, 4);
     let waiting = reserve(&pool).await;
     settle().await;
-    assert_eq!(pool.warm("core"), 4);
+    // The four, and the one that it waits with.
+    assert_eq!(pool.warm("core"), 5);
     drop(waiting);
 }
 
