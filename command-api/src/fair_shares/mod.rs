@@ -56,8 +56,9 @@ pub struct ShareLimits {
 
 #[derive(Debug, Default)]
 struct WaitingSubmissions {
-    owners: HashMap<SubmissionId, ShareOwner>,
+    owners: HashMap<SubmissionId, (ShareOwner, Priority)>,
     by_owner: HashMap<ShareOwner, HashSet<SubmissionId>>,
+    /// Those in the normal queue only: what waits as surplus takes no place of others.
     by_principal: HashMap<ShareOwner, usize>,
     /// Whether the ledger is followed. Until then what has begun would seem to wait.
     is_fed: bool,
@@ -99,11 +100,12 @@ impl FairShares {
     // Counted before the append, since requests that come together must see each other.
     pub(crate) fn enter(&self, id: SubmissionId, owner: &ShareOwner) -> Entered {
         let mut waiting = self.lock();
-        waiting.add(id, owner.clone());
-        let within = waiting.of_person(owner) <= self.limits.of_person_max
-            && waiting.of_principal(owner) <= self.limits.of_principal_max;
+        waiting.remove(id);
+        let within = waiting.of_person(owner) < self.limits.of_person_max
+            && waiting.of_principal(owner) < self.limits.of_principal_max;
         let is_normal = within || !waiting.is_fed;
         let priority = if is_normal { Priority::Normal } else { Priority::Surplus };
+        waiting.add(id, owner.clone(), priority);
         drop(waiting);
         Entered { shares: self.clone(), id, priority, waits: false }
     }
@@ -121,7 +123,8 @@ impl FairShares {
     fn hear(&self, id: SubmissionId, event: &Event) {
         match event {
             Event::Accepted(accepted) => {
-                self.lock().add(id, ShareOwner::from(accepted.as_ref()));
+                let owner = ShareOwner::from(accepted.as_ref());
+                self.lock().add(id, owner, accepted.priority);
             }
             Event::Started(_) | Event::Completed(_) | Event::Failed(_) | Event::Cancelled(_) => {
                 self.lock().remove(id);
@@ -139,16 +142,18 @@ impl FairShares {
 }
 
 impl WaitingSubmissions {
-    fn add(&mut self, id: SubmissionId, owner: ShareOwner) {
+    fn add(&mut self, id: SubmissionId, owner: ShareOwner, priority: Priority) {
         // Under one key two requests may name two owners.
         self.remove(id);
         self.by_owner.entry(owner.clone()).or_default().insert(id);
-        *self.by_principal.entry(owner.principal_alone()).or_default() += 1;
-        self.owners.insert(id, owner);
+        if priority == Priority::Normal {
+            *self.by_principal.entry(owner.principal_alone()).or_default() += 1;
+        }
+        self.owners.insert(id, (owner, priority));
     }
 
     fn remove(&mut self, id: SubmissionId) {
-        let Some(owner) = self.owners.remove(&id) else { return };
+        let Some((owner, priority)) = self.owners.remove(&id) else { return };
         if let Some(ids) = self.by_owner.get_mut(&owner) {
             ids.remove(&id);
             if ids.is_empty() {
@@ -156,7 +161,9 @@ impl WaitingSubmissions {
             }
         }
         let principal = owner.principal_alone();
-        if let Some(count) = self.by_principal.get_mut(&principal) {
+        if priority == Priority::Normal
+            && let Some(count) = self.by_principal.get_mut(&principal)
+        {
             *count -= 1;
             if *count == 0 {
                 self.by_principal.remove(&principal);
@@ -262,10 +269,10 @@ mod tests {
     #[test]
     fn each_end_user_of_a_platform_has_a_share() {
         let shares = shares();
-        for number in 0..5 {
+        for number in 0..500 {
             enter_as(&shares, number, &owner("platform", Some("one")));
         }
-        let another = enter_as(&shares, 9, &owner("platform", Some("another")));
+        let another = enter_as(&shares, 999, &owner("platform", Some("another")));
         assert_eq!(another, Priority::Normal);
     }
 
