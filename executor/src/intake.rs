@@ -26,6 +26,7 @@ use crate::waits::{next_wait, until_back, until_success};
 const FETCH_TIME: Duration = Duration::from_secs(30);
 /// The same in a spare place, since the processor that was idle may soon have work.
 const SPARE_FETCH_TIME: Duration = Duration::from_secs(1);
+
 /// Takes the submissions of one lane of a pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Intake {

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_under_its_own_id_counts_once_whoever_it_names() {
+    fn a_retry_under_its_own_id_counts_once_also_for_another_end_user() {
         let shares = shares();
         for _ in 0..5 {
             assert_eq!(enter(&shares, 7, "ada"), Priority::Normal);

@@ -415,7 +415,7 @@ async fn the_attempt_of_a_dead_executor_is_lost_and_the_next_one_runs() {
 }
 
 #[tokio::test]
-async fn what_is_found_lost_goes_back_to_whoever_has_a_place() {
+async fn what_is_found_lost_goes_back_to_an_executor_with_a_place() {
     let stage = Stage::with_peers(accepted("python"), Arc::new(Chorus(Held::No))).await;
     stage.other_starts(2, 1).await;
     let script = Script::new([]);

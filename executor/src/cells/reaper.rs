@@ -93,7 +93,7 @@ impl Reaper {
         Ok(())
     }
 
-    /// Asks for an executor, and returns since when nobody has answered for it, if so.
+    /// Asks for an executor, and returns since when NATS finds no process of it, if it finds none.
     async fn gone_since(&self, now_s: i64, peers: &dyn Peers, boot: BootId) -> Option<i64> {
         let since = self.gone_since.get(&boot).copied().unwrap_or(now_s);
         is_gone(peers, boot).await.then_some(since)
@@ -123,7 +123,7 @@ impl Reaper {
     }
 }
 
-/// Tells whether nobody answers for an executor.
+/// Tells whether no process answers for an executor.
 async fn is_gone(peers: &dyn Peers, boot: BootId) -> bool {
     // No submission has the nil id, so what the answer says is nothing. That there is one shows
     // that the executor lives.

@@ -295,7 +295,7 @@ impl WarmCells {
     }
 
     /// Returns how many cells of an image are warm and not kept for a submission. A cell that a queue waits with
-    /// is of no use to another queue, so it is no stock.
+    /// cannot serve another queue, so it does not count.
     fn unreserved(&self, image: &str) -> usize {
         self.permits.get(image).map_or(0, |permits| permits.available_permits())
     }

@@ -133,7 +133,7 @@ impl Durable {
 /// Everything up to the floor had its end in the ledger before it was acknowledged. A floor that
 /// the ledger does not reach is of another ledger: this one was set back.
 fn begins_after(floor: u64, last: u64) -> DeliverPolicy {
-    // A pool may have submissions before it has its first executor, and then there is no floor.
+    // Before a pool has its first executor, it may have submissions and has no floor.
     if floor == 0 || floor > last {
         return DeliverPolicy::All;
     }

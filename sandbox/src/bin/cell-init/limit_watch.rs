@@ -130,7 +130,7 @@ impl<'a> LimitWatch<'a> {
         if exceeded.is_some() || self.is_over_wall_time() {
             return Ok(Some(exceeded.unwrap_or(ExceededLimit::WallTime)));
         }
-        // The program has not had its time and cannot have it here, so this is no verdict.
+        // The program has not had its time. The attempt is lost, and another one decides.
         if self.started_at.elapsed() >= millis(self.limits.wall_time_ms) * WALL_STRETCH_MAX {
             return Err(CellFault::new("others had the processors for too long"));
         }
@@ -162,7 +162,7 @@ impl<'a> LimitWatch<'a> {
         let over_memory = self.memory_peak_kib() > u64::from(self.limits.memory_kib);
         let was_killed = now.has_killed_since(&self.before);
         if was_killed && !over_memory && !now.has_hit_limit_since(&self.before) {
-            // The program may be innocent, so this is no verdict.
+            // The program may be innocent. The attempt is lost, and another one decides.
             return Err(CellFault::new("the host has run out of memory"));
         }
         if was_killed || over_memory {
