@@ -3,7 +3,7 @@
 
 mod feed;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::event::Accepted;
@@ -57,7 +57,7 @@ pub struct ShareLimits {
 #[derive(Debug, Default)]
 struct WaitingSubmissions {
     owners: HashMap<SubmissionId, (ShareOwner, Priority)>,
-    by_owner: HashMap<ShareOwner, HashSet<SubmissionId>>,
+    by_owner: HashMap<ShareOwner, usize>,
     /// Those in the normal queue only: what waits as surplus takes no place of others.
     by_principal: HashMap<ShareOwner, usize>,
     /// Whether the ledger is followed. Until then what has begun would seem to wait.
@@ -145,7 +145,7 @@ impl WaitingSubmissions {
     fn add(&mut self, id: SubmissionId, owner: ShareOwner, priority: Priority) {
         // Under one key two requests may name two owners.
         self.remove(id);
-        self.by_owner.entry(owner.clone()).or_default().insert(id);
+        *self.by_owner.entry(owner.clone()).or_default() += 1;
         if priority == Priority::Normal {
             *self.by_principal.entry(owner.principal_alone()).or_default() += 1;
         }
@@ -154,29 +154,28 @@ impl WaitingSubmissions {
 
     fn remove(&mut self, id: SubmissionId) {
         let Some((owner, priority)) = self.owners.remove(&id) else { return };
-        if let Some(ids) = self.by_owner.get_mut(&owner) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.by_owner.remove(&owner);
-            }
-        }
-        let principal = owner.principal_alone();
-        if priority == Priority::Normal
-            && let Some(count) = self.by_principal.get_mut(&principal)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.by_principal.remove(&principal);
-            }
+        count_down(&mut self.by_owner, &owner);
+        if priority == Priority::Normal {
+            count_down(&mut self.by_principal, &owner.principal_alone());
         }
     }
 
     fn of_person(&self, owner: &ShareOwner) -> usize {
-        self.by_owner.get(owner).map_or(0, HashSet::len)
+        self.by_owner.get(owner).copied().unwrap_or_default()
     }
 
     fn of_principal(&self, owner: &ShareOwner) -> usize {
         self.by_principal.get(&owner.principal_alone()).copied().unwrap_or_default()
+    }
+}
+
+/// Takes one off a count. A count of none is not kept.
+fn count_down(counts: &mut HashMap<ShareOwner, usize>, owner: &ShareOwner) {
+    if let Some(count) = counts.get_mut(owner) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(owner);
+        }
     }
 }
 
