@@ -1,18 +1,18 @@
-//! How many processors of the machine are idle, by the kernel's own count of all processes.
+//! Whether a processor of the machine is idle, by the kernel's own count of all processes.
 
 use std::fs;
 
 /// The kernel's count.
 const STAT: &str = "/proc/stat";
-/// From this share of idle ticks on, a processor counts as idle.
-const IDLE_SHARE_MIN: f64 = 0.7;
+/// From this share of one processor's ticks on, in percent, a processor counts as idle.
+const IDLE_PERCENT_MIN: u64 = 70;
 
 /// The counts since the machine was started, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ProcessorTimes {
     idle: u64,
     all: u64,
-    processors: usize,
+    processors: u64,
 }
 
 impl ProcessorTimes {
@@ -26,22 +26,15 @@ impl ProcessorTimes {
         let numbers = lines.next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
         // User, nice, system, idle, iowait, irq, softirq, steal; guests are part of user.
         let ticks: Vec<u64> = numbers.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
-        let processors = lines.take_while(|line| line.starts_with("cpu")).count();
+        let processors = lines.take_while(|line| line.starts_with("cpu")).count() as u64;
         Some(Self { idle: ticks.get(3)? + ticks.get(4)?, all: ticks.iter().sum(), processors })
     }
 
-    /// Returns how many processors were idle since an earlier count.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a share of a few ticks, times a few processors"
-    )]
-    pub(super) fn idle_since(self, before: Self) -> usize {
+    /// Whether the idle ticks since an earlier count make up an idle processor.
+    pub(super) fn has_idle_since(self, before: Self) -> bool {
         let all = self.all.saturating_sub(before.all).max(1);
         let idle = self.idle.saturating_sub(before.idle);
-        let idle_processors = idle as f64 / all as f64 * self.processors as f64;
-        (idle_processors + 1.0 - IDLE_SHARE_MIN).floor() as usize
+        idle * self.processors * 100 >= all * IDLE_PERCENT_MIN
     }
 }
 
@@ -55,17 +48,17 @@ mod tests {
     }
 
     #[test]
-    fn idle_processors_are_counted_whole() {
+    fn idle_ticks_of_all_processors_together_make_up_an_idle_one() {
         let before = times("100 0 50 1000 10 0 0 0 0 0");
-        for (now, idle) in [
-            ("100 0 50 1010 10 0 0 0 0 0", 2),
-            ("105 0 50 1005 10 0 0 0 0 0", 1),
-            ("103 0 50 1003 14 0 0 0 0 0", 1),
-            ("108 0 50 1002 10 0 0 0 0 0", 0),
-            ("100 0 50 1000 10 0 0 10 0 0", 0),
-            ("100 0 50 1000 10 0 0 0 0 0", 0),
+        for (now, is_idle) in [
+            ("100 0 50 1010 10 0 0 0 0 0", true),
+            ("105 0 50 1005 10 0 0 0 0 0", true),
+            ("106 0 50 1003 11 0 0 0 0 0", true),
+            ("107 0 50 1003 10 0 0 0 0 0", false),
+            ("100 0 50 1000 10 0 0 10 0 0", false),
+            ("100 0 50 1000 10 0 0 0 0 0", false),
         ] {
-            assert_eq!(times(now).idle_since(before), idle, "{now}");
+            assert_eq!(times(now).has_idle_since(before), is_idle, "{now}");
         }
     }
 

@@ -120,8 +120,8 @@ impl Places {
 
     /// Makes a spare place free if a processor is idle. Only one at a time: what begins in it shows
     /// in the next count only.
-    pub(super) fn set_spare(&self, idle_processors: usize) {
-        self.spare.set_free(idle_processors.min(1));
+    pub(super) fn set_spare(&self, is_processor_idle: bool) {
+        self.spare.set_free(is_processor_idle);
     }
 
     /// Ends all waits for a place.
@@ -142,13 +142,11 @@ struct SparePlaces {
 }
 
 impl SparePlaces {
-    fn set_free(&self, wanted: usize) {
-        let left = self.max.saturating_sub(self.taken.load(Ordering::Relaxed));
-        let (wanted, free) = (wanted.min(left), self.free.available_permits());
-        if free < wanted {
-            self.free.add_permits(wanted - free);
-        } else {
-            self.free.forget_permits(free - wanted);
+    fn set_free(&self, is_wanted: bool) {
+        if !is_wanted || self.taken.load(Ordering::Relaxed) >= self.max {
+            self.free.forget_permits(1);
+        } else if self.free.available_permits() == 0 {
+            self.free.add_permits(1);
         }
     }
 }
@@ -219,10 +217,10 @@ mod tests {
         let _busy =
             [try_take(&places, Lane::Run), try_take(&places, Lane::Submit)].map(Option::unwrap);
         assert!(try_take(&places, Lane::Run).is_none());
-        // Two sleep.
-        places.set_spare(2);
+        // They sleep.
+        places.set_spare(true);
         let spare = try_take(&places, Lane::Run).unwrap();
-        places.set_spare(0);
+        places.set_spare(false);
         assert!(try_take(&places, Lane::Run).is_none(), "the other processor has work by now");
         drop(spare);
         assert!(try_take(&places, Lane::Run).is_none(), "so may this one");
@@ -233,7 +231,7 @@ mod tests {
         let places = places(2, 5);
         let mut taken = Vec::new();
         for _ in 0..100 {
-            places.set_spare(2);
+            places.set_spare(true);
             taken.extend(try_take(&places, Lane::Run));
         }
         assert_eq!(taken.len(), 4, "all but the other lane's own");

@@ -24,7 +24,7 @@ use super::source::{CellSource, LeasedCell};
 use super::warm_cells::{Image, NoCellError, PoolSize, WarmCells};
 use crate::metrics::CELLS_DIED_WARM;
 
-/// How often idle processors are counted. A tick of the kernel is up to 10 ms long.
+/// How often idle processors are looked for. A tick of the kernel is up to 10 ms long.
 const MEASURE_EVERY: Duration = Duration::from_millis(50);
 
 /// A pool; clones are the same pool.
@@ -100,8 +100,8 @@ impl Pool {
         loop {
             sleep(MEASURE_EVERY).await;
             let now = ProcessorTimes::read();
-            let idle = now.zip(before).map_or(0, |(now, before)| now.idle_since(before));
-            self.places.set_spare(idle);
+            let is_idle = now.zip(before).is_some_and(|(now, before)| now.has_idle_since(before));
+            self.places.set_spare(is_idle);
             before = now;
         }
     }
