@@ -78,12 +78,12 @@ impl Worker {
 
     /// Returns a job that waits in the queue by now; nothing if none does.
     pub async fn fetch_now(&mut self) -> Result<Option<Job>, QueueError> {
-        if self.ready.is_empty() && self.pull.is_waiting() {
+        while self.ready.is_empty() && self.pull.is_waiting() {
             // The request of a dropped fetch has found nothing. What came later was sent here.
-            while let Some(arrival) = self.pull.next().now_or_never() {
-                self.receive(arrival).await?;
-            }
-        } else if self.ready.is_empty() {
+            let Some(arrival) = self.pull.next().now_or_never() else { return Ok(None) };
+            self.receive(arrival).await?;
+        }
+        if self.ready.is_empty() {
             self.ask_once(1, None).await.map_err(QueueError)?;
             while self.pull.is_waiting() {
                 let arrival = self.pull.next().await;

@@ -279,6 +279,35 @@ async fn what_a_dropped_fetch_had_asked_for_is_a_straggler() {
 }
 
 #[tokio::test]
+async fn a_fetch_now_takes_what_a_dropped_fetch_had_asked_for() {
+    let given = given().await;
+    let mut worker = given.worker(ACK_WAIT).await;
+    assert!(worker.fetch(1, EXPIRES).now_or_never().is_none());
+    let submitted = submit(&given.ledger).await.id();
+    given.settled(Backlog { waiting: 0, held: 1 }).await;
+    assert_eq!(worker.fetch_now().await.unwrap().unwrap().aggregate.id(), submitted);
+}
+
+#[tokio::test]
+async fn a_fetch_now_asks_anew_when_what_a_dropped_fetch_had_asked_for_is_over() {
+    let given = given().await;
+    let mut worker = given.worker(ACK_WAIT).await;
+    let stream = ledger_stream(&given).await;
+    assert!(worker.fetch(1, Duration::from_secs(1)).now_or_never().is_none());
+    let over = async {
+        while stream.consumer_info(DURABLE).await.unwrap().num_waiting > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(EXPIRES, over).await.expect("the server ends the request");
+    // Its end was sent before, so it has arrived with the answer to this.
+    given.settled(EMPTY).await;
+    let submitted = submit(&given.ledger).await.id();
+    assert_eq!(worker.fetch_now().await.unwrap().unwrap().aggregate.id(), submitted);
+    assert!(worker.fetch_now().await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_worker_outlives_restarts_of_the_server() {
     let mut given = given().await;
     let mut worker = given.worker(ACK_WAIT).await;
