@@ -68,8 +68,6 @@ enum SettlerLost {
 /// What is kept from one look to the next.
 #[derive(Debug)]
 struct LastLook {
-    /// Where the ledger ended. Before that is read, submissions seem open that have ended.
-    end: u64,
     floor: u64,
     /// The accepted sequence of the last submission that was taken up.
     taken_up: u64,
@@ -128,31 +126,39 @@ impl Settler {
         .ok()
     }
 
-    /// Follows the ledger, and looks regularly at what does not end.
+    /// Reads the ledger and looks regularly at what does not end.
     async fn settle(&self) -> Result<Infallible, SettlerLost> {
         let ledger = &self.deliveries.context.ledger;
         let floor = self.ports.floor().await?.unwrap_or(0);
         // A floor that the ledger does not reach is of another ledger: this one was set back.
         let floor = if floor <= ledger.last_sequence().await? { floor } else { 0 };
-        let mut events = ledger.follow(floor + 1);
         let mut unsettled = Unsettled::after(floor, self.pool.clone());
-        let mut last = LastLook { end: u64::MAX, floor, taken_up: 0 };
+        let mut last = LastLook { floor, taken_up: 0 };
         let mut looks = interval((self.settle_after / LOOKS_PER_WAIT).min(LOOK_EVERY_MAX));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let turns = Arc::new(Semaphore::new(TAKEN_UP_MAX));
         loop {
-            tokio::select! {
-                stored = events.next() => unsettled.take_in(&stored.ok_or(SettlerLost::Ended)??),
-                _ = looks.tick() => {
-                    match self.look(&unsettled, &mut last).await {
-                        Ok(found) => self.take_up(found, &turns).await,
-                        Err(lost) => {
-                            warn!(error = &lost as &dyn Error, "a look was not possible");
-                        }
-                    }
+            looks.tick().await;
+            self.read_to_end(&mut unsettled).await?;
+            match self.look(&unsettled, &mut last).await {
+                Ok(found) => self.take_up(found, &turns).await,
+                Err(lost) => {
+                    warn!(error = &lost as &dyn Error, "a look was not possible");
                 }
             }
         }
+    }
+
+    /// Takes in what was appended since the last look. Not as it comes: that would cost each
+    /// submission time, for what is looked at twice a minute.
+    async fn read_to_end(&self, unsettled: &mut Unsettled) -> Result<(), SettlerLost> {
+        let ledger = &self.deliveries.context.ledger;
+        let end = ledger.last_sequence().await?;
+        let mut events = ledger.follow(unsettled.position() + 1);
+        while unsettled.position() < end {
+            unsettled.take_in(&events.next().await.ok_or(SettlerLost::Ended)??);
+        }
+        Ok(())
     }
 
     /// Returns the submissions to be taken up.
@@ -161,16 +167,10 @@ impl Settler {
         unsettled: &Unsettled,
         last: &mut LastLook,
     ) -> Result<Vec<OpenSubmission>, SettlerLost> {
-        let context = &self.deliveries.context;
-        let now = context.clock.now();
+        let now = self.deliveries.context.clock.now();
         for lane in Lane::ALL {
             let age = unsettled.oldest(*lane).map(|at| (now - at).as_seconds_f64());
             self.tell_oldest(*lane, age.unwrap_or(0.0));
-        }
-        let is_read = unsettled.position() >= last.end;
-        last.end = context.ledger.last_sequence().await?;
-        if !is_read {
-            return Ok(Vec::new());
         }
         if unsettled.floor() != last.floor {
             self.ports.store_floor(unsettled.floor()).await?;
