@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use events::{Lane, PoolName};
 use tokio::sync::{
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore,
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, watch,
 };
 
 use super::warm_cells::NoCellError;
@@ -74,6 +74,7 @@ impl Places {
             spare: Arc::new(SparePlaces {
                 free: Semaphore::new(0),
                 taken: AtomicUsize::new(0),
+                wanted: watch::Sender::new(0),
                 max: limits.busy_max.saturating_sub(steady),
             }),
             memory: Arc::new(Semaphore::new(memory_units as usize)),
@@ -118,6 +119,17 @@ impl Places {
         Ok(Room { _memory: memory, _company: company })
     }
 
+    /// Waits until something waits for a spare place.
+    pub(super) async fn until_spare_is_wanted(&self) {
+        let mut wanted = self.spare.wanted.subscribe();
+        if *wanted.borrow_and_update() == 0 {
+            // The processor that made it may have work when the next one comes.
+            self.spare.set_free(false);
+        }
+        // The sender lives for as long as the places.
+        drop(wanted.wait_for(|count| *count > 0).await);
+    }
+
     /// Makes a spare place free if a processor is idle. Only one at a time: what begins in it shows
     /// in the next count only.
     pub(super) fn set_spare(&self, is_processor_idle: bool) {
@@ -138,6 +150,8 @@ impl Places {
 struct SparePlaces {
     free: Semaphore,
     taken: AtomicUsize,
+    /// How many wait for one.
+    wanted: watch::Sender<usize>,
     max: usize,
 }
 
@@ -159,9 +173,27 @@ pub(super) struct SparePlace {
 
 impl SparePlace {
     async fn take(spare: &Arc<SparePlaces>) -> Result<Self, tokio::sync::AcquireError> {
+        let wish = Wish::of(&spare.wanted);
         spare.free.acquire().await?.forget();
+        drop(wish);
         spare.taken.fetch_add(1, Ordering::Relaxed);
         Ok(Self { of: spare.clone() })
+    }
+}
+
+/// Counts as one that waits until it is dropped.
+struct Wish<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Wish<'a> {
+    fn of(wanted: &'a watch::Sender<usize>) -> Self {
+        wanted.send_modify(|count| *count += 1);
+        Self(wanted)
+    }
+}
+
+impl Drop for Wish<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 
@@ -224,6 +256,22 @@ mod tests {
         assert!(try_take(&places, Lane::Run).is_none(), "the other processor has work by now");
         drop(spare);
         assert!(try_take(&places, Lane::Run).is_none(), "so may this one");
+    }
+
+    #[test]
+    fn processors_are_looked_at_only_while_a_spare_place_is_waited_for() {
+        let places = places(2, 8);
+        let lane = lane(Lane::Run);
+        assert!(places.until_spare_is_wanted().now_or_never().is_none());
+        let _own = try_take(&places, Lane::Run).unwrap();
+        assert!(places.until_spare_is_wanted().now_or_never().is_none());
+        let mut waiting = Box::pin(places.take(&lane));
+        assert!((&mut waiting).now_or_never().is_none());
+        assert!(places.until_spare_is_wanted().now_or_never().is_some());
+        places.set_spare(true);
+        drop(waiting);
+        assert!(places.until_spare_is_wanted().now_or_never().is_none());
+        assert!(try_take(&places, Lane::Run).is_none(), "the processor may have work by now");
     }
 
     #[test]

@@ -24,8 +24,8 @@ use super::source::{CellSource, LeasedCell};
 use super::warm_cells::{Image, NoCellError, PoolSize, WarmCells};
 use crate::metrics::CELLS_DIED_WARM;
 
-/// How often idle processors are looked for. A tick of the kernel is up to 10 ms long.
-const MEASURE_EVERY: Duration = Duration::from_millis(50);
+/// How long a processor must be idle. A tick of the kernel is up to 10 ms long.
+const MEASURED_FOR: Duration = Duration::from_millis(50);
 
 /// A pool; clones are the same pool.
 #[derive(Clone, Debug)]
@@ -96,13 +96,13 @@ impl Pool {
 
     /// Lends the places of idle processors, for as long as this runs.
     pub async fn lend_idle_processors(&self) {
-        let mut before = ProcessorTimes::read();
         loop {
-            sleep(MEASURE_EVERY).await;
+            self.places.until_spare_is_wanted().await;
+            let before = ProcessorTimes::read();
+            sleep(MEASURED_FOR).await;
             let now = ProcessorTimes::read();
             let is_idle = now.zip(before).is_some_and(|(now, before)| now.has_idle_since(before));
             self.places.set_spare(is_idle);
-            before = now;
         }
     }
 
