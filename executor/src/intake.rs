@@ -24,8 +24,8 @@ use crate::waits::{next_wait, until_back, until_success};
 
 /// How long one request to the queue waits.
 const FETCH_TIME: Duration = Duration::from_secs(30);
-/// The same in a spare place, since the processor that was idle may soon have work.
-const SPARE_FETCH_TIME: Duration = Duration::from_secs(1);
+/// The same in a place that is not the lane's own: another lane, or none, may soon need it.
+const SHARED_FETCH_TIME: Duration = Duration::from_secs(1);
 
 /// Takes the submissions of one lane of a pool.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Intake {
             let asked_at = Instant::now();
             let reserved = self.reserve(queues).await;
             let waited = asked_at.elapsed();
-            let expires = if reserved.is_spare() { SPARE_FETCH_TIME } else { FETCH_TIME };
+            let expires = if reserved.is_own() { FETCH_TIME } else { SHARED_FETCH_TIME };
             match queues.next(expires).await {
                 Ok(taken) => {
                     // The queue answers, so the next failure is a new one.

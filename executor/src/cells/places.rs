@@ -1,13 +1,15 @@
 //! Places: how many submissions run at once, and how much memory they may take together. Each lane
-//! of a pool has a place of its own; the others are shared, and there are as many in all as
-//! processors. While processors are idle, since programs sleep or wait, there are spare ones.
+//! of a pool has a place of its own. Common ones make them as many in all as processors; the own
+//! place of a lane with nothing to run does not count. While processors are idle, since programs
+//! sleep or wait, there are spare ones.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::{Lane, PoolName};
 use tokio::sync::{
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore, watch,
+    AcquireError, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock,
+    Semaphore, watch,
 };
 
 use super::warm_cells::NoCellError;
@@ -22,7 +24,8 @@ pub struct PlaceLimits {
     pub lanes: Vec<(Lane, PoolName)>,
     /// The processors that programs share.
     pub processors: usize,
-    /// Places at most, spare ones included.
+    /// Places at most, spare ones included. A lane with nothing running begins in its own one all
+    /// the same.
     pub busy_max: usize,
     /// Memory that all cells in use may take together, in bytes.
     pub memory_bytes: u64,
@@ -32,7 +35,7 @@ pub struct PlaceLimits {
 #[derive(Debug)]
 pub(super) struct Places {
     own: Vec<((Lane, PoolName), Arc<Semaphore>)>,
-    common: Arc<Semaphore>,
+    common: Arc<CommonPlaces>,
     spare: Arc<SparePlaces>,
     memory: Arc<Semaphore>,
     memory_units: u32,
@@ -43,8 +46,10 @@ pub(super) struct Places {
 /// A place that is taken, until it is dropped.
 #[derive(Debug)]
 pub(super) enum Place {
-    /// One that is always there.
-    Steady { _permit: OwnedSemaphorePermit },
+    /// The lane's own one.
+    Own { _permit: OwnedSemaphorePermit, common: Arc<CommonPlaces>, counted: Option<CommonPlace> },
+    /// One that any lane may take.
+    Common { _place: CommonPlace },
     /// One that a processor which is idle now has made.
     Spare { _place: SparePlace },
 }
@@ -65,12 +70,11 @@ enum Company {
 impl Places {
     pub(super) fn new(limits: &PlaceLimits) -> Self {
         let own = limits.lanes.iter().map(|lane| (lane.clone(), Arc::new(Semaphore::new(1))));
-        let common = limits.processors.saturating_sub(limits.lanes.len());
-        let steady = limits.lanes.len() + common;
+        let steady = limits.processors.max(limits.lanes.len());
         let memory_units = units(limits.memory_bytes);
         Self {
             own: own.collect(),
-            common: Arc::new(Semaphore::new(common)),
+            common: Arc::new(CommonPlaces::new(limits.processors)),
             spare: Arc::new(SparePlaces {
                 free: Semaphore::new(0),
                 taken: AtomicUsize::new(0),
@@ -87,13 +91,14 @@ impl Places {
     pub(super) async fn take(&self, lane: &(Lane, PoolName)) -> Result<Place, NoCellError> {
         let own = self.own.iter().find(|(owner, _)| owner == lane);
         let own = own.ok_or_else(|| NoCellError::UnknownLane(lane.0, lane.1.clone()))?.1.clone();
-        let steady = |permit| Place::Steady { _permit: permit };
+        let own_place =
+            |permit| Place::Own { _permit: permit, common: self.common.clone(), counted: None };
         // A lane that waits for its next submission waits in its own place, and leaves the others
         // to other lanes.
         let taken = tokio::select! {
             biased;
-            place = own.acquire_owned() => place.map(steady),
-            place = self.common.clone().acquire_owned() => place.map(steady),
+            permit = own.acquire_owned() => permit.map(own_place),
+            place = CommonPlace::take(&self.common) => place.map(|place| Place::Common { _place: place }),
             place = SparePlace::take(&self.spare) => place.map(|place| Place::Spare { _place: place }),
         };
         taken.map_err(|_closed| NoCellError::Closed)
@@ -139,9 +144,76 @@ impl Places {
     /// Ends all waits for a place.
     pub(super) fn close(&self) {
         self.own.iter().for_each(|(_, own)| own.close());
-        self.common.close();
+        self.common.free.close();
         self.spare.free.close();
         self.memory.close();
+    }
+}
+
+impl Place {
+    /// Says that the submission is there: from now on the place counts, whosever it is.
+    pub(super) fn begin(&mut self) {
+        if let Self::Own { _permit: _, common, counted } = self {
+            *counted = Some(CommonPlace::overdraw(common));
+        }
+    }
+
+    /// Tells whether it is the lane's own one, which no other lane waits for.
+    pub(super) const fn is_own(&self) -> bool {
+        matches!(self, Self::Own { .. })
+    }
+}
+
+/// As many places as processors.
+#[derive(Debug)]
+pub(super) struct CommonPlaces {
+    free: Semaphore,
+    /// Places that were taken although none was free. The next ones that end are not free.
+    overdrawn: Mutex<usize>,
+}
+
+impl CommonPlaces {
+    const fn new(count: usize) -> Self {
+        Self { free: Semaphore::const_new(count), overdrawn: Mutex::new(0) }
+    }
+
+    fn overdrawn(&self) -> MutexGuard<'_, usize> {
+        self.overdrawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub(super) struct CommonPlace {
+    of: Arc<CommonPlaces>,
+}
+
+impl CommonPlace {
+    async fn take(common: &Arc<CommonPlaces>) -> Result<Self, AcquireError> {
+        common.free.acquire().await?.forget();
+        Ok(Self { of: common.clone() })
+    }
+
+    /// Takes one at once, also if none is free.
+    fn overdraw(common: &Arc<CommonPlaces>) -> Self {
+        let mut overdrawn = common.overdrawn();
+        match common.free.try_acquire() {
+            Ok(permit) => permit.forget(),
+            Err(_) => *overdrawn += 1,
+        }
+        drop(overdrawn);
+        Self { of: common.clone() }
+    }
+}
+
+impl Drop for CommonPlace {
+    fn drop(&mut self) {
+        let mut overdrawn = self.of.overdrawn();
+        if *overdrawn > 0 {
+            *overdrawn -= 1;
+        } else {
+            self.of.free.add_permits(1);
+        }
     }
 }
 
@@ -172,7 +244,7 @@ pub(super) struct SparePlace {
 }
 
 impl SparePlace {
-    async fn take(spare: &Arc<SparePlaces>) -> Result<Self, tokio::sync::AcquireError> {
+    async fn take(spare: &Arc<SparePlaces>) -> Result<Self, AcquireError> {
         let wish = Wish::of(&spare.wanted);
         spare.free.acquire().await?.forget();
         drop(wish);
@@ -224,8 +296,11 @@ mod tests {
         Places::new(&PlaceLimits { lanes, processors, busy_max, memory_bytes: 100 * MIB })
     }
 
+    /// Takes a place for a submission, if there is one.
     fn try_take(places: &Places, of: Lane) -> Option<Place> {
-        places.take(&lane(of)).now_or_never().map(Result::unwrap)
+        let mut place = places.take(&lane(of)).now_or_never()?.unwrap();
+        place.begin();
+        Some(place)
     }
 
     fn try_room(places: &Places, mib: u64, is_alone: bool) -> Option<Room> {
@@ -235,12 +310,31 @@ mod tests {
     #[test]
     fn a_lane_has_a_place_whatever_the_other_one_does() {
         let places = places(4, 4);
-        let suites: Vec<_> = (0..3).map(|_| try_take(&places, Lane::Submit).unwrap()).collect();
+        let suites: Vec<_> = (0..4).map(|_| try_take(&places, Lane::Submit).unwrap()).collect();
         assert!(try_take(&places, Lane::Submit).is_none());
         for _ in 0..5 {
             drop(try_take(&places, Lane::Run).expect("a place of its own"));
         }
         drop(suites);
+    }
+
+    #[test]
+    fn the_own_place_of_a_lane_with_nothing_to_run_keeps_none_from_running() {
+        let places = places(2, 2);
+        let submits = lane(Lane::Submit);
+        let mut waiting = places.take(&submits).now_or_never().unwrap().unwrap();
+        let first = try_take(&places, Lane::Run).unwrap();
+        let second = try_take(&places, Lane::Run).unwrap();
+        assert!(try_take(&places, Lane::Run).is_none());
+        // Now it has something, and one of the others is too much.
+        waiting.begin();
+        drop(second);
+        assert!(try_take(&places, Lane::Run).is_none());
+        drop(waiting);
+        let second = try_take(&places, Lane::Run).unwrap();
+        drop((first, second));
+        let all: Vec<_> = (0..3).map_while(|_| try_take(&places, Lane::Run)).collect();
+        assert_eq!(all.len(), 2, "none is lost and none is made");
     }
 
     #[test]
@@ -263,7 +357,7 @@ mod tests {
         let places = places(2, 8);
         let lane = lane(Lane::Run);
         assert!(places.until_spare_is_wanted().now_or_never().is_none());
-        let _own = try_take(&places, Lane::Run).unwrap();
+        let _steady = [(); 2].map(|()| try_take(&places, Lane::Run).unwrap());
         assert!(places.until_spare_is_wanted().now_or_never().is_none());
         let mut waiting = Box::pin(places.take(&lane));
         assert!((&mut waiting).now_or_never().is_none());
@@ -282,7 +376,8 @@ mod tests {
             places.set_spare(true);
             taken.extend(try_take(&places, Lane::Run));
         }
-        assert_eq!(taken.len(), 4, "all but the other lane's own");
+        assert_eq!(taken.len(), 5);
+        assert!(try_take(&places, Lane::Submit).is_some(), "its own");
     }
 
     #[test]

@@ -146,10 +146,10 @@ struct Kept {
 }
 
 impl Reservation {
-    /// Tells whether the place may soon be another's: it should not be kept for long without a
+    /// Tells whether the place is the lane's own. Another one should not be kept for long without a
     /// submission.
-    pub fn is_spare(&self) -> bool {
-        matches!(&self.kept, Some(Kept { place: Place::Spare { .. }, cells: _ }))
+    pub fn is_own(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.place.is_own())
     }
 
     /// Takes a cell of one image, for a submission that may use so much memory in bytes; those of
@@ -165,6 +165,7 @@ impl Reservation {
         let permit = kept.cells.remove(image);
         let mut permit = permit.ok_or_else(|| NoCellError::UnknownImage(image.to_owned()))?;
         drop(kept.cells);
+        kept.place.begin();
         let memory_bytes = pool.maker.allowance().container_bytes(memory_bytes);
         let place = (kept.place, pool.places.make_room(memory_bytes, self.alone).await?);
         loop {
