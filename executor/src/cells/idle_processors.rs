@@ -4,8 +4,10 @@ use std::fs;
 
 /// The kernel's count.
 const STAT: &str = "/proc/stat";
-/// From this share of one processor's ticks on, in percent, a processor counts as idle.
-const IDLE_PERCENT_MIN: u64 = 70;
+/// From this share of one processor's ticks on, in percent, a processor counts as idle. Programs
+/// that want a processor all the time leave none; with 70, short ones that also wait for the ledger
+/// had a tenth less throughput.
+const IDLE_PERCENT_MIN: u64 = 40;
 
 /// The counts since the machine was started, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +55,8 @@ mod tests {
         for (now, is_idle) in [
             ("100 0 50 1010 10 0 0 0 0 0", true),
             ("105 0 50 1005 10 0 0 0 0 0", true),
-            ("106 0 50 1003 11 0 0 0 0 0", true),
-            ("107 0 50 1003 10 0 0 0 0 0", false),
+            ("108 0 50 1001 11 0 0 0 0 0", true),
+            ("109 0 50 1001 10 0 0 0 0 0", false),
             ("100 0 50 1000 10 0 0 10 0 0", false),
             ("100 0 50 1000 10 0 0 0 0 0", false),
         ] {
