@@ -5,8 +5,8 @@ use std::fs;
 /// The kernel's count.
 const STAT: &str = "/proc/stat";
 /// From this share of one processor's ticks on, in percent, a processor counts as idle. Programs
-/// that want a processor all the time leave none; with 70, short ones that also wait for the ledger
-/// had a tenth less throughput.
+/// that want a processor all the time leave none. Short ones, which also wait for the ledger, leave
+/// a part of one between them.
 const IDLE_PERCENT_MIN: u64 = 40;
 
 /// The counts since the machine was started, in ticks.
@@ -32,7 +32,7 @@ impl ProcessorTimes {
         Some(Self { idle: ticks.get(3)? + ticks.get(4)?, all: ticks.iter().sum(), processors })
     }
 
-    /// Whether the idle ticks since an earlier count make up an idle processor.
+    /// Tells whether the idle ticks since an earlier count make up an idle processor.
     pub(super) fn has_idle_since(self, before: Self) -> bool {
         let all = self.all.saturating_sub(before.all).max(1);
         let idle = self.idle.saturating_sub(before.idle);

@@ -294,8 +294,8 @@ impl WarmCells {
         Some((unfit, dead.is_some()))
     }
 
-    /// Returns how many cells of an image are warm and not kept for a submission. A cell that a queue waits with
-    /// cannot serve another queue, so it does not count.
+    /// Returns how many cells of an image are warm and not kept for a submission. A cell that a
+    /// queue waits with cannot serve another queue, so it does not count.
     fn unreserved(&self, image: &str) -> usize {
         self.permits.get(image).map_or(0, |permits| permits.available_permits())
     }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use async_nats::StatusCode;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, Config};
 use events::subject::LEDGER_STREAM;
 use events::{Lane, SubmissionId};
-use futures::FutureExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use ledger::{Backlog, Connection, FloorOf, Job, Ledger, QueueError, Worker};
 use servers::testing::NatsServer;
 use tokio::time::{Instant, timeout};
@@ -292,13 +293,11 @@ async fn a_fetch_now_takes_what_a_dropped_fetch_had_asked_for() {
 async fn a_fetch_now_asks_anew_when_what_a_dropped_fetch_had_asked_for_is_over() {
     let given = given().await;
     let mut worker = given.worker(ACK_WAIT).await;
-    let stream = ledger_stream(&given).await;
+    let client = async_nats::connect(given.server.url()).await.unwrap();
+    let mut answers = client.subscribe("_INBOX.>").await.unwrap();
+    client.flush().await.unwrap();
     assert!(worker.fetch(1, Duration::from_secs(1)).now_or_never().is_none());
-    let over = async {
-        while stream.consumer_info(DURABLE).await.unwrap().num_waiting > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
+    let over = async { while answers.next().await.unwrap().status != Some(StatusCode::TIMEOUT) {} };
     timeout(EXPIRES, over).await.expect("the server ends the request");
     // Its end was sent before, so it has arrived with the answer to this.
     given.settled(EMPTY).await;

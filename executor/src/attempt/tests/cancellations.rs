@@ -49,7 +49,7 @@ async fn a_cancellation_that_wins_the_last_race_discards_the_verdict() {
 }
 
 #[tokio::test]
-async fn a_cancellation_nobody_carried_out_is_carried_out() {
+async fn a_cancellation_that_was_only_requested_is_carried_out() {
     let stage = Stage::with(accepted("python")).await;
     stage.other_starts(2, 1).await;
     stage.request_cancellation().await;
