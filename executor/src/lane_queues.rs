@@ -44,21 +44,21 @@ pub(crate) struct LaneQueues {
 impl LaneQueues {
     /// Returns the next submission. Waits up to `expires` where there is none.
     pub(crate) async fn next(&mut self, expires: Duration) -> Result<Option<Taken>, QueueError> {
-        for priority in order(self.taken) {
-            let end = self.end(priority);
-            if let Some(job) = end.worker.fetch_now().await? {
-                let taken = end.taken(job);
-                self.taken = self.taken.wrapping_add(1);
-                return Ok(Some(taken));
-            }
+        let mut taken = None;
+        // Where a request of ours waits, that queue is empty, and there is nothing to choose.
+        if !self.normal.worker.is_waiting() && !self.surplus.worker.is_waiting() {
+            let end = self.first();
+            taken = end.worker.fetch_now().await?.map(|job| end.taken(job));
         }
-        // Both are empty. The fetch that comes second is found by the next turn, or is a straggler.
-        let Self { normal, surplus, .. } = self;
-        let taken = tokio::select! {
-            biased;
-            jobs = normal.worker.fetch(1, expires) => jobs?.pop().map(|job| normal.taken(job)),
-            jobs = surplus.worker.fetch(1, expires) => jobs?.pop().map(|job| surplus.taken(job)),
-        };
+        if taken.is_none() {
+            // The fetch that comes second is found by the next turn, or is a straggler.
+            let Self { normal, surplus, .. } = self;
+            taken = tokio::select! {
+                biased;
+                jobs = normal.worker.fetch(1, expires) => jobs?.pop().map(|job| normal.taken(job)),
+                jobs = surplus.worker.fetch(1, expires) => jobs?.pop().map(|job| surplus.taken(job)),
+            };
+        }
         self.taken = self.taken.wrapping_add(u32::from(taken.is_some()));
         Ok(taken)
     }
@@ -77,21 +77,16 @@ impl LaneQueues {
         tokio::join!(self.normal.worker.close(), self.surplus.worker.close());
     }
 
-    fn end(&mut self, priority: Priority) -> &mut QueueEnd {
-        match priority {
+    fn first(&mut self) -> &mut QueueEnd {
+        match first_asked(self.taken) {
             Priority::Normal => &mut self.normal,
             Priority::Surplus => &mut self.surplus,
         }
     }
 }
 
-/// Returns which queue is asked first and which second.
-fn order(taken: u32) -> [Priority; 2] {
-    if taken % SURPLUS_EVERY == SURPLUS_EVERY - 1 {
-        [Priority::Surplus, Priority::Normal]
-    } else {
-        [Priority::Normal, Priority::Surplus]
-    }
+const fn first_asked(taken: u32) -> Priority {
+    if taken % SURPLUS_EVERY == SURPLUS_EVERY - 1 { Priority::Surplus } else { Priority::Normal }
 }
 
 #[cfg(test)]
@@ -100,8 +95,7 @@ mod tests {
 
     #[test]
     fn one_in_five_is_of_the_surplus() {
-        let first: Vec<_> = (0..10).map(|taken| order(taken)[0]).collect();
-        let surplus = first.iter().filter(|priority| **priority == Priority::Surplus).count();
+        let surplus = (0..10).filter(|taken| first_asked(*taken) == Priority::Surplus).count();
         assert_eq!(surplus, 2);
     }
 }

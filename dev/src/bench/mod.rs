@@ -91,11 +91,18 @@ fn measure(mut sides: Vec<Side>, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Yields every side, in another order each round: who comes first finds another machine than who
+/// comes after it.
+fn in_turn<T>(sides: &mut [T], round: usize) -> impl Iterator<Item = &mut T> {
+    let (before, first) = sides.split_at_mut(round % sides.len());
+    first.iter_mut().chain(before)
+}
+
 /// Alternates bare starts and submissions, so that all see the same machine.
 async fn idle(sides: &mut [Side], options: &Options) -> Result<()> {
     let program = bare::BareProgram::new(PROGRAM)?;
     for round in 0..WARM_UP_ROUNDS + options.rounds {
-        for side in &mut *sides {
+        for side in in_turn(sides, round) {
             interrupt::check()?;
             // By then the cell of the last submission has been replaced, and the machine is idle.
             tokio::time::sleep(Duration::from_millis(options.rest_ms)).await;
@@ -119,11 +126,23 @@ async fn idle(sides: &mut [Side], options: &Options) -> Result<()> {
 /// does so for both.
 async fn loaded(sides: &mut [Side], options: &Options) -> Result<()> {
     let turns = if sides.len() == 1 { 1 } else { TURNS };
-    for _ in 0..turns {
-        for side in &mut *sides {
+    for turn in 0..turns {
+        for side in in_turn(sides, turn) {
             let submissions = options.submissions.div_ceil(turns);
             side.figures.load.burst(&side.client, options.clients, submissions).await?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_side_is_as_often_the_first() {
+        let firsts = (0..6).map(|round| *in_turn(&mut ["here", "before"], round).next().unwrap());
+        assert_eq!(firsts.filter(|side| *side == "here").count(), 3);
+        assert_eq!(in_turn(&mut ["here", "before"], 1).count(), 2);
+    }
 }

@@ -76,6 +76,11 @@ impl Worker {
         Ok(self.hand_out(max).await)
     }
 
+    /// Tells whether a request of a dropped fetch still waits, as far as is known here.
+    pub const fn is_waiting(&self) -> bool {
+        self.pull.is_waiting()
+    }
+
     /// Returns a job that waits in the queue by now; nothing if none does.
     pub async fn fetch_now(&mut self) -> Result<Option<Job>, QueueError> {
         while self.ready.is_empty() && self.pull.is_waiting() {
