@@ -47,8 +47,7 @@ impl LaneQueues {
         let mut taken = None;
         // Where a request of ours waits, that queue is empty, and there is nothing to choose.
         if !self.normal.worker.is_waiting() && !self.surplus.worker.is_waiting() {
-            let end = self.first();
-            taken = end.worker.fetch_now().await?.map(|job| end.taken(job));
+            taken = self.take_now().await?;
         }
         if taken.is_none() {
             // The fetch that comes second is found by the next turn, or is a straggler.
@@ -61,6 +60,18 @@ impl LaneQueues {
         }
         self.taken = self.taken.wrapping_add(u32::from(taken.is_some()));
         Ok(taken)
+    }
+
+    /// Returns what waits in the queues by now, and leaves no request there: it would bring a
+    /// straggler as soon as the queue has something.
+    async fn take_now(&mut self) -> Result<Option<Taken>, QueueError> {
+        for priority in order(self.taken) {
+            let end = self.end(priority);
+            if let Some(job) = end.worker.fetch_now().await? {
+                return Ok(Some(end.taken(job)));
+            }
+        }
+        Ok(None)
     }
 
     /// Waits for a submission that was asked for and came after another one had been taken.
@@ -77,16 +88,21 @@ impl LaneQueues {
         tokio::join!(self.normal.worker.close(), self.surplus.worker.close());
     }
 
-    fn first(&mut self) -> &mut QueueEnd {
-        match first_asked(self.taken) {
+    fn end(&mut self, priority: Priority) -> &mut QueueEnd {
+        match priority {
             Priority::Normal => &mut self.normal,
             Priority::Surplus => &mut self.surplus,
         }
     }
 }
 
-const fn first_asked(taken: u32) -> Priority {
-    if taken % SURPLUS_EVERY == SURPLUS_EVERY - 1 { Priority::Surplus } else { Priority::Normal }
+/// Returns which queue is asked first and which second.
+fn order(taken: u32) -> [Priority; 2] {
+    if taken % SURPLUS_EVERY == SURPLUS_EVERY - 1 {
+        [Priority::Surplus, Priority::Normal]
+    } else {
+        [Priority::Normal, Priority::Surplus]
+    }
 }
 
 #[cfg(test)]
@@ -95,7 +111,8 @@ mod tests {
 
     #[test]
     fn one_in_five_is_of_the_surplus() {
-        let surplus = (0..10).filter(|taken| first_asked(*taken) == Priority::Surplus).count();
+        let first = (0..10).map(|taken| order(taken)[0]);
+        let surplus = first.filter(|priority| *priority == Priority::Surplus).count();
         assert_eq!(surplus, 2);
     }
 }
