@@ -1,4 +1,4 @@
-//! Keeps the count of what waits: follows the ledger, so that the submissions of other copies of
+//! Keeps the count of what waits: reads the ledger, so that the submissions of other copies of
 //! this service count, and those that have begun do not.
 
 use std::convert::Infallible;
@@ -12,6 +12,9 @@ use tracing::warn;
 
 use super::FairShares;
 
+/// The pause between two looks at the ledger's end. What has begun or ended in it still counts, and
+/// what other copies have accepted does not yet.
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// The pause between two tries to follow the ledger.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Events that are read back at most, to know what waits at the start. It takes about a second.
@@ -57,18 +60,20 @@ impl ShareFeed {
 
     async fn follow(&self, looks_back: bool) -> Result<Infallible, SharesLost> {
         let last = self.ledger.last_sequence().await?;
-        let first = if looks_back { self.first_waiting(last).await? } else { last + 1 };
-        let mut events = self.ledger.follow(first);
-        if first > last {
-            self.shares.set_fed(true);
-        }
+        let mut next = if looks_back { self.first_waiting(last).await? } else { last + 1 };
         loop {
-            let stored = events.next().await.ok_or(SharesLost::Ended)??;
-            let (sequence, envelope) = (stored.recorded.sequence, stored.recorded.envelope);
-            self.shares.hear(envelope.submission, &envelope.event);
-            if sequence == last {
-                self.shares.set_fed(true);
+            let last = self.ledger.last_sequence().await?;
+            // Not as they come: one more reader that is woken by each event costs each submission
+            // time.
+            let mut events = self.ledger.follow(next);
+            while next <= last {
+                let stored = events.next().await.ok_or(SharesLost::Ended)??;
+                let (sequence, envelope) = (stored.recorded.sequence, stored.recorded.envelope);
+                self.shares.hear(envelope.submission, &envelope.event);
+                next = sequence + 1;
             }
+            self.shares.set_fed(true);
+            tokio::time::sleep(LOOK_PAUSE).await;
         }
     }
 
