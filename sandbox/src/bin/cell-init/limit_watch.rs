@@ -23,6 +23,10 @@ use crate::spawn::{StartedProgram, setup_failure};
 /// How often processor time and memory are read. The end of the program and its output are seen at
 /// once.
 const TICK: Duration = Duration::from_millis(10);
+/// When the threads are looked at first, or at a quarter of the wall limit if that is sooner: the
+/// first look costs a short program a millisecond. A thread that lives on still tells of all its
+/// waits.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
 /// How often the wall time is looked at once it seems to be over.
 const WALL_STEP: Duration = Duration::from_millis(1);
 
@@ -33,8 +37,8 @@ pub(crate) struct LimitWatch<'a> {
     before: Reading,
     started_at: Instant,
     sampled_at: Instant,
-    /// The reading at `sampled_at`.
-    sampled: Reading,
+    /// When the threads were looked at, and the reading of that time.
+    looked: (Instant, Reading),
     waits: RunQueueWaits,
     memory_peak_bytes: u64,
     pub(crate) processes: Reaped,
@@ -68,7 +72,7 @@ impl<'a> LimitWatch<'a> {
             before,
             started_at,
             sampled_at: started_at,
-            sampled: before,
+            looked: (started_at, before),
             waits: RunQueueWaits::new(),
             memory_peak_bytes: 0,
             main: pidfd_open(Pid::from_child(&started.child), PidfdFlags::empty()).ok(),
@@ -138,8 +142,12 @@ impl<'a> LimitWatch<'a> {
     }
 
     fn sample_waits(&mut self, now: &Reading) {
-        let (since, before) = (self.sampled_at, std::mem::replace(&mut self.sampled, *now));
         self.sampled_at = Instant::now();
+        let first_look = FIRST_LOOK.min(millis(self.limits.wall_time_ms) / 4);
+        if self.sampled_at.duration_since(self.started_at) < first_look {
+            return;
+        }
+        let (since, before) = std::mem::replace(&mut self.looked, (self.sampled_at, *now));
         // Where the control group does not say what ran, nothing can be discounted.
         let Some(ran) = difference(now.cpu, before.cpu) else { return };
         self.waits.sample(Interval {
