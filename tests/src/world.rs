@@ -236,6 +236,9 @@ impl World {
             ("MONGO__DATABASE", self.mongo.database.clone()),
             ("AUTH__HS256_SECRET", self.secret.text().to_owned()),
             ("DOCKER__HOST", tools.docker_host.clone()),
+            // What streams reserve must fit on the disk, and tests fill little of it.
+            ("STREAMS__LEDGER_BYTES_MAX", (256 << 20).to_string()),
+            ("STREAMS__OBJECTS_BYTES_MAX", (128 << 20).to_string()),
         ];
         Ok(settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }

@@ -9,6 +9,12 @@ use servers::service::RunledgerService;
 use super::{Part, Site};
 use crate::command::{clean, output};
 
+/// Bytes that the ledger may use, and each of the three buckets of objects.
+/// What streams reserve must fit on the disk of a small machine: a NATS server gives out three
+/// quarters of what is free, so these need 4.7 GiB.
+const LEDGER_BYTES_MAX: u64 = 2 << 30;
+const OBJECTS_BYTES_MAX: u64 = 512 << 20;
+
 /// HTTP in, events out.
 pub(crate) const COMMAND_API: Part =
     Part { name: "command-api", configure: |site| service(site, "command-api", &[]) };
@@ -54,6 +60,8 @@ fn environment(site: &Site) -> Result<Vec<(String, OsString)>> {
         // Marks this topology's containers, so that only they are removed with it.
         ("EXECUTOR__HOST", site.layout.key()),
         ("LOG__FORMAT", "json".to_owned()),
+        ("STREAMS__LEDGER_BYTES_MAX", LEDGER_BYTES_MAX.to_string()),
+        ("STREAMS__OBJECTS_BYTES_MAX", OBJECTS_BYTES_MAX.to_string()),
     ];
     let named = values.map(|(key, value)| (format!("RUNLEDGER__{key}"), value.into()));
     // A panic leaves nothing but its lines in the log, so they have to say where it was.
