@@ -7,6 +7,7 @@ use crate::command::ServerArgs;
 use crate::command::cancel::CancelArgs;
 use crate::command::events::EventsArgs;
 use crate::command::languages::LanguagesArgs;
+use crate::command::quarantine::QuarantineArgs;
 use crate::command::show::ShowArgs;
 use crate::command::submit::SubmitArgs;
 use crate::command::token::TokenArgs;
@@ -41,6 +42,8 @@ pub(crate) enum CliCommand {
     Cancel(CancelArgs),
     /// List the languages that the server knows
     Languages(LanguagesArgs),
+    /// List what stands in the ledger and is no event; for operators
+    Quarantine(QuarantineArgs),
     /// Work with tokens
     #[command(subcommand)]
     Token(TokenCommand),
@@ -82,6 +85,7 @@ mod tests {
         assert!(matches!(command(&["events", "1"]), CliCommand::Events(_)));
         assert!(matches!(command(&["cancel", "1"]), CliCommand::Cancel(_)));
         assert!(matches!(command(&["languages"]), CliCommand::Languages(_)));
+        assert!(matches!(command(&["quarantine"]), CliCommand::Quarantine(_)));
         let mint = ["token", "mint", "--sub", "student-17", "--scope", "submit"];
         assert!(matches!(command(&mint), CliCommand::Token(TokenCommand::Mint(_))));
     }

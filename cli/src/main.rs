@@ -16,7 +16,7 @@ use clap::Parser as _;
 use platform::telemetry::error_chain;
 
 use crate::args::{Cli, CliCommand, TokenCommand};
-use crate::command::{cancel, events, languages, show, submit, token, watch};
+use crate::command::{cancel, events, languages, quarantine, show, submit, token, watch};
 use crate::error::CliError;
 
 #[tokio::main(flavor = "current_thread")]
@@ -42,6 +42,7 @@ async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         CliCommand::Events(args) => events::run(&server.open()?, &args).await,
         CliCommand::Cancel(args) => cancel::run(&server.open()?, &args).await,
         CliCommand::Languages(args) => languages::run(&server.open()?, &args).await,
+        CliCommand::Quarantine(args) => quarantine::run(&server.open()?, &args).await,
         CliCommand::Token(TokenCommand::Mint(args)) => token::run(&args),
     }
 }

@@ -95,6 +95,31 @@ async fn a_submission_guesses_its_language_and_says_where_it_stands() {
 }
 
 #[tokio::test]
+async fn foreign_messages_are_listed_and_cannot_steer_a_terminal() {
+    let server = MockServer::start().await;
+    let message = json!({
+        "ledger": ID, "sequence": 12, "subject": "ledger.oops", "length": 2, "sha256": "8f43",
+        "reason": "not a \u{1b}[2J stored event", "stored_at": "2027-01-15T08:00:00.000000Z",
+        "bytes": "aGk=",
+    });
+    Mock::given(method("GET"))
+        .and(path("/v1/admin/quarantine"))
+        .and(query_param("limit", "20"))
+        .respond_with(json(200, &json!({ "items": [message], "next": "MToxMg" })))
+        .expect(1)
+        .mount(&server)
+        .await;
+
+    let output = run(&server.uri(), &["quarantine"]).await;
+
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{output:?}");
+    for part in ["12", "ledger.oops", "8f43", "not a \\x1b[2J stored event", "--cursor MToxMg"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn watching_polls_from_the_sequence_that_was_promised_until_the_end() {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(json(202, &standing())).mount(&server).await;

@@ -25,6 +25,8 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long the server is asked to hold a poll, which is the longest that it allows.
 const POLL_WAIT: Duration = Duration::from_secs(30);
 
+/// The longest `Retry-After` of a refusal that is waited for at all.
+const WAIT_WORTH_MAX: Duration = Duration::from_hours(1);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Returns the header of an idempotency key.
@@ -160,6 +162,17 @@ impl Client {
         self.ask(request.query(&[("limit", limit)])).await
     }
 
+    /// Reads one page of the messages of the ledger that are no event, the last first.
+    pub async fn quarantine(
+        &self,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<HttpAnswer, ClientError> {
+        let request = self.request(Method::GET, &["v1", "admin", "quarantine"])?;
+        let request = request.query(&[("limit", limit)]).query(&[("cursor", cursor)]);
+        self.ask(request).await
+    }
+
     /// Reads the list of languages.
     pub async fn languages(&self) -> Result<HttpAnswer, ClientError> {
         self.ask(self.request(Method::GET, &["v1", "languages"])?).await
@@ -235,6 +248,10 @@ fn judge(answer: HttpAnswer, attempts: u32) -> Result<HttpAnswer, FailedTry> {
     let problem = Box::new(ServerProblem::read(*status, body));
     let retry_after = retry_after(headers);
     Err(match *status {
+        // Room that is free in days is of no use to this request.
+        StatusCode::TOO_MANY_REQUESTS if retry_after.is_some_and(|wait| wait > WAIT_WORTH_MAX) => {
+            FailedTry::for_good(ClientError::Refused(problem))
+        }
         // The server refuses only for now.
         StatusCode::TOO_MANY_REQUESTS => {
             FailedTry::for_now(ClientError::Refused(problem), retry_after)
@@ -338,6 +355,10 @@ mod tests {
         for status in [429, 502, 503, 504] {
             assert!(again(status), "{status}");
         }
+        let in_days = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("86400"))]);
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let answer = HttpAnswer { status, headers: in_days, body: Vec::new() };
+        assert!(judge(answer, 1).is_err_and(|failed| !failed.may_help_again));
         for status in [200, 202, 400, 401, 403, 404, 409, 413, 422, 500, 501] {
             assert!(!again(status), "{status}");
         }

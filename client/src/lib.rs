@@ -16,5 +16,5 @@ pub use self::problem::ServerProblem;
 pub use self::request::{NamedChecker, NewCase, NewSubmission};
 pub use self::views::{
     CaseView, EventView, FailureView, LanguageEntry, LanguageList, LanguageView, OutputView,
-    ScoreView, StoredEvent, SubmissionView, UsageView, has_ended,
+    QuarantineEntry, QuarantineList, ScoreView, StoredEvent, SubmissionView, UsageView, has_ended,
 };

@@ -110,6 +110,28 @@ pub struct EventView {
     pub data: Value,
 }
 
+/// Messages of the ledger that are no event.
+#[derive(Debug, Deserialize)]
+pub struct QuarantineList {
+    /// The last one first.
+    pub items: Vec<QuarantineEntry>,
+    /// The cursor of the next page; none on the last.
+    pub next: Option<String>,
+}
+
+/// A message of the ledger that is no event.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
+pub struct QuarantineEntry {
+    pub sequence: u64,
+    pub subject: String,
+    /// How many bytes it has.
+    pub length: u64,
+    pub sha256: String,
+    pub reason: String,
+    pub stored_at: String,
+}
+
 /// The languages that the server can run.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
@@ -142,6 +164,8 @@ pub struct OutputView {
     pub bytes_total: u64,
     /// Whether some are missing.
     pub truncated: bool,
+    /// The hash of the bytes that were kept, if they are kept no longer.
+    pub expired: Option<String>,
 }
 
 impl SubmissionView {
@@ -183,11 +207,13 @@ impl LanguageEntry {
 }
 
 impl OutputView {
-    /// Reads the members `<name>`, `<name>_encoding`, `<name>_bytes` and `<name>_truncated`; none
-    /// if the program wrote nothing.
+    /// Reads the members `<name>`, `<name>_encoding`, `<name>_bytes`, `<name>_truncated` and
+    /// `<name>_expired`; none if the program wrote nothing.
     fn read(answer: &Value, name: &str, title: &'static str) -> Option<Self> {
         let member = |suffix: &str| answer.get(format!("{name}{suffix}"));
-        let text = member("")?.as_str()?;
+        let expired = member("_expired").and_then(|it| it["sha256"].as_str()).map(str::to_owned);
+        let text = member("").and_then(Value::as_str);
+        let text = text.or_else(|| expired.as_ref().map(|_| ""))?;
         let base64 = member("_encoding").and_then(Value::as_str) == Some("base64");
         // Text that claims to be base64 and is not is shown as it came: better than nothing.
         let decoded = base64.then(|| STANDARD.decode(text).ok()).flatten();
@@ -195,7 +221,7 @@ impl OutputView {
         let bytes_total = member("_bytes").and_then(Value::as_u64).unwrap_or(bytes.len() as u64);
         let truncated = member("_truncated").and_then(Value::as_bool).unwrap_or(false);
         // A truncated output may keep no byte and still be worth showing, so the total decides.
-        (bytes_total > 0).then_some(Self { title, bytes, bytes_total, truncated })
+        (bytes_total > 0).then_some(Self { title, bytes, bytes_total, truncated, expired })
     }
 }
 
@@ -229,6 +255,7 @@ mod tests {
             bytes: b"hi\n".to_vec(),
             bytes_total: 3,
             truncated: false,
+            expired: None,
         };
         assert_eq!(submission.outputs, [stdout]);
     }
@@ -246,6 +273,18 @@ mod tests {
             (stderr.bytes.as_slice(), stderr.bytes_total, stderr.truncated),
             (&[0xff][..], 7, true)
         );
+    }
+
+    #[test]
+    fn an_output_that_has_expired_is_told_by_its_hash() {
+        let mut answer = answer();
+        answer["stdout"] = json!(null);
+        answer["stdout_bytes"] = json!(70_000);
+        answer["stdout_expired"] = json!({ "sha256": "00ff", "bytes": 70_000 });
+        let submission = SubmissionView::read(&answer).unwrap();
+        let stdout = submission.outputs.last().unwrap();
+        assert_eq!((stdout.bytes_total, stdout.expired.as_deref()), (70_000, Some("00ff")));
+        assert!(stdout.bytes.is_empty());
     }
 
     #[test]

@@ -20,7 +20,9 @@ use crate::config::TotalTimeConfig;
 use crate::error::ApiError;
 use crate::fair_shares::{FairShares, ShareOwner};
 use crate::metrics;
+use crate::owed_room::Owing;
 use crate::submission::key::IdempotencyKey;
+use crate::submission::storing::ObjectRoom;
 use crate::submission::{Draft, Rules, ValidSubmission, storing};
 
 /// Everything that a request needs. Clones share it.
@@ -76,6 +78,11 @@ impl App {
         &self.0.verifier
     }
 
+    /// Returns what decides whether submissions are admitted.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.0.admission
+    }
+
     /// Takes a submission in. If the key stands for the same request already, acknowledges that
     /// submission again.
     #[instrument(skip_all, fields(submission.id = tracing::field::Empty))]
@@ -86,20 +93,27 @@ impl App {
         draft: Draft,
     ) -> Result<Acknowledgement, ApiError> {
         let valid = Rules { catalog: &self.0.catalog, policy: &self.0.policy }.validate(draft)?;
+        let fresh = SubmissionId::new(self.0.ids.new_id());
         let id = match &key {
-            Some(key) => SubmissionId::from_idempotency_key(&requester.user, key.as_str()),
-            None => SubmissionId::new(self.0.ids.new_id()),
+            Some(key) => fresh.under_idempotency_key(&requester.user, key.as_str()),
+            None => fresh,
         };
         tracing::Span::current().record("submission.id", tracing::field::display(id));
-        // Before admission, since a retry of a submission that is stored already needs neither room
-        // nor an executor.
-        if key.is_some()
-            && let Some(existing) = self.0.ledger.load(id).await?
-        {
-            return acknowledge_again(&existing, valid.request_hash());
+        let (needed, cases) = (valid.needed_language(), valid.case_count());
+        let request_hash = valid.request_hash();
+        let answered = match self.0.admission.admit(id, &requester.user, needed, cases) {
+            Ok(owing) => self.append(id, requester, valid, owing).await,
+            Err(refusal) => Err(refusal),
+        };
+        match answered {
+            // A retry of a submission that is stored already needs neither room nor an executor.
+            // Otherwise the append itself tells of it, and there is no read before.
+            Err(refusal) if key.is_some() && refusal.comes_before_the_append() => {
+                let existing = self.0.ledger.load_by_key_part(id).await?;
+                acknowledge_again(&existing.ok_or(refusal)?, request_hash)
+            }
+            answered => answered,
         }
-        self.0.admission.admit(valid.needed_language())?;
-        self.append(id, requester, valid).await
     }
 
     async fn append(
@@ -107,11 +121,14 @@ impl App {
         id: SubmissionId,
         requester: &Requester,
         valid: ValidSubmission,
+        owing: Owing,
     ) -> Result<Acknowledgement, ApiError> {
         // If another request under the same key is faster, the objects are the same, since they are
         // named by their content.
-        let (objects, user) = (self.0.objects.as_ref(), requester.user.clone());
-        let mut accepted = storing::store(objects, user, self.0.total_time, valid).await?;
+        let objects = self.0.objects.as_ref();
+        let room = ObjectRoom { objects, admission: &self.0.admission };
+        let (user, total_time) = (requester.user.clone(), self.0.total_time);
+        let mut accepted = storing::store(room, user, total_time, valid).await?;
         let entered = self.0.shares.enter(id, &ShareOwner::from(&accepted));
         accepted.priority = entered.priority;
         let (lane, priority) = (accepted.lane, accepted.priority);
@@ -119,16 +136,12 @@ impl App {
         match self.0.ledger.accept(id, accepted, &self.writer(requester)).await? {
             Accepting::New(aggregate) => {
                 entered.keep();
+                owing.keep();
                 metrics::accepted(lane, priority);
                 let known = &aggregate.submission;
                 Ok(Acknowledgement::for_submission(known, known.accepted_sequence))
             }
-            Accepting::Existing(existing) => {
-                if existing.submission.state == State::Accepted {
-                    entered.keep();
-                }
-                acknowledge_again(&existing, request_hash)
-            }
+            Accepting::Existing(existing) => acknowledge_again(&existing, request_hash),
         }
     }
 
@@ -194,6 +207,7 @@ fn acknowledge_again(
         return Err(ApiError::KeyReused);
     }
     metrics::repeated();
+    tracing::Span::current().record("submission.id", tracing::field::display(known.id));
     Ok(Acknowledgement::for_submission(known, known.accepted_sequence))
 }
 

@@ -3,8 +3,7 @@
 use std::num::NonZeroU32;
 
 use events::{Lane, LimitPolicy};
-use ledger::StreamSettings;
-use platform::config::{AuthConfig, HttpConfig, LogConfig, NatsConfig};
+use platform::config::{AuthConfig, HttpConfig, LogConfig, NatsConfig, OutputsConfig};
 use sandbox::languages::LanguagesConfig;
 use serde::Deserialize;
 
@@ -23,7 +22,7 @@ pub struct Config {
     pub auth: AuthConfig,
     pub log: LogConfig,
     pub languages: LanguagesConfig,
-    pub streams: StreamSettings,
+    pub outputs: OutputsConfig,
     pub ledger: LedgerConfig,
     pub admission: AdmissionConfig,
     pub limits: LimitPolicy,
@@ -58,22 +57,20 @@ impl TotalTimeConfig {
     }
 }
 
-impl Config {
-    /// Returns how streams are made.
-    pub fn stream_settings(&self) -> StreamSettings {
-        StreamSettings { monitor_urls: self.nats.monitor_urls(), ..self.streams.clone() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ledger::OBJECT_BYTES_MAX;
     use platform::config::load_from;
 
     use super::*;
 
+    const SECRETS: [(&str, &str); 2] = [
+        ("RUNLEDGER__AUTH__HS256_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("RUNLEDGER__NATS__PASSWORD", "of command-api"),
+    ];
+
     fn config(vars: &[(&str, &str)]) -> Result<Config, String> {
-        let secret = [("RUNLEDGER__AUTH__HS256_SECRET", "0123456789abcdef0123456789abcdef")];
-        let vars = secret.iter().chain(vars).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let vars = SECRETS.iter().chain(vars).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         load_from(DEFAULTS, None, vars).map_err(|error| error.to_string())
     }
 
@@ -84,12 +81,11 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_made_with_the_monitors_of_the_servers() {
-        let settings = config(&[]).unwrap().stream_settings();
-        assert_eq!((settings.replicas, settings.ledger_bytes_max), (1, 8 << 30));
-        assert_eq!(settings.monitor_urls, ["http://127.0.0.1:8222"]);
-        let error = config(&[("RUNLEDGER__STREAMS__MONITOR_URLS", "[]")]).unwrap_err();
-        assert!(error.contains("`streams.monitor_urls`"), "{error}");
+    fn the_largest_output_and_the_largest_body_fit_into_one_object() {
+        let config = config(&[]).unwrap();
+        assert!(config.limits.max.output_bytes as usize <= OBJECT_BYTES_MAX);
+        // A byte of a text takes six at the most, when cases are written as JSON.
+        assert!(6 * config.http.body_bytes_max <= OBJECT_BYTES_MAX);
     }
 
     #[test]
@@ -100,8 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_is_required() {
-        let error = load_from::<Config>(DEFAULTS, None, []).unwrap_err().to_string();
-        assert!(error.contains("RUNLEDGER__AUTH__HS256_SECRET"), "{error}");
+    fn secrets_are_required_and_shown_to_nobody() {
+        for missing in SECRETS.map(|(name, _)| name) {
+            let others = SECRETS.iter().filter(|(name, _)| *name != missing);
+            let vars = others.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+            let error = load_from::<Config>(DEFAULTS, None, vars).unwrap_err().to_string();
+            assert!(error.contains(missing), "{error}");
+        }
+        let shown = format!("{:?}", config(&[]).unwrap());
+        assert!(SECRETS.iter().all(|(_, text)| !shown.contains(text)), "{shown}");
     }
 }

@@ -12,12 +12,18 @@ platform::declare_metrics! {
             "Requests that an Idempotency-Key showed to be retries.",
         NOT_OFFERED = "ledger_submissions_not_offered_total":
             "Submissions that were refused because no executor had their language.",
+        REFUSED = "ledger_submissions_refused_total":
+            "Submissions that were refused for want of room, by what is full.",
         CANCELLATIONS = "ledger_cancellations_requested_total": "Cancellations requested.",
     }
     gauges {
-        STREAM_BYTES = "ledger_stream_bytes": "Bytes in the ledger's stream.",
-        STREAM_BYTES_MAX = "ledger_stream_bytes_max": "Bytes that the ledger's stream may hold.",
-        STREAM_MESSAGES = "ledger_stream_messages": "Messages in the ledger's stream.",
+        OWED_BYTES = "ledger_owed_bytes":
+            "Bytes that the outcomes of accepted submissions may still take in the ledger.",
+        STORE_BYTES = "ledger_store_bytes":
+            "Bytes in what submissions need room in: the ledger, outputs, sources, tests.",
+        STORE_BYTES_MAX = "ledger_store_bytes_max": "Bytes that each of them may hold.",
+        STORE_MESSAGES = "ledger_store_messages": "Messages in each of them.",
+        STORE_FULL = "ledger_store_full": "1 while submissions that need the store are refused.",
     }
 }
 
@@ -38,12 +44,25 @@ pub(crate) fn cancellation_requested() {
     metrics::counter!(CANCELLATIONS).increment(1);
 }
 
+pub(crate) fn refused(full: &'static str) {
+    metrics::counter!(REFUSED, "full" => full).increment(1);
+}
+
+pub(crate) fn owed(bytes: u64) {
+    metrics::gauge!(OWED_BYTES).set(value(bytes));
+}
+
+pub(crate) fn store_usage(store: &'static str, usage: &StorageUsage, is_full: bool) {
+    metrics::gauge!(STORE_BYTES, "store" => store).set(value(usage.bytes));
+    metrics::gauge!(STORE_BYTES_MAX, "store" => store).set(value(usage.bytes_max));
+    metrics::gauge!(STORE_MESSAGES, "store" => store).set(value(usage.messages));
+    metrics::gauge!(STORE_FULL, "store" => store).set(f64::from(u8::from(is_full)));
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "a gauge is a float; a stream of 8 PiB is not in sight"
 )]
-pub(crate) fn stream_usage(usage: &StorageUsage) {
-    metrics::gauge!(STREAM_BYTES).set(usage.bytes as f64);
-    metrics::gauge!(STREAM_BYTES_MAX).set(usage.bytes_max as f64);
-    metrics::gauge!(STREAM_MESSAGES).set(usage.messages as f64);
+fn value(number: u64) -> f64 {
+    number as f64
 }

@@ -1,4 +1,5 @@
-//! The service from start to stop: connects, provisions the streams, serves, and ends when told.
+//! The service from start to stop: connects, asks whether NATS is durable, serves, and ends when
+//! told.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use backon::{ConstantBuilder, Retryable as _};
 use events::{BootId, IdSource, PoolName, QueueName};
-use ledger::{Connection, KnownOffers, Ledger, ProvisionError};
+use ledger::{Connection, KnownOffers, Ledger, NatsLogin, ProvisionError};
 use platform::auth::Verifier;
 use platform::clock::SystemClock;
 use platform::http::health::{self, HealthChecks};
@@ -22,11 +23,15 @@ use tracing::{error, info, warn};
 use crate::admission::{Admission, StorageGauge};
 use crate::app::{App, Parts};
 use crate::config::Config;
-use crate::fair_shares::{FairShares, ShareFeed};
+use crate::fair_shares::FairShares;
+use crate::feed::{UnendedCounter, feed};
+use crate::limited_store::LimitedStore;
+use crate::owed_room::OwedRoom;
+use crate::stored_bytes::{StoredBytes, StoredLimits};
 use crate::{metrics, routes};
 
-/// The pause between two tries to provision.
-const PROVISION_PAUSE: Duration = Duration::from_secs(1);
+/// The pause between two questions whether NATS is durable.
+const DURABILITY_PAUSE: Duration = Duration::from_secs(1);
 /// How long tasks may take to end after the last answer.
 const FINISH_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -37,26 +42,50 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     ledger::describe_metrics();
     let catalog = Catalog::load(&config.languages);
     let catalog = catalog.map_err(ServiceError::part("there are no languages"))?;
-    let connection = Connection::open(&config.nats.url, "command-api").await;
+    let login = NatsLogin::new(&config.nats.user, &config.nats.password);
+    let connection = Connection::open(&config.nats.url, &login, "command-api").await;
     let connection = connection.map_err(ServiceError::part("the ledger cannot be opened"))?;
-    let offered_within = Duration::from_secs(config.admission.offered_within_s.into());
+    let counters = Counters::new(&config, &catalog);
     let offers = KnownOffers::new(Arc::new(SystemClock));
-    let admission = Arc::new(Admission::new(offers, offered_within));
-    let shares = FairShares::new(config.admission.share_limits());
-    let queues = queues(&catalog);
-    let app = app(&config, &connection, &admission, catalog, shares.clone());
+    let durability = connection.durability(config.nats.monitor_urls());
+    let (owed, stored) = (counters.owed.clone(), counters.stored.clone());
+    let admission = Admission::new(&config.admission, offers, owed, stored, durability);
+    let admission = Arc::new(admission);
+    let (shares, queues) = (counters.shares.clone(), queues(&catalog));
+    let app = app(&config, &connection, &admission, catalog, shares);
     let checks = checks(&connection, &admission);
     let router = router(app, config.http.body_bytes_max, &checks, service.metrics.clone());
     let (keeper, shutdown) = (connection.clone(), service.shutdown.clone());
-    let keeper = AdmissionKeeper { connection: keeper, admission, shares, queues, shutdown };
-    // Requests are answered before the streams are there: until then submissions get 503, and
-    // probes see that it lives.
+    let keeper = AdmissionKeeper { connection: keeper, admission, counters, queues, shutdown };
+    // Requests are answered before the provisioner has made the streams: until then submissions get
+    // 503, and probes see that it lives.
     let kept = service.shutdown.spawn(keeper.run(config));
     let served = service.serve(router, FINISH_TIME_MAX).await;
     connection.close().await;
     served?;
     let kept = kept.await.map_err(ServiceError::part("a task panicked"))?;
     kept.map_err(ServiceError::part("the ledger must not be used as it is"))
+}
+
+/// What admission counts, as the ledger tells it.
+struct Counters {
+    shares: FairShares,
+    owed: OwedRoom,
+    stored: StoredBytes,
+}
+
+impl Counters {
+    fn new(config: &Config, catalog: &Catalog) -> Self {
+        let limits = StoredLimits {
+            bytes_max: config.admission.stored_bytes_of_principal_max,
+            age: config.outputs.age(),
+        };
+        Self {
+            shares: FairShares::new(config.admission.share_limits()),
+            owed: OwedRoom::new(catalog),
+            stored: StoredBytes::new(limits, Arc::new(SystemClock)),
+        }
+    }
 }
 
 fn app(
@@ -96,12 +125,14 @@ fn open_ledger(config: &Config, connection: &Connection) -> Ledger {
 /// Returns the whole router: routes, health, metrics, and the frame around them.
 pub fn router(app: App, body_bytes_max: usize, checks: &HealthChecks, recorder: Metrics) -> Router {
     let routes = routes::router().layer(BodyLimit::layer(body_bytes_max));
-    let router = routes.merge(health::router(checks, recorder));
+    let room = health::page("room", room_checks(app.admission()));
+    let router = routes.merge(health::router(checks, recorder)).merge(room);
     platform::http::middleware(router).with_state(app)
 }
 
 fn checks(connection: &Connection, admission: &Arc<Admission>) -> HealthChecks {
     let (connection, admission) = (connection.clone(), Arc::clone(admission));
+    let durability = admission.durability().clone();
     let queue = move || {
         let connection = connection.clone();
         async move { connection.ready().await.map_err(|error| error_chain(&error)) }
@@ -109,17 +140,35 @@ fn checks(connection: &Connection, admission: &Arc<Admission>) -> HealthChecks {
     let streams = move || {
         let started = admission.has_started();
         async move {
-            if started { Ok(()) } else { Err("the streams were not looked at yet".to_owned()) }
+            // What is missing stands in the log.
+            let text = "the streams were not looked at yet; the provisioner makes them";
+            if started { Ok(()) } else { Err(text.to_owned()) }
         }
     };
-    HealthChecks::new().with("queue", queue).with("streams", streams)
+    HealthChecks::new()
+        .with("queue", queue)
+        .with("streams", streams)
+        .with("durability", move || std::future::ready(durability.check()))
 }
 
-/// Makes the streams, and then keeps admission up to date.
+/// Returns a check for each store. They do not count for readiness: a service that a proxy takes no
+/// requests to could not tell clients what is full.
+fn room_checks(admission: &Arc<Admission>) -> HealthChecks {
+    LimitedStore::ALL.into_iter().fold(HealthChecks::new(), |checks, store| {
+        let admission = Arc::clone(admission);
+        checks.with(store.as_str(), move || {
+            let has_room = !admission.is_full(store);
+            let full = || "nearly full: submissions that need it are refused".to_owned();
+            std::future::ready(has_room.then_some(()).ok_or_else(full))
+        })
+    })
+}
+
+/// Sees that NATS is durable, and then keeps admission up to date.
 struct AdmissionKeeper {
     connection: Connection,
     admission: Arc<Admission>,
-    shares: FairShares,
+    counters: Counters,
     /// Every queue that submissions can wait in.
     queues: Vec<QueueName>,
     shutdown: Shutdown,
@@ -129,54 +178,45 @@ impl AdmissionKeeper {
     /// Runs until the stop. A ledger that must not be used as it is ends the service.
     async fn run(self, config: Config) -> Result<(), ProvisionError> {
         let stop = self.shutdown.token();
-        match stop.run_until_cancelled(self.provision(&config)).await {
+        match stop.run_until_cancelled(self.wait_for_durability(&config)).await {
             None => return Ok(()),
-            Some(Ok(())) => info!("streams provisioned"),
+            Some(Ok(())) => info!("NATS is durable"),
             Some(Err(error)) => {
                 let cause: &dyn std::error::Error = &error;
                 error!(error = cause, "the ledger must not be used as it is");
-                // Without streams the service is of no use, and waiting does not help: only an
-                // operator can.
+                // Waiting does not help: only an operator can.
                 self.shutdown.trigger();
                 return Err(error);
             }
         }
         let ledger = open_ledger(&config, &self.connection);
-        let (shares, queues) = (self.shares.clone(), self.queues.clone());
-        let feed =
-            ShareFeed { shares, ledger: ledger.clone(), queue: self.connection.queue(), queues };
-        let gauge = StorageGauge { ledger, objects: self.connection.objects() };
+        let Counters { shares, owed, stored } = self.counters;
+        let unended =
+            UnendedCounter { shares, owed, queue: self.connection.queue(), queues: self.queues };
+        let objects = self.connection.objects();
+        let gauge = StorageGauge { ledger: ledger.clone(), objects };
         let keeping = self.admission.keep(&gauge, config.admission, &self.shutdown);
         let offers = self.connection.offers();
         tokio::select! {
             () = keeping => Ok(()),
             never = offers.watch(self.admission.offers()) => match never {},
-            never = feed.run() => match never {},
+            never = self.admission.durability().keep_asking() => match never {},
+            never = feed(&unended, &ledger) => match never {},
+            never = feed(&stored, &ledger) => match never {},
         }
     }
 
-    async fn provision(&self, config: &Config) -> Result<(), ProvisionError> {
-        let settings = config.stream_settings();
+    async fn wait_for_durability(&self, config: &Config) -> Result<(), ProvisionError> {
+        let monitor_urls = config.nats.monitor_urls();
         // NATS may start later than this service, so there is no last try.
-        let pauses = ConstantBuilder::default().with_delay(PROVISION_PAUSE).without_max_times();
-        (|| self.connection.provision(&settings))
+        let pauses = ConstantBuilder::default().with_delay(DURABILITY_PAUSE).without_max_times();
+        (|| self.connection.check_durability(&monitor_urls))
             .retry(pauses)
-            .when(|error| !is_lasting(error))
+            .when(|error| !error.is_lasting())
             .notify(|error, _pause| {
-                warn!(error = error as &dyn std::error::Error, "cannot provision yet");
+                let error = error as &dyn std::error::Error;
+                warn!(error, "it cannot be seen yet whether NATS is durable");
             })
             .await
-    }
-}
-
-/// Tells whether another try is of no use: an operator has to mend it.
-fn is_lasting(error: &ProvisionError) -> bool {
-    match error {
-        ProvisionError::TooOld { .. }
-        | ProvisionError::NotDurable { .. }
-        | ProvisionError::NoMonitor
-        | ProvisionError::NotAllMonitored { .. }
-        | ProvisionError::Different { .. } => true,
-        ProvisionError::Monitor { .. } | ProvisionError::Create { .. } => false,
     }
 }

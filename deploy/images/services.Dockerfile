@@ -1,4 +1,4 @@
-# Our four services, and the image that builds the image of the cells. The build context is the clone.
+# Our services, and the image that builds the image of the cells. The build context is the clone.
 #   docker build --file deploy/images/services.Dockerfile --target command-api .
 
 FROM rust:1.95-bookworm AS build
@@ -11,9 +11,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
         --package command-api --bin command-api \
         --package query-api --bin query-api \
         --package executor --bin executor \
-        --package projector --bin projector; \
+        --package projector --bin projector \
+        --package provisioner --bin provisioner; \
     mkdir /out; \
-    cp target/release/command-api target/release/query-api target/release/executor target/release/projector /out/
+    cp target/release/command-api target/release/query-api target/release/executor \
+        target/release/projector target/release/provisioner /out/
 
 # Static, because nothing in a cell may be needed to start it.
 FROM build AS cell-init
@@ -48,6 +50,11 @@ FROM service AS projector
 COPY --from=build /out/projector /usr/local/bin/
 ENTRYPOINT ["/usr/local/bin/projector"]
 CMD ["serve"]
+
+FROM service AS provisioner
+COPY --from=build /out/provisioner /usr/local/bin/
+ENTRYPOINT ["/usr/local/bin/provisioner"]
+CMD ["--keep"]
 
 FROM service AS executor
 COPY --from=build /out/executor /usr/local/bin/

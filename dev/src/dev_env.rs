@@ -17,6 +17,7 @@ pub(crate) fn write(site: &Site, token: &str) -> Result<()> {
         ("RUNLEDGER_URL".to_owned(), site.edge_url()?),
         ("RUNLEDGER_TOKEN".to_owned(), token.to_owned()),
         ("RUNLEDGER_NATS_URL".to_owned(), site.nats_url()?),
+        ("RUNLEDGER_NATS_VIEWER_PASSWORD".to_owned(), site.nats_passwords.of("viewer")?.to_owned()),
         ("RUNLEDGER_NATS_MONITOR_URL".to_owned(), site.service_url("nats-monitor")?),
         ("RUNLEDGER_POSTGRES_URL".to_owned(), site.postgres_url()?),
         ("RUNLEDGER_MONGO_URL".to_owned(), site.mongo_url()?),
@@ -35,7 +36,7 @@ pub(crate) fn write(site: &Site, token: &str) -> Result<()> {
     for (key, value) in &lines {
         writeln!(text, "{key}={value}")?;
     }
-    // For its user alone, because a token stands in it.
+    // For its user alone, because a token and a password stand in it.
     paths::write_whole(&site.layout.dev_env(), text.as_bytes(), 0o600)
 }
 

@@ -31,6 +31,7 @@ pub(crate) const OWNERS: &[&str] = &[
     "query-api",
     "executor",
     "projector",
+    "provisioner",
 ];
 
 /// The chosen ports.

@@ -14,7 +14,7 @@ use crate::install::{self, Tools};
 use crate::parts::{self, EngineChoice, Part, Site, docker};
 use crate::paths::{self, Layout};
 use crate::ports::{Ports, part_of};
-use crate::secrets::Secret;
+use crate::secrets::{self, Secret};
 use crate::state::Record;
 use crate::steps::{note, step};
 use crate::{command, dev_env, interrupt, process, programs};
@@ -25,7 +25,7 @@ const READY_PATIENCE: Duration = Duration::from_mins(1);
 /// How much of a log is shown when its part does not come up.
 const SHOWN_LINES: usize = 20;
 
-/// Makes the directories and decides ports, engine and secret, for a topology that is to run.
+/// Makes the directories and decides ports, engine and secrets, for a topology that is to run.
 pub(crate) fn plan(layout: Layout) -> Result<Site> {
     for dir in [
         layout.dir.clone(),
@@ -60,8 +60,8 @@ pub(crate) fn recall(layout: Layout) -> Result<Site> {
 
 fn site(layout: Layout, ports: Ports, tools: Tools, engine: EngineChoice) -> Result<Site> {
     let programs = programs::folder(&layout.root, &programs::profile())?;
-    let secret = Secret::ensure(&layout)?;
-    Ok(Site { layout, ports, tools, engine, programs, secret })
+    let (secret, nats_passwords) = (Secret::ensure(&layout)?, secrets::nats_passwords(&layout)?);
+    Ok(Site { layout, ports, tools, engine, programs, secret, nats_passwords })
 }
 
 /// Brings parts up, in their order: each is started when it does not run as it should, and asked

@@ -8,6 +8,10 @@ use crate::digest::Digest;
 /// How many bytes of contents one event may hold. What is larger goes to an object store.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 
+/// How many times as long as itself a content may become as JSON. A text of control characters would
+/// become six times as long, and goes as base64.
+pub const INLINE_JSON_GROWTH_MAX: usize = 2;
+
 /// The bucket that an object lies in. Its word is also its name on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Display)]
 #[derive(IntoStaticStr, VariantArray)]
@@ -22,9 +26,20 @@ pub enum ObjectBucket {
     Tests,
 }
 
+impl ObjectBucket {
+    /// Tells whether its objects go some time after they were named. The others stay for as long as
+    /// an event names them.
+    pub const fn expires(self) -> bool {
+        match self {
+            Self::Outputs => true,
+            Self::Sources | Self::Tests => false,
+        }
+    }
+}
+
 /// A reference to an object. Its name is the hash of its content, so that a reader can check what
 /// it got.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct ObjectRef {
@@ -54,10 +69,11 @@ pub enum Content {
 }
 
 impl Content {
-    /// Takes bytes inline: as text if they are text.
+    /// Takes bytes inline: as text if they are text that JSON does not blow up.
     pub fn inline(bytes: Vec<u8>) -> Self {
         match String::from_utf8(bytes) {
-            Ok(text) => text.into(),
+            Ok(text) if json_length(&text) <= INLINE_JSON_GROWTH_MAX * text.len() => text.into(),
+            Ok(text) => Self::Base64(text.into_bytes()),
             Err(not_utf8) => Self::Base64(not_utf8.into_bytes()),
         }
     }
@@ -71,6 +87,11 @@ impl Content {
         }
     }
 
+    /// Returns how many bytes are inline.
+    pub fn inline_bytes(&self) -> u64 {
+        self.bytes().map_or(0, |bytes| bytes.len() as u64)
+    }
+
     /// Takes the inline bytes out, or the reference to fetch them by.
     pub fn into_bytes(self) -> Result<Vec<u8>, ObjectRef> {
         match self {
@@ -79,6 +100,16 @@ impl Content {
             Self::Object(object) => Err(object),
         }
     }
+}
+
+/// Returns how many bytes a text takes as JSON, without its quotes.
+fn json_length(text: &str) -> usize {
+    let lengths = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    });
+    lengths.sum()
 }
 
 impl From<String> for Content {
@@ -147,6 +178,19 @@ mod tests {
         assert_eq!(Content::inline(b"hi".to_vec()), Content::Text("hi".to_owned()));
         assert_eq!(Content::inline(b"a\0b".to_vec()), Content::Base64(b"a\0b".to_vec()));
         assert_eq!(Content::inline(vec![0xff]), Content::Base64(vec![0xff]));
+        let lines = "\n".repeat(10);
+        assert_eq!(Content::inline(lines.clone().into_bytes()), Content::Text(lines));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_inline_is_at_most_twice_as_long_as_json(
+            text in r#"[\x00-\x7f]{0,64}|[é"\n]{0,9}"#,
+        ) {
+            let json = serde_json::to_string(&Content::inline(text.clone().into_bytes())).unwrap();
+            let frame = r#"{"base64":"=="}"#.len();
+            prop_assert!(json.len() <= frame + INLINE_JSON_GROWTH_MAX * text.len(), "{json}");
+        }
     }
 
     #[test]

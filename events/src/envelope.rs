@@ -3,7 +3,6 @@
 //! Format: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Timestamp;
@@ -87,13 +86,16 @@ pub enum FormError {
     Malformed(#[source] serde_json::Error),
     /// It has a type or a form of a newer version of Runledger: stop, and upgrade.
     #[error(
-        "unknown form {schema:?} of event type {kind:?}: this program is older than the ledger, upgrade it"
+        "event type {kind:?} has the form {schema:?}, and this program knows {known}: it is older than the \
+         ledger, upgrade it"
     )]
-    Unknown {
+    Newer {
         /// The event's `type`.
         kind: String,
         /// The event's `dataschema`.
         schema: String,
+        /// How many forms of the type this program knows.
+        known: u16,
     },
     /// A CloudEvents attribute does not have the value that ours have.
     #[error("attribute {attribute} is {found:?}")]
@@ -123,6 +125,36 @@ struct StoredObject<D> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
     data: D,
+}
+
+/// What every version of an event says about itself.
+#[derive(Deserialize)]
+struct NamedForm {
+    #[serde(rename = "type")]
+    kind: String,
+    dataschema: String,
+}
+
+impl NamedForm {
+    /// Tells whether a newer version of Runledger wrote it. Bytes that do not claim a form of ours
+    /// are no event, whatever type they name.
+    fn newer(self) -> Option<FormError> {
+        let Self { kind, dataschema } = self;
+        let known = if Event::KINDS.contains(&kind.as_str()) { newest_form(&kind) } else { 0 };
+        let number = dataschema.strip_prefix(&schema_prefix(&kind))?;
+        let form: u16 = number.parse().ok()?;
+        (form > known).then_some(FormError::Newer { kind, schema: dataschema, known })
+    }
+}
+
+impl FormError {
+    /// Tells whether a newer version of this program can read it.
+    pub const fn is_newer(&self) -> bool {
+        match self {
+            Self::Newer { .. } => true,
+            Self::Malformed(_) | Self::Attribute { .. } => false,
+        }
+    }
 }
 
 impl Envelope {
@@ -191,8 +223,11 @@ impl Envelope {
     pub fn decode(bytes: &[u8]) -> Result<Self, FormError> {
         // Unknown members are refused, too: a newer version may have put something into them that
         // changes what the event means.
-        let stored: StoredObject<Value> =
-            serde_json::from_slice(bytes).map_err(FormError::Malformed)?;
+        let stored: StoredObject<&RawValue> = serde_json::from_slice(bytes).map_err(|error| {
+            // Such a version has given the form another number.
+            let named = serde_json::from_slice::<NamedForm>(bytes).ok();
+            named.and_then(NamedForm::newer).unwrap_or(FormError::Malformed(error))
+        })?;
         expect_attribute("specversion", &stored.specversion, SPEC_VERSION)?;
         expect_attribute("datacontenttype", &stored.datacontenttype, DATA_CONTENT_TYPE)?;
         let event = upcast(&stored.kind, &stored.dataschema, stored.data)?;
@@ -234,7 +269,11 @@ impl Recorded {
 
 /// The `dataschema` of a form.
 fn schema(kind: &str, form: u16) -> String {
-    format!("urn:runledger:{kind}:{form}")
+    format!("{}{form}", schema_prefix(kind))
+}
+
+fn schema_prefix(kind: &str) -> String {
+    format!("urn:runledger:{kind}:")
 }
 
 fn data_of(event: &Event) -> Box<RawValue> {
@@ -248,21 +287,30 @@ fn data_of(event: &Event) -> Box<RawValue> {
 ///
 /// What a later form has added has a default, which the event's own type names, so that no data is
 /// rewritten here so far.
-fn upcast(kind: &str, dataschema: &str, data: Value) -> Result<Event, FormError> {
+fn upcast(kind: &str, dataschema: &str, data: &RawValue) -> Result<Event, FormError> {
     // Before serde reads it: serde would call an event of a newer version malformed, and a reader
     // would put it aside instead of stopping.
-    let is_known = (1..=newest_form(kind)).any(|form| dataschema == schema(kind, form));
-    if !Event::KINDS.contains(&kind) || !is_known {
-        return Err(FormError::Unknown { kind: kind.to_owned(), schema: dataschema.to_owned() });
+    let named = NamedForm { kind: kind.to_owned(), dataschema: dataschema.to_owned() };
+    if let Some(newer) = named.newer() {
+        return Err(newer);
     }
-    let members = [("type".to_owned(), Value::from(kind)), ("data".to_owned(), data)];
-    serde_json::from_value(Value::Object(members.into_iter().collect()))
-        .map_err(FormError::Malformed)
+    let is_known = (1..=newest_form(kind)).any(|form| dataschema == schema(kind, form));
+    if !is_known {
+        return Err(foreign_attribute("dataschema", dataschema));
+    }
+    // The type goes first, so that serde reads the data as what it is: a tree of values in between
+    // would cost every event of a rebuild one more pass. A known type needs no escapes.
+    let tagged = format!(r#"{{"type":"{kind}","data":{data}}}"#);
+    serde_json::from_str(&tagged).map_err(FormError::Malformed)
 }
 
 fn expect_attribute(attribute: &'static str, found: &str, expected: &str) -> Result<(), FormError> {
     if found == expected {
         return Ok(());
     }
-    Err(FormError::Attribute { attribute, found: found.to_owned() })
+    Err(foreign_attribute(attribute, found))
+}
+
+fn foreign_attribute(attribute: &'static str, found: &str) -> FormError {
+    FormError::Attribute { attribute, found: found.to_owned() }
 }

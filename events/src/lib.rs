@@ -4,6 +4,7 @@
 //! Pure: no IO, no async, no clock and no randomness of its own.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod column_values;
 pub mod content;
 pub mod digest;
 pub mod envelope;
@@ -12,6 +13,8 @@ pub mod ids;
 pub mod limits;
 pub mod names;
 pub mod ports;
+pub mod position;
+pub mod room;
 pub mod subject;
 pub mod submission;
 #[cfg(feature = "testing")]
@@ -29,10 +32,11 @@ pub use content::{Captured, Content, ObjectBucket, ObjectRef};
 pub use digest::Digest;
 pub use envelope::{Envelope, FormError, Recorded};
 pub use event::Event;
-pub use ids::{BootId, EventId, SubmissionId};
+pub use ids::{BootId, EventId, LedgerId, SubmissionId};
 pub use limits::{LimitPolicy, Limits};
 pub use names::{EndUser, ExecutorName, FileName, LanguageSlug, PoolName, UserId};
 pub use ports::{Clock, IdSource};
+pub use position::LedgerPosition;
 pub use subject::{Family, Lane, Priority, QueueName, Subject};
 pub use submission::{Fold, Rejection, State, Submission};
 pub use verdict::{Exit, StopCause, Usage, Verdict};

@@ -13,7 +13,7 @@ use crate::names::PoolName;
 pub const LEDGER_STREAM: &str = "LEDGER";
 /// The subjects of [`LEDGER_STREAM`].
 // Narrow, so that the server refuses what no version of this form can read.
-pub const LEDGER_SUBJECTS: [&str; 2] = ["ledger.submission.*.*.*.*", "ledger.outcome.*.*.*.*"];
+pub const LEDGER_SUBJECTS: [&str; 2] = ["ledger.submission.*.*.*.*.*", "ledger.outcome.*.*.*.*.*"];
 
 /// What a submission wants: only to run, or to be judged by cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Display)]
@@ -51,7 +51,7 @@ pub enum Family {
     Outcome,
 }
 
-/// A literal subject, `ledger.<family>.<lane>.<priority>.<pool>.<id>`.
+/// A literal subject, `ledger.<family>.<lane>.<priority>.<pool>.<key part>.<id>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct Subject {
@@ -74,14 +74,19 @@ impl Subject {
     /// Returns the filter that finds a submission's subject of `family` if lane, priority and pool
     /// are not known.
     pub fn lookup_filter(family: Family, id: SubmissionId) -> String {
-        format!("ledger.{family}.*.*.*.{id}")
+        format!("ledger.{family}.*.*.*.{}.{id}", id.key_part())
+    }
+
+    /// Returns the filter that finds the submission which stands under the key part of `id`.
+    pub fn key_filter(id: SubmissionId) -> String {
+        format!("ledger.{}.*.*.*.{}.*", Family::Submission, id.key_part())
     }
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { family, lane, priority, pool, id } = self;
-        write!(f, "ledger.{family}.{lane}.{priority}.{pool}.{id}")
+        write!(f, "ledger.{family}.{lane}.{priority}.{pool}.{}.{id}", id.key_part())
     }
 }
 
@@ -106,7 +111,7 @@ impl QueueName {
     /// Returns the filter that every submission of the queue matches.
     pub fn filter(&self) -> String {
         let Self { lane, priority, pool } = self;
-        format!("ledger.{}.{lane}.{priority}.{pool}.*", Family::Submission)
+        format!("ledger.{}.{lane}.{priority}.{pool}.*.*", Family::Submission)
     }
 }
 
@@ -120,7 +125,9 @@ impl fmt::Display for QueueName {
 
 /// A text that is not the subject of a submission.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not ledger.<submission|outcome>.<run|submit>.<normal|surplus>.<pool>.<id>")]
+#[error(
+    "{0:?} is not ledger.<submission|outcome>.<run|submit>.<normal|surplus>.<pool>.<key part>.<id>"
+)]
 pub struct SubjectError(String);
 
 impl FromStr for Subject {
@@ -141,11 +148,11 @@ fn parse(text: &str) -> Option<Subject> {
     let lane = next()?.parse().ok()?;
     let priority = next()?.parse().ok()?;
     let pool = next()?.parse().ok()?;
-    let id = next()?;
-    let subject = Subject { family, lane, priority, pool, id: id.parse().ok()? };
-    // Only the canonical spelling of the id is a subject: a second spelling would be a second
-    // subject of the same submission, and could hold a second accepted event.
-    (tokens.next().is_none() && subject.id.to_string() == id).then_some(subject)
+    let id = tokens.next_back()?.parse().ok()?;
+    let subject = Subject { family, lane, priority, pool, id };
+    // Only the canonical spelling is a subject: a second spelling would be a second subject of the
+    // same submission, and could hold a second accepted event.
+    (subject.to_string() == text).then_some(subject)
 }
 
 #[cfg(test)]
@@ -183,17 +190,21 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_subjects() {
-        let id = "0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b";
+        let (key, id) = ("7e5f-8a6b-7c8d9e0f1a2b", "0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b");
+        format!("ledger.submission.run.normal.core.{key}.{id}").parse::<Subject>().unwrap();
+        let plain = id.replace('-', "");
         for bad in [
             "ledger.submission.run.normal.core".to_owned(),
-            format!("ledger.submission.run.normal.core.{id}.x"),
-            format!("ledger.submission.run.core.{id}"),
-            format!("ledger.submission.run.other.core.{id}"),
-            format!("ledger.problem.run.normal.core.{id}"),
-            format!("ledger.submission.other.normal.core.{id}"),
-            format!("ledger.submission.run.normal.CORE.{id}"),
-            format!("other.submission.run.normal.core.{id}"),
-            format!("ledger.submission.run.normal.core.{}", id.replace('-', "")),
+            format!("ledger.submission.run.normal.core.{id}"),
+            format!("ledger.submission.run.normal.core.{key}.{id}.x"),
+            format!("ledger.submission.run.normal.core.8e5f-8a6b-7c8d9e0f1a2b.{id}"),
+            format!("ledger.submission.run.core.{key}.{id}"),
+            format!("ledger.submission.run.other.core.{key}.{id}"),
+            format!("ledger.submission.other.normal.core.{key}.{id}"),
+            format!("ledger.submission.run.normal.CORE.{key}.{id}"),
+            format!("other.submission.run.normal.core.{key}.{id}"),
+            format!("ledger.submission.run.normal.core.{key}.{plain}"),
+            format!("ledger.problem.run.normal.core.{key}.{id}"),
         ] {
             assert!(bad.parse::<Subject>().is_err(), "{bad} was accepted");
         }

@@ -60,14 +60,17 @@ pub enum StopCause {
 #[serde(deny_unknown_fields)]
 pub struct Usage {
     /// User and system time of all its processes, in microseconds.
+    #[serde(deserialize_with = "crate::column_values::number")]
     pub cpu_us: u64,
     /// Time from start to end on a monotonic clock, in microseconds.
+    #[serde(deserialize_with = "crate::column_values::number")]
     pub wall_us: u64,
     /// What of it did not count for the wall limit, in microseconds: the run could go on, and
     /// others had the processors.
     // Form 1 of the events has no such time.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::column_values::number")]
     pub discounted_us: u64,
     /// The most memory in use at once, in KiB.
+    #[serde(deserialize_with = "crate::column_values::number")]
     pub memory_kib: u64,
 }

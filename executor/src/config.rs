@@ -5,8 +5,9 @@ use std::fmt;
 use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
+use events::room::ATTEMPTS_MAX;
 use events::{Digest, ExecutorName, Lane, PoolName};
-use platform::config::{HttpConfig, LogConfig, NatsConfig};
+use platform::config::{Bounded, HttpConfig, LogConfig, NatsConfig};
 use sandbox::languages::LanguagesConfig;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -37,6 +38,8 @@ pub struct Config {
     pub executor: ExecutorConfig,
     /// The cells and how many there are.
     pub cells: CellsConfig,
+    /// From when on outputs are cut.
+    pub room: RoomConfig,
 }
 
 /// `[docker]`.
@@ -61,11 +64,8 @@ pub struct ExecutorConfig {
     /// The pools to take from.
     pub pools: Vec<PoolName>,
     /// How many attempts a submission gets; one that was handed back does not count.
-    // More would not fit into the messages that the stream keeps of one subject.
-    pub attempts_max: Bounded<1, 5>,
-    /// How long the queue waits for a sign of life before it hands a submission to another
-    /// executor, in seconds.
-    pub ack_wait_s: Bounded<3, 600>,
+    // More would need more room in the ledger than is set aside for the outcome.
+    pub attempts_max: Bounded<1, ATTEMPTS_MAX>,
     /// How long nothing is heard of a submission before it is looked into whether the queue has
     /// forgotten it, in seconds.
     pub settle_after_s: Bounded<1, 86_400>,
@@ -76,29 +76,6 @@ pub struct ExecutorConfig {
     /// How long running submissions may go on after SIGTERM before they are handed back, in
     /// seconds.
     pub shutdown_grace_s: u32,
-}
-
-/// A number from `MIN` to `MAX`.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(try_from = "u32")]
-pub struct Bounded<const MIN: u32, const MAX: u32>(u32);
-
-impl<const MIN: u32, const MAX: u32> Bounded<MIN, MAX> {
-    /// Returns the number.
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl<const MIN: u32, const MAX: u32> TryFrom<u32> for Bounded<MIN, MAX> {
-    type Error = String;
-
-    fn try_from(number: u32) -> Result<Self, String> {
-        if (MIN..=MAX).contains(&number) {
-            return Ok(Self(number));
-        }
-        Err(format!("expected {MIN} to {MAX}, found {number}"))
-    }
 }
 
 /// When a newer version of a language may run what was accepted for an older one: after so many
@@ -155,6 +132,19 @@ impl Visitor<'_> for NewerVersionVisitor {
             Err(_) => Err(E::invalid_value(Unexpected::Str(text), &self)),
         }
     }
+}
+
+/// `[room]`: from when on outputs are cut.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoomConfig {
+    /// The share of used bytes of the bucket of outputs, in percent, from which on outputs are cut
+    /// to what fits into an event.
+    pub outputs_percent_max: Bounded<1, 100>,
+    /// The share of used bytes of the ledger, in percent, from which on they are cut to a few KiB.
+    pub ledger_percent_max: Bounded<1, 100>,
+    /// How often both are measured, in milliseconds.
+    pub refresh_ms: Bounded<10, 60_000>,
 }
 
 /// `[cells]`.
@@ -294,7 +284,9 @@ mod tests {
     }
 
     fn load(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let password = ("RUNLEDGER__NATS__PASSWORD", "of executor");
+        let vars = vars.iter().chain([&password]);
+        let vars = vars.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         load_from(DEFAULTS, None, vars)
     }
 
@@ -302,7 +294,6 @@ mod tests {
     fn the_defaults_are_a_valid_configuration() {
         let config = load(&[]).unwrap();
         assert_eq!(config.executor.attempts_max.get(), 3);
-        assert_eq!(config.executor.ack_wait_s.get(), 8);
         assert_eq!(config.executor.lanes, Lane::ALL);
         assert_eq!(config.cells.tag("core"), "runledger/core:dev");
     }
@@ -327,7 +318,6 @@ mod tests {
         for (name, value) in [
             ("RUNLEDGER__EXECUTOR__ATTEMPTS_MAX", "0"),
             ("RUNLEDGER__EXECUTOR__ATTEMPTS_MAX", "6"),
-            ("RUNLEDGER__EXECUTOR__ACK_WAIT_S", "1"),
             ("RUNLEDGER__EXECUTOR__NAME", "Not A Token"),
             ("RUNLEDGER__EXECUTOR__NEWER_VERSION_AFTER_S", "0"),
             ("RUNLEDGER__EXECUTOR__NEWER_VERSION_AFTER_S", "7201"),

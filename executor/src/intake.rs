@@ -31,8 +31,6 @@ const SHARED_FETCH_TIME: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Intake {
     pub(crate) queue: Queue,
-    /// What this executor sets at its queues.
-    pub(crate) ack_wait: Duration,
     pub(crate) lane: (Lane, PoolName),
     pub(crate) cells: Pool,
     /// The images that the pool's languages need.
@@ -70,7 +68,7 @@ impl Intake {
     async fn join(&self, priority: Priority, deliveries: &DeliveryHandler) -> QueueEnd {
         let (lane, pool) = self.lane.clone();
         let name = QueueName { lane, priority, pool };
-        let join = || self.queue.consumer(&name, self.ack_wait);
+        let join = || self.queue.consumer(&name);
         let worker = until_success(join, "the queue is not there yet").await;
         QueueEnd { worker, deliveries: deliveries.clone() }
     }

@@ -11,6 +11,7 @@ mod intake;
 mod lane_queues;
 pub mod machine;
 mod metrics;
+pub mod outputs_room;
 pub mod peers;
 mod queue_watch;
 pub mod run;

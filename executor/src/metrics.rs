@@ -29,6 +29,7 @@ platform::declare_metrics! {
         SUBMISSIONS_CANCELLED = "ledger_submissions_cancelled_total": "Cancellations carried out.",
         SUBMISSIONS_RESETTLED = "ledger_submissions_resettled_total":
             "Submissions taken up because they did not end and the queue might have forgotten them.",
+        OUTPUTS_CUT = "ledger_outputs_cut_total": "Outputs that were cut for want of room.",
         APPENDS_DEFERRED = "ledger_executor_appends_deferred_total":
             "Appends tried again because the ledger was full or away.",
     }

@@ -36,7 +36,7 @@ pub(crate) async fn watch_queue(queue: Queue, name: QueueName, ack_wait: AckWait
                 gauge!(QUEUE_BACKLOG, &labels).set(gauge_value(waiting));
                 stored.store_if_moved(&floors, &name, status.acknowledged).await;
             }
-            // No executor has ever joined it.
+            // It is not made yet.
             Ok(None) => {}
             Err(error) => {
                 warn!(error = &error as &dyn Error, "the queue was not measured");

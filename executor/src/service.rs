@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use events::{BootId, Clock, IdSource, Lane, PoolName, Priority, QueueName};
 use futures::future::join_all;
-use ledger::{Connection, KnownOffers, Presence};
+use ledger::{Connection, Durability, KnownOffers, NatsLogin, Presence};
 use platform::clock::SystemClock;
 use platform::http::health::{self, HealthChecks};
 use platform::ids::RandomIds;
@@ -27,12 +27,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::attempt::{AckWait, DeliveryHandler, HeldSubmissions};
+use crate::attempt::{ACK_WAIT_MIN, AckWait, DeliveryHandler, HeldSubmissions};
 use crate::cells::engine::{DockerEngine, Machine};
 use crate::cells::pool::Pool;
 use crate::cells::reaper::AGE_MIN;
 use crate::config::Config;
 use crate::intake::{Intake, heed_cancellations};
+use crate::outputs_room::OutputsRoom;
 use crate::queue_watch::watch_queue;
 use crate::waits::until_success;
 
@@ -77,6 +78,9 @@ struct ExecutorService {
     cells: Arc<OnceLock<Pool>>,
     /// What executors have, this one included.
     offers: KnownOffers,
+    /// Whether outcomes are safe once they are acknowledged.
+    durability: Durability,
+    outputs_room: OutputsRoom,
     shutdown: Shutdown,
     /// Ends what must go on until the last submission has ended here, such as the answers to other
     /// executors: without them a submission that is being finished would be taken over.
@@ -89,9 +93,11 @@ impl ExecutorService {
         let catalog = catalog.map_err(ServiceError::part("there are no languages"))?;
         let boot = BootId::new(RandomIds.new_id());
         let name = format!("executor-{}", config.executor.name);
-        let connection = Connection::open(&config.nats.url, &name).await;
+        let login = NatsLogin::new(&config.nats.user, &config.nats.password);
+        let connection = Connection::open(&config.nats.url, &login, &name).await;
         let connection = connection.map_err(ServiceError::part("the ledger cannot be opened"))?;
         let engine = DockerEngine::new(&config.docker.host);
+        let durability = connection.durability(config.nats.monitor_urls());
         let service = Self {
             config,
             catalog: Arc::new(catalog),
@@ -100,6 +106,8 @@ impl ExecutorService {
             engine,
             cells: Arc::default(),
             offers: KnownOffers::new(Arc::new(SystemClock)),
+            durability,
+            outputs_room: OutputsRoom::default(),
             shutdown,
             after_jobs: CancellationToken::new(),
         };
@@ -139,11 +147,13 @@ impl ExecutorService {
         let (connection, engine, cells) =
             (self.connection.clone(), self.engine.clone(), self.cells.clone());
         let (offers, own) = (self.offers.clone(), self.own_offers());
+        let durability = self.durability.clone();
         let checks = HealthChecks::new()
             .with("queue", move || {
                 let connection = connection.clone();
                 async move { connection.ready().await.map_err(|error| error_chain(&error)) }
             })
+            .with("durability", move || std::future::ready(durability.check()))
             .with("offers", move || {
                 // Before that nothing is accepted that only this executor could run.
                 let told = own.iter().all(|offer| offers.last_had(offer).is_some());
@@ -200,9 +210,15 @@ impl ExecutorService {
         let machine = self.wait_for_engine().await;
         let deliveries = self.deliveries(machine.kernel.clone(), hand_back.clone());
         let held = &deliveries.held;
+        let durability = self.durability.clone();
+        // What runs goes on whatever the answer is: to stop would only lose it.
+        self.spawn("durability", async move { match durability.keep_asking().await {} });
         let answering = answer_peers(self.connection.presence(), self.boot, held.clone()).await;
         self.spawn("presence", answering);
         self.offer_languages();
+        let (room, config) = (self.outputs_room.clone(), self.config.room);
+        let ledger = self.connection.ledger(Arc::new(SystemClock));
+        self.spawn("room", room.watch(ledger, self.connection.objects(), config));
         self.spawn("reaper", self.remove_orphans_regularly());
         let cells = self.cells.get_or_init(|| self.fill_pool(&machine));
         if self.engine.is_local() {
@@ -216,14 +232,13 @@ impl ExecutorService {
             let deliveries = |priority| {
                 let name = QueueName { lane, priority, pool: pool.clone() };
                 // Each queue has its own ack wait.
-                let in_force = AckWait::new(self.ack_wait());
+                let in_force = AckWait::new(ACK_WAIT_MIN);
                 let measuring = watch_queue(self.connection.queue(), name, in_force.clone());
                 self.spawn("measure", measuring);
                 DeliveryHandler { ack_wait: in_force, ..deliveries.clone() }
             };
             let intake = Intake {
                 queue: self.connection.queue(),
-                ack_wait: self.ack_wait(),
                 images: self.images(std::slice::from_ref(&pool)),
                 normal: deliveries(Priority::Normal),
                 surplus: deliveries(Priority::Surplus),
@@ -256,10 +271,6 @@ impl ExecutorService {
         let executor = &self.config.executor;
         let pools = executor.pools.iter();
         pools.flat_map(|pool| executor.lanes.iter().map(|lane| (*lane, pool.clone()))).collect()
-    }
-
-    fn ack_wait(&self) -> Duration {
-        Duration::from_secs(self.config.executor.ack_wait_s.get().into())
     }
 
     /// Removes what dead executors left: at once, then when the youngest containers may be judged,

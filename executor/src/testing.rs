@@ -22,6 +22,7 @@ use crate::attempt::{AttemptSettings, ExecutorContext, ExecutorIdentity};
 use crate::cells::cell::CellError;
 use crate::cells::source::{CellSource, LeasedCell, Provenance};
 use crate::cells::warm_cells::NoCellError;
+use crate::outputs_room::OutputsRoom;
 use crate::peers::Peers;
 
 /// A submission in a language of the catalogue, without cases.
@@ -203,6 +204,7 @@ pub(crate) fn context(ledger: &Ledger, boot: BootId, peers: Held) -> ExecutorCon
     ExecutorContext {
         ledger: ledger.clone(),
         objects: Arc::new(MemoryObjects::default()),
+        outputs_room: OutputsRoom::default(),
         peers: Arc::new(Chorus(peers)),
         absent: Arc::default(),
         offers: KnownOffers::new(clock.clone()),

@@ -1,43 +1,14 @@
-//! A submission as a writer sees it, and a stored event as a reader sees it.
+//! A submission as a writer sees it.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use events::envelope::Predecessor;
 use events::event::Accepted;
 use events::{Event, Recorded, Subject, Submission, SubmissionId};
+use tokio::time::Instant;
 
+use crate::entry::LedgerEntry;
 use crate::error::ReadError;
-use crate::store::Message;
-
-/// One event of the ledger with the bytes and the subject that it stands under.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// The subject.
-    pub subject: Subject,
-    /// The stored bytes: what the hash chain is made of.
-    pub payload: Bytes,
-    /// What the bytes say.
-    pub recorded: Recorded,
-}
-
-impl Stored {
-    /// Reads a message. A message that is not ours, or whose form is not known, is an error and is
-    /// never skipped.
-    pub fn read(message: Message) -> Result<Self, ReadError> {
-        let sequence = message.sequence;
-        let subject: Subject =
-            message.subject.parse().map_err(|source| ReadError::Subject { sequence, source })?;
-        let recorded = Recorded::decode(sequence, message.stored_at, &message.payload)
-            .map_err(|source| ReadError::Form { sequence, source })?;
-        // The subject decides where an event is looked for. If the bytes named another submission,
-        // the fold by subject and the fold by content would differ.
-        if recorded.envelope.submission != subject.id {
-            return Err(ReadError::WrongSubject { sequence, subject: message.subject });
-        }
-        Ok(Self { subject, payload: message.payload, recorded })
-    }
-}
 
 /// A submission as a writer sees it: the fold, and where its subjects end.
 ///
@@ -52,12 +23,15 @@ pub struct Aggregate {
     pub accepted: Arc<Accepted>,
     /// What its events make of it.
     pub submission: Submission,
-    /// How many illegal events were met and ignored.
+    /// How many illegal events and foreign messages were met and ignored.
     pub violations: u32,
     /// The event that the next one follows.
     pub head: Predecessor,
-    /// The sequence of the last event on the outcome subject, 0 before the first.
+    /// The sequence of the last message on the outcome subject, 0 before the first.
     pub(crate) outcome_sequence: u64,
+    /// Since when the ledger answers without the event that the next one follows.
+    // Here and not in one call: `execute` ends before the time is over, and its caller tries again.
+    pub(crate) missing_since: Option<Instant>,
 }
 
 impl Aggregate {
@@ -72,13 +46,34 @@ impl Aggregate {
         };
         let submission = Submission::begin(subject.id, &accepted, sequence, stored_at);
         let accepted = Arc::from(accepted);
-        Ok(Self { subject, accepted, submission, violations: 0, head, outcome_sequence: 0 })
+        Ok(Self {
+            subject,
+            accepted,
+            submission,
+            violations: 0,
+            head,
+            outcome_sequence: 0,
+            missing_since: None,
+        })
+    }
+
+    /// Takes in the next entry of the outcome subject.
+    pub(crate) fn take_in(&mut self, entry: &LedgerEntry) {
+        match entry {
+            LedgerEntry::Event(stored) => self.push(&stored.recorded),
+            // It says nothing, but the next append has to expect it.
+            LedgerEntry::Foreign(foreign) => {
+                self.outcome_sequence = foreign.sequence;
+                self.violations = self.violations.saturating_add(1);
+            }
+        }
     }
 
     /// Takes in the next event of the outcome subject.
     pub(crate) fn push(&mut self, recorded: &Recorded) {
         self.outcome_sequence = recorded.sequence;
         self.head = recorded.as_predecessor();
+        self.missing_since = None;
         // An illegal event stands in the ledger for ever, so it moves the end as well: an
         // append that did not expect it would meet a conflict each time.
         let folded = self.submission.fold(recorded);

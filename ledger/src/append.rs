@@ -115,7 +115,10 @@ impl Offer<'_> {
             // Not the last message of the subject: another event may follow ours by now, and it
             // would be taken for a conflict.
             Expected::Last(last) => self.store.next(&self.publication.subject, last + 1).await,
-            Expected::NoneMatching(filter) => self.store.last(filter).await,
+            Expected::LastMatching { filter, last } => {
+                let found = self.store.last(filter).await?;
+                Ok(found.filter(|message| message.sequence > *last))
+            }
         }
     }
 

@@ -4,8 +4,11 @@
 use std::error::Error;
 
 use events::envelope::FormError;
-use events::subject::SubjectError;
-use events::{Rejection, Subject};
+use events::{LedgerId, Rejection, Subject};
+
+/// What an operator is told of a ledger that was made before ledgers had ids.
+pub(crate) const NO_LEDGER_ID: &str = "the stream LEDGER has no `ledger_id`: another version of Runledger made it. \
+     Begin anew: stop everything, empty the store of NATS, and provision again";
 
 /// What goes wrong below us, whatever it is.
 pub type Fault = Box<dyn Error + Send + Sync>;
@@ -49,6 +52,15 @@ pub enum ProvisionError {
     /// A monitoring address does not answer as one does.
     #[error("the NATS server's monitoring at {monitor_url} does not answer")]
     Monitor { monitor_url: String, source: Fault },
+    /// The stream has no ledger id.
+    #[error("{}", NO_LEDGER_ID)]
+    NoLedgerId,
+    /// The stream is missing, and was there before.
+    #[error(
+        "the stream LEDGER is missing, and was there before: restore the store of NATS from a copy that has it or, if \
+         what it held is lost, run `provisioner` once without `--keep`, which begins a new ledger"
+    )]
+    LedgerGone,
     /// The stream exists with other settings than ours. To change them could remove what is stored.
     #[error(
         "the stream {stream} exists with other settings: {differences}. If another version of Runledger \
@@ -59,9 +71,33 @@ pub enum ProvisionError {
         /// Each setting, what it is and what it must be.
         differences: String,
     },
+    /// The streams reserve more disk than a server has left.
+    #[error(
+        "the streams reserve {streams_mib} MiB of disk in all, {missing_mib} MiB more than they have, and the NATS server \
+         at {monitor_url} has {left_mib} MiB left: lower `[streams] ledger_bytes_max` or `objects_bytes_max`, or give the \
+         server more disk (`max_file_store` in the `jetstream {{ … }}` block of its configuration)"
+    )]
+    NoRoom { monitor_url: String, streams_mib: u64, missing_mib: u64, left_mib: u64 },
     /// The server does not make the stream.
     #[error("the stream {stream} cannot be made")]
     Create { stream: String, source: Fault },
+}
+
+impl ProvisionError {
+    /// Tells whether another try is of no use: an operator has to mend it.
+    pub const fn is_lasting(&self) -> bool {
+        match self {
+            Self::TooOld { .. }
+            | Self::NotDurable { .. }
+            | Self::NoMonitor
+            | Self::NotAllMonitored { .. }
+            | Self::NoLedgerId
+            | Self::LedgerGone
+            | Self::Different { .. }
+            | Self::NoRoom { .. } => true,
+            Self::Monitor { .. } | Self::Create { .. } => false,
+        }
+    }
 }
 
 /// Why the ledger could not be read.
@@ -71,15 +107,9 @@ pub enum ReadError {
     /// The server did not answer in time.
     #[error("the ledger does not answer")]
     Unavailable(#[source] Fault),
-    /// A message is not an event that this program knows: stop, and upgrade.
-    #[error("the message at sequence {sequence} cannot be read")]
-    Form { sequence: u64, source: FormError },
-    /// A message stands under a subject that does not belong to a submission.
-    #[error("the message at sequence {sequence} has a foreign subject")]
-    Subject { sequence: u64, source: SubjectError },
-    /// A message speaks of another submission than its subject.
-    #[error("the event at sequence {sequence} does not belong under {subject}")]
-    WrongSubject { sequence: u64, subject: String },
+    /// An event is of a newer version: stop, and upgrade.
+    #[error("the event at sequence {sequence} cannot be read")]
+    Newer { sequence: u64, source: FormError },
     /// Another event stands where a submission's accepted event belongs.
     #[error("sequence {sequence} under {subject} is not an accepted event")]
     NotAccepted { sequence: u64, subject: Subject },
@@ -109,6 +139,10 @@ pub enum ExecuteError {
         #[source]
         last: Fault,
     },
+    /// The submission is not in the ledger any more: the ledger was set back or replaced. Nothing was
+    /// stored.
+    #[error("the submission is not in the ledger any more")]
+    Gone,
     /// The server will never take it. Nothing was stored.
     #[error("the ledger refuses the event")]
     Refused(#[source] Fault),
@@ -117,29 +151,45 @@ pub enum ExecuteError {
     Read(#[from] ReadError),
 }
 
-/// Why a follower must stop. Neither is mended by trying again.
+/// Why a follower must stop. None is mended by trying again at once: a person has to look.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
 pub enum FollowError {
     /// Sequences are contiguous. A missing one was removed, and everything after it is in doubt.
     #[error("the ledger has a hole: sequence {found} comes where {expected} had to come")]
-    Hole {
-        /// The sequence that had to come.
-        expected: u64,
-        /// The sequence that came.
-        found: u64,
-    },
-    /// The ledger ends before what was read from it: it was set back, and what was read is not what
-    /// it says now.
-    #[error("the ledger ends at sequence {last}, and {read} was read from it")]
-    SetBack {
-        /// The last sequence that was read.
-        read: u64,
-        /// The last sequence that there is.
-        last: u64,
-    },
-    /// A message is not an event that this program knows.
+    Hole { expected: u64, found: u64 },
+    /// What was read from the ledger is not what it says now.
+    #[error(transparent)]
+    Differs(#[from] HistoryDiffers),
+    /// An event is of a newer version.
     #[error(transparent)]
     Read(#[from] ReadError),
+}
+
+/// How a ledger differs from the one that a position was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
+pub enum HistoryDiffers {
+    /// It ends before what was read.
+    #[error("the ledger was set back: it ends at sequence {last}, and {read} was read from it")]
+    SetBack { read: u64, last: u64 },
+    /// It is another ledger.
+    #[error("the ledger was replaced: it is {found}, and what was read is of {read}")]
+    Replaced { read: LedgerId, found: LedgerId },
+    /// It has another message where the last one was read.
+    #[error(
+        "the ledger was rewritten: it does not have the message that was read at sequence {sequence}"
+    )]
+    Rewritten { sequence: u64 },
+    /// Its beginning is gone.
+    #[error(
+        "the ledger begins at sequence {first}, and reading had to go on after {read}: the history before was archived, \
+         or removed"
+    )]
+    Archived { read: u64, first: u64 },
+    /// It was made before ledgers had ids.
+    #[error("{}", NO_LEDGER_ID)]
+    NoLedgerId,
 }
 
 /// The server does not answer, or has lost the consumer. Wait a moment and try again.

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use bytes::Bytes;
 use events::envelope::Writer;
 use events::event::Accepted;
 use events::subject::Family;
@@ -10,19 +11,22 @@ use events::{Digest, Envelope, Event, Recorded, Subject, SubmissionId};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::aggregate::{Aggregate, Stored};
+use crate::aggregate::Aggregate;
 use crate::append::{Placed, append};
+use crate::entry::LedgerEntry;
 use crate::error::ExecuteError;
 use crate::ledger::Ledger;
 use crate::metrics;
-use crate::store::{Expected, Publication};
+use crate::read::Standing;
+use crate::retry::{PATIENT, Waits};
+use crate::store::{Expected, Publication, STALE_LEADER_TIME};
 
 /// What became of a new submission.
 #[derive(Clone, Debug)]
 pub enum Accepting {
     /// It is in the ledger.
     New(Aggregate),
-    /// Its id is taken: this is the submission that has it.
+    /// Its key part is taken: this is the submission that has it.
     Existing(Aggregate),
 }
 
@@ -32,6 +36,9 @@ impl Ledger {
     ///
     /// A cancellation that could not be appended after its request is not an error: the request
     /// stands, and the executor that gets the submission adds the cancellation.
+    ///
+    /// That the submission is gone is told to a caller that tries again with the same aggregate:
+    /// only time tells a ledger that has lost it from a leader that is cut off.
     pub async fn execute(
         &self,
         aggregate: &mut Aggregate,
@@ -44,7 +51,13 @@ impl Ledger {
         loop {
             // Decided anew in each round, since what stands now may forbid what was legal before.
             let events = decide(Some(&append.aggregate.submission), event.clone())?;
-            let appended = append.all(events).await?;
+            let appended = append.all(events).await;
+            // A condition on what is gone can neither hold nor be seen to fail.
+            let is_unknown = matches!(appended, Err(ExecuteError::Unavailable { .. }));
+            if is_unknown && append.note_if_missing().await {
+                return Err(ExecuteError::Gone);
+            }
+            let appended = appended?;
             if !appended.is_empty() {
                 return Ok(appended);
             }
@@ -54,8 +67,9 @@ impl Ledger {
 
     /// Puts a new submission into the ledger, and so into the queue.
     ///
-    /// An id is taken once, whatever lane, priority and pool a second request gets: the condition
-    /// spans them all, and every writer of accepted events uses this one condition.
+    /// A key part is taken once, whatever lane, priority, pool and time a second request gets: the
+    /// condition spans them all, and every writer of accepted events uses this one condition. What
+    /// no writer of ours wrote takes no key part.
     pub async fn accept(
         &self,
         id: SubmissionId,
@@ -72,36 +86,50 @@ impl Ledger {
         };
         let event = Event::Accepted(Box::new(accepted));
         let (envelope, payload) = Envelope::write(id, event, writer, None, self.clock.now());
-        let expected = Expected::NoneMatching(Subject::lookup_filter(Family::Submission, id));
-        let publication = publication(&subject, expected, &envelope, payload);
-        if let Some(recorded) = self.offer(envelope, publication, deadline).await? {
-            return Ok(Accepting::New(Aggregate::begin(subject, recorded)?));
+        let (filter, payload) = (Subject::key_filter(id), Bytes::from(payload));
+        let mut last = 0;
+        loop {
+            let expected = Expected::LastMatching { filter: filter.clone(), last };
+            let publication = publication(&subject, expected, &envelope, payload.clone());
+            if let Some(recorded) = self.offer(&envelope, &publication, deadline).await? {
+                return Ok(Accepting::New(Aggregate::begin(subject, recorded)?));
+            }
+            match self.standing(&filter).await? {
+                Standing::Accepted(stored) => {
+                    return Ok(Accepting::Existing(self.fold_from(*stored).await?));
+                }
+                Standing::Foreign { last: seen } if seen > last && Instant::now() < deadline => {
+                    last = seen;
+                }
+                Standing::Foreign { last: _ } | Standing::Unseen => return Err(unseen(&subject)),
+            }
         }
-        // By id, not by subject: the submission that has the id may be in another lane or pool.
-        let standing = self.load(id).await?;
-        standing.map(Accepting::Existing).ok_or_else(|| unseen(&subject))
     }
 
     /// Offers one event. None when another one stands in its place.
     async fn offer(
         &self,
-        envelope: Envelope,
-        publication: Publication,
+        envelope: &Envelope,
+        publication: &Publication,
         deadline: Instant,
     ) -> Result<Option<Recorded>, ExecuteError> {
         let began = Instant::now();
-        let placed = append(self.store.as_ref(), &publication, deadline).await?;
+        let placed = append(self.store.as_ref(), publication, deadline).await?;
         metrics::appended(began.elapsed());
         Ok(match placed {
             Placed::Conflict => None,
             // Read back, since the earlier try has another time, and so another digest, which the
             // next event must name.
-            Placed::Earlier(message) => Some(Stored::read(message)?.recorded),
+            Placed::Earlier(message) => match LedgerEntry::read(message)? {
+                LedgerEntry::Event(stored) => Some(stored.recorded),
+                // Foreign bytes that were published under our id stand in the way as any other.
+                LedgerEntry::Foreign(_) => None,
+            },
             // Not read back: an acknowledgement says that these very bytes are stored, and a read
             // would add a round trip to each append.
             Placed::Now(sequence) => {
                 let (stored_at, digest) = (self.clock.now(), Digest::of(&publication.payload));
-                Some(Recorded { sequence, stored_at, digest, envelope })
+                Some(Recorded { sequence, stored_at, digest, envelope: envelope.clone() })
             }
         })
     }
@@ -162,21 +190,48 @@ impl Append<'_> {
         // Never the submission's own subject: the work queue would deliver the event as a new job.
         let subject = aggregate.subject.in_family(Family::Outcome);
         let expected = Expected::Last(aggregate.outcome_sequence);
-        let publication = publication(&subject, expected, &envelope, payload);
-        let recorded = ledger.offer(envelope, publication, *deadline).await?;
+        let publication = publication(&subject, expected, &envelope, payload.into());
+        let recorded = ledger.offer(&envelope, &publication, *deadline).await?;
         if let Some(recorded) = &recorded {
             aggregate.push(recorded);
         }
         Ok(recorded)
     }
 
+    /// Notes since when the event is missing that the next one follows. True once that is longer
+    /// than a leader that was cut off answers.
+    async fn note_if_missing(&mut self) -> bool {
+        let (last, digest) = (self.aggregate.submission.sequence, self.aggregate.head.digest);
+        // A server that is away says nothing about the event, and another one may come back.
+        let Ok(found) = self.ledger.store.get(last).await else {
+            self.aggregate.missing_since = None;
+            return false;
+        };
+        if found.is_some_and(|it| Digest::of(&it.payload) == digest) {
+            self.aggregate.missing_since = None;
+            return false;
+        }
+        let since = *self.aggregate.missing_since.get_or_insert_with(Instant::now);
+        since.elapsed() >= STALE_LEADER_TIME
+    }
+
     /// Reads the aggregate anew after a conflict.
     async fn reload(&mut self) -> Result<(), ExecuteError> {
         metrics::conflicted();
-        let subject = &self.aggregate.subject;
-        let fresh = self.ledger.load_at(subject).await?;
-        *self.aggregate = fresh.ok_or_else(|| unseen(subject))?;
-        Ok(())
+        let mut waits = Waits::of(PATIENT);
+        // A leader that has just been elected may not know of it yet. One that never does has lost
+        // it, and a writer that tried for ever would hold its place for ever.
+        while Instant::now() < self.deadline {
+            if let Some(fresh) = self.ledger.load_at(&self.aggregate.subject).await? {
+                *self.aggregate = fresh;
+                return Ok(());
+            }
+            waits.wait().await;
+        }
+        if self.note_if_missing().await {
+            return Err(ExecuteError::Gone);
+        }
+        Err(unseen(&self.aggregate.subject))
     }
 }
 
@@ -192,7 +247,7 @@ fn publication(
     subject: &Subject,
     expected: Expected,
     envelope: &Envelope,
-    payload: Vec<u8>,
+    payload: Bytes,
 ) -> Publication {
     Publication {
         subject: subject.to_string(),
@@ -200,6 +255,6 @@ fn publication(
         expected,
         kind: envelope.event.kind(),
         traceparent: envelope.traceparent.clone(),
-        payload: payload.into(),
+        payload,
     }
 }

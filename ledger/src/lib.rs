@@ -6,6 +6,8 @@
 mod aggregate;
 mod append;
 mod connection;
+mod durability;
+mod entry;
 mod error;
 mod execute;
 mod follow;
@@ -25,27 +27,31 @@ mod queue;
 mod read;
 mod retry;
 pub mod store;
+mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "testing")]
 pub mod verify;
 
-pub use aggregate::{Aggregate, Stored};
-pub use connection::Connection;
+pub use aggregate::Aggregate;
+pub use connection::{Connection, NatsLogin};
+pub use durability::Durability;
+pub use entry::{Followed, ForeignMessage, LedgerEntry, Stored};
 pub use error::{
-    ConnectError, ExecuteError, Fault, FollowError, PresenceError, ProvisionError, QueueError,
-    ReadError,
+    ConnectError, ExecuteError, Fault, FollowError, HistoryDiffers, PresenceError, ProvisionError,
+    QueueError, ReadError,
 };
 pub use execute::Accepting;
 pub use leadership::{LEADERSHIP_TIME, Leadership};
 pub use ledger::Ledger;
 pub use metrics::describe_metrics;
-pub use objects::{ObjectError, ObjectStore};
+pub use objects::{OBJECT_BYTES_MAX, ObjectError, ObjectStore};
 pub use offers::{KnownOffers, LanguageOffer, Offers};
 pub use presence::{Held, Presence};
 pub use provision::StreamSettings;
 pub use queue::{
-    Acknowledge, Backlog, FloorOf, Floors, Job, Queue, QueueStatus, Receipt, Worker,
+    Acknowledge, Backlog, FloorOf, Floors, Job, Queue, QueueStatus, Receipt, Worker, durable_name,
     redelivery_delay,
 };
-pub use store::{EventStore, StorageUsage};
+pub use store::{EventStore, LedgerExtent, StorageUsage};
+pub use sweep::{SweepError, Sweeper, Swept};

@@ -1,12 +1,16 @@
 //! When the connection broke and was made again, for readers that keep something on the server
 //! which a restart of the server forgets.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_nats::Event;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+/// What the inbox of a user begins with, `_INBOX_<user>`: each user may read below its own only.
+pub(crate) const INBOX_PREFIX: &str = "_INBOX_";
 
 /// How often the connection was made, and when it was last made again.
 #[derive(Clone, Default)]
@@ -32,6 +36,12 @@ impl Link {
 
     /// Takes in what the client says of its connection.
     pub(crate) fn note(&self, event: &Event) {
+        if let Event::ServerError(refusal) = event {
+            // Most likely a permission that `users.conf` lacks: what was refused stays undone, and
+            // its requests get no answer.
+            tracing::error!(error = refusal as &dyn Error, "NATS refuses what this program does");
+            return;
+        }
         if *event != Event::Connected {
             tracing::warn!(nats.event = %event, "the NATS connection changed");
             return;

@@ -1,16 +1,27 @@
 //! The seam between the ledger's rules and what stores its messages. Knows messages, not events.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use events::Timestamp;
+use events::{LedgerId, Timestamp};
 use futures::stream::BoxStream;
 
 use crate::error::Fault;
 
 /// The most messages on one subject: a bound for a writer that appends to one submission in a loop.
 pub const SUBJECT_MESSAGES_MAX: u32 = 512;
+
+/// The largest message with its headers, in bytes. A reader holds some at once, so this bounds its
+/// memory.
+// The largest event accepts a submission: 64 arguments and 64 options of 4 KiB, of which each byte may
+// need six as JSON, and contents of 64 KiB.
+pub const MESSAGE_BYTES_MAX: u32 = 4 * 1024 * 1024;
+
+/// How long a leader that was cut off may go on answering with what it has. A server notices it
+/// after some ten seconds.
+pub(crate) const STALE_LEADER_TIME: Duration = Duration::from_secs(20);
 
 /// A stream of stored messages in order.
 #[async_trait]
@@ -21,9 +32,9 @@ pub trait EventStore: Debug + Send + Sync {
     /// Returns the last message whose subject matches `filter`, as the stream's leader knows it.
     async fn last(&self, filter: &str) -> Result<Option<Message>, Fault>;
 
-    /// Returns the first message on the literal `subject` at or after `from`, as the stream's
+    /// Returns the first message at or after `from` whose subject matches `filter`, as the stream's
     /// leader knows it.
-    async fn next(&self, subject: &str, from: u64) -> Result<Option<Message>, Fault>;
+    async fn next(&self, filter: &str, from: u64) -> Result<Option<Message>, Fault>;
 
     /// Returns the message at `sequence`, as the stream's leader knows it.
     async fn get(&self, sequence: u64) -> Result<Option<Message>, Fault>;
@@ -31,9 +42,12 @@ pub trait EventStore: Debug + Send + Sync {
     /// Returns how full the stream is.
     async fn usage(&self) -> Result<StorageUsage, Fault>;
 
-    /// Yields every message from `from` on, in order, for ever. It waits out faults of the
-    /// connection by itself.
-    fn follow(&self, from: u64) -> BoxStream<'static, Message>;
+    /// Returns which ledger it is, and where it begins and ends, as the stream's leader knows it.
+    async fn extent(&self) -> Result<LedgerExtent, Fault>;
+
+    /// Yields every message from `from` on, in order. The connection is watched from this call on:
+    /// when it breaks, or what the server keeps for this reader is lost, an error is the last item.
+    fn follow(&self, from: u64) -> BoxStream<'static, Result<Message, Fault>>;
 }
 
 /// One message as it is stored.
@@ -72,9 +86,14 @@ pub struct Publication {
 pub enum Expected {
     /// The last message on the publication's own subject has this sequence; 0 for none.
     Last(u64),
-    /// No message matches this filter. Every writer whose subject the filter matches must use the
-    /// very same filter, or none is safe.
-    NoneMatching(String),
+    /// The last message that matches a filter has this sequence. Every writer whose subject the
+    /// filter matches must use the very same filter, or none is safe.
+    LastMatching {
+        /// The filter.
+        filter: String,
+        /// The sequence; 0 for none.
+        last: u64,
+    },
 }
 
 /// A store's word that a message is durable.
@@ -113,6 +132,18 @@ pub enum PublishError {
     /// The server will never take it. It is not stored.
     #[error("the server refuses")]
     Refused(#[source] Fault),
+}
+
+/// Which ledger a stream has, and how far it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LedgerExtent {
+    /// None in a stream that was made before ledgers had ids.
+    pub ledger: Option<LedgerId>,
+    /// The sequence of the first message. Of a stream without messages, 0 or 1 more than the last
+    /// one's.
+    pub first_sequence: u64,
+    /// The sequence of the last message, 0 when there never was one.
+    pub last_sequence: u64,
 }
 
 /// How full a stream is.

@@ -5,7 +5,7 @@ use events::subject::Family;
 use events::submission::apply;
 use events::{Digest, Event, EventId, Fold, Subject};
 
-use crate::aggregate::Stored;
+use crate::entry::Stored;
 
 /// A fault of a history. Each names the sequence of the event that shows it: what that event names,
 /// and what it must name.

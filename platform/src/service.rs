@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use clap::{Args as _, FromArgMatches as _};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -108,6 +109,7 @@ impl ServiceRuntime {
     /// a runtime.
     pub async fn start(log: &LogConfig, listen: SocketAddr) -> Result<Self, ServiceError> {
         init_logs(log)?;
+        raise_files_limit()?;
         // Before any work begins: a second copy of a service must not touch the stores that the
         // first one writes.
         let listener = http::bind(listen).await?;
@@ -132,5 +134,26 @@ impl ServiceRuntime {
         info!("stopped");
         served?;
         Ok(finished?)
+    }
+}
+
+/// Lets the process open as many files as it may raise its limit to.
+// Each client holds one, and the limit that a process begins with is usually 1024, for the sake of
+// programs that use `select`.
+fn raise_files_limit() -> std::io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_may_open_as_many_files_as_it_can_be_allowed() {
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(256), ..limit }).unwrap();
+        raise_files_limit().unwrap();
+        assert_eq!(getrlimit(Resource::Nofile).current, limit.maximum);
     }
 }

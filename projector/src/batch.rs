@@ -1,26 +1,32 @@
-//! Consecutive events, ready to be folded. A batch with a hole cannot be made.
+//! Consecutive entries of the ledger, ready to be folded. A batch with a hole cannot be made.
 
 use std::collections::BTreeSet;
 
 use chrono::SubsecRound as _;
-use events::{Recorded, SubmissionId};
+use events::{LedgerPosition, Recorded, SubmissionId};
+use ledger::{Followed, ForeignMessage, LedgerEntry};
 
 // PostgreSQL keeps microseconds. Times are cut before the fold, so that a row equals the fold that
 // it was written from.
 const SUBSECOND_DIGITS: u16 = 6;
 
-/// One or more events whose sequences follow each other without a hole.
+/// One or more entries whose sequences follow each other without a hole.
 #[derive(Clone, Debug)]
-pub struct EventBatch(Vec<Recorded>);
+pub struct EventBatch {
+    first: u64,
+    last: LedgerPosition,
+    events: Vec<Recorded>,
+    foreign: Vec<ForeignMessage>,
+}
 
-/// Events that do not make a batch.
+/// Entries that do not make a batch.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BatchError {
-    /// There are no events.
-    #[error("a batch has at least one event")]
+    /// There are no entries.
+    #[error("a batch has at least one entry")]
     Empty,
-    /// An event is missing, or one came twice.
-    #[error("after event {previous} came event {next}")]
+    /// An entry is missing, or one came twice.
+    #[error("after entry {previous} came entry {next}")]
     Hole {
         /// The sequence before the fault.
         previous: u64,
@@ -30,42 +36,55 @@ pub enum BatchError {
 }
 
 impl EventBatch {
-    /// Takes events in the ledger's order.
-    pub fn new(mut events: Vec<Recorded>) -> Result<Self, BatchError> {
-        if events.is_empty() {
+    /// Takes entries in the ledger's order.
+    pub fn new(entries: Vec<Followed>) -> Result<Self, BatchError> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return Err(BatchError::Empty);
-        }
+        };
         // A fold over a hole would look right and be wrong for ever, so a hole ends here.
-        for pair in events.windows(2) {
-            let (previous, next) = (pair[0].sequence, pair[1].sequence);
+        for pair in entries.windows(2) {
+            let (previous, next) = (pair[0].position.sequence, pair[1].position.sequence);
             if next != previous + 1 {
                 return Err(BatchError::Hole { previous, next });
             }
         }
-        for event in &mut events {
-            event.stored_at = event.stored_at.trunc_subsecs(SUBSECOND_DIGITS);
+        let (first, last) = (first.position.sequence, last.position);
+        let mut batch = Self { first, last, events: Vec::new(), foreign: Vec::new() };
+        for Followed { position: _, entry } in entries {
+            match entry {
+                LedgerEntry::Event(stored) => {
+                    let mut event = stored.recorded;
+                    event.stored_at = event.stored_at.trunc_subsecs(SUBSECOND_DIGITS);
+                    batch.events.push(event);
+                }
+                LedgerEntry::Foreign(message) => batch.foreign.push(message),
+            }
         }
-        Ok(Self(events))
+        Ok(batch)
     }
 
-    /// Returns the events.
+    /// Returns the events; none if every entry is foreign.
     pub fn events(&self) -> &[Recorded] {
-        &self.0
+        &self.events
     }
 
-    /// Returns the sequence of the first event.
+    /// Returns what is no event of ours, and is passed by.
+    pub fn foreign(&self) -> &[ForeignMessage] {
+        &self.foreign
+    }
+
+    /// Returns the sequence of the first entry.
     pub fn first(&self) -> u64 {
-        // Not an `Option`: `new` refuses a batch without events.
-        self.0[0].sequence
+        self.first
     }
 
-    /// Returns the sequence of the last event.
-    pub fn last(&self) -> u64 {
-        self.0[self.0.len() - 1].sequence
+    /// Returns where a reader stands that has taken in the last entry.
+    pub fn last(&self) -> LedgerPosition {
+        self.last
     }
 
     /// Returns the submissions that the events belong to, each once.
     pub fn submissions(&self) -> BTreeSet<SubmissionId> {
-        self.0.iter().map(|event| event.envelope.submission).collect()
+        self.events.iter().map(|event| event.envelope.submission).collect()
     }
 }

@@ -1,7 +1,11 @@
-//! The projector's configuration: sections that it shares with other services, and nothing of its
-//! own.
+//! The projector's configuration: sections that it shares with other services, and that of the
+//! sweep.
 
-use platform::config::{HttpConfig, LogConfig, MongoConfig, NatsConfig, PostgresConfig};
+use std::num::NonZeroU32;
+
+use platform::config::{
+    HttpConfig, LogConfig, MongoConfig, NatsConfig, PostgresConfig, SecretString,
+};
 use serde::Deserialize;
 
 /// The embedded defaults.
@@ -16,6 +20,7 @@ pub struct Config {
     /// Where health and metrics are served.
     pub http: HttpConfig,
     pub nats: NatsConfig,
+    pub sweep: SweepConfig,
     /// Where `results` is kept.
     pub postgres: PostgresConfig,
     /// Where `progress` is kept.
@@ -23,13 +28,34 @@ pub struct Config {
     pub log: LogConfig,
 }
 
+/// `[sweep]`: the removal of objects that no event names.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepConfig {
+    /// As whom it is done: no other part of the projector may remove objects.
+    pub user: String,
+    /// That user's password.
+    pub password: SecretString,
+    /// How often it is done, in seconds.
+    pub every_s: NonZeroU32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_a_whole_configuration() {
-        let config: Config = platform::config::load_from(DEFAULTS, None, []).unwrap();
+    fn the_defaults_are_a_whole_configuration_but_for_the_passwords() {
+        let load = |vars: Vec<(String, String)>| {
+            platform::config::load_from::<Config>(DEFAULTS, None, vars)
+        };
+        let names = ["RUNLEDGER__NATS__PASSWORD", "RUNLEDGER__SWEEP__PASSWORD"];
+        let mut vars = Vec::new();
+        for name in names {
+            assert!(load(vars.clone()).unwrap_err().to_string().contains(name));
+            vars.push((name.to_owned(), "secret".to_owned()));
+        }
+        let config = load(vars).unwrap();
         assert_eq!(config.http.listen.port(), 8084);
     }
 }

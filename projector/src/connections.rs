@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Connection, Ledger};
+use ledger::{Connection, Ledger, NatsLogin};
 use platform::clock::SystemClock;
 use platform::config::ExposeSecret as _;
 use platform::service::ServiceError;
@@ -28,7 +28,8 @@ impl Connections {
     pub async fn open(config: &Config) -> Result<Self, ServiceError> {
         // None of the three waits for its server: a store that is away at the start must hold up
         // its own projection only.
-        let connection = Connection::open(&config.nats.url, "projector")
+        let login = NatsLogin::new(&config.nats.user, &config.nats.password);
+        let connection = Connection::open(&config.nats.url, &login, "projector")
             .await
             .map_err(ServiceError::part("the ledger cannot be opened"))?;
         let results = ResultsWriter::connect_lazy(config.postgres.url.expose_secret())
@@ -40,7 +41,7 @@ impl Connections {
         Ok(Self {
             connection,
             results: ResultsProjection::new(results),
-            progress: ProgressProjection::new(progress),
+            progress: ProgressProjection::new(progress, Arc::new(SystemClock)),
         })
     }
 

@@ -48,16 +48,24 @@ pub(crate) fn keep_latest<K: Ord, T>(
 
 #[cfg(test)]
 mod tests {
+    use events::LedgerPosition;
+    use events::testing::LEDGER;
+
     use super::*;
 
     #[test]
     fn what_was_kept_is_given_once_and_only_for_its_position() {
-        let (last_batch, at) = (LastBatch::default(), Position { generation: 1, sequence: 7 });
+        let last_batch = LastBatch::default();
+        let stands = |sequence| {
+            let digest = events::Digest::of(b"an event");
+            Some(LedgerPosition { ledger: LEDGER, sequence, digest })
+        };
+        let at = Position { generation: 1, last: stands(7) };
         last_batch.keep(at, vec![1]);
         assert_eq!(last_batch.take(at), [1]);
         assert!(last_batch.take(at).is_empty());
         last_batch.keep(at, vec![1]);
-        assert!(last_batch.take(Position { sequence: 8, ..at }).is_empty());
+        assert!(last_batch.take(Position { last: stands(8), ..at }).is_empty());
         assert!(last_batch.take(at).is_empty());
     }
 

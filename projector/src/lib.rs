@@ -1,5 +1,5 @@
 //! Events in, views out: the projections `results` (PostgreSQL) and `progress` (MongoDB), and the
-//! service that runs them.
+//! service that runs them. Beside them the sweep of objects that no event names.
 //!
 //! Folding is pure, and is done here; the crate `views` stores the result. Nothing here writes to
 //! the ledger.
@@ -21,3 +21,4 @@ pub mod results;
 pub mod runner;
 pub mod serve;
 pub mod status;
+pub mod sweep;

@@ -2,9 +2,12 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+use ledger::Swept;
+use platform::clock::SystemClock;
 use platform::config::ServiceArgs;
 use platform::telemetry::init_logs;
 use projector::config::{Config, DEFAULTS};
@@ -13,6 +16,7 @@ use projector::progress_line::ProgressLine;
 use projector::projection::Projection;
 use projector::rebuild::rebuild;
 use projector::serve::serve;
+use projector::sweep;
 
 /// Events in, views out
 #[derive(Debug, Parser)]
@@ -30,6 +34,9 @@ enum ProjectorCommand {
     Serve(ServiceArgs),
     /// Bring the stores' schemas up to date, and exit
     Migrate(ServiceArgs),
+    /// Remove objects that no event names and that are older than an hour, and exit; `serve` does it
+    /// regularly
+    Sweep(ServiceArgs),
     /// Fold the whole ledger into a new copy of one view, beside the live one, and switch readers
     /// to it
     Rebuild {
@@ -64,11 +71,13 @@ async fn run(arguments: ProjectorArgs) -> anyhow::Result<()> {
     let command = arguments.command.unwrap_or(ProjectorCommand::Serve(arguments.service));
     let (ProjectorCommand::Serve(service)
     | ProjectorCommand::Migrate(service)
+    | ProjectorCommand::Sweep(service)
     | ProjectorCommand::Rebuild { service, .. }) = &command;
     let Some(config) = service.load::<Config>(DEFAULTS)? else { return Ok(()) };
     match command {
         ProjectorCommand::Serve(_) => Ok(serve(&config).await?),
         ProjectorCommand::Migrate(_) => migrate(&config).await,
+        ProjectorCommand::Sweep(_) => sweep_once(&config).await,
         ProjectorCommand::Rebuild { view, .. } => rebuild_view(&config, view).await,
     }
 }
@@ -78,6 +87,15 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     let stores = Connections::open(config).await?;
     stores.results.writer().migrate().await.context("migrate PostgreSQL")?;
     stores.progress.writer().migrate().await.context("prepare MongoDB")?;
+    Ok(())
+}
+
+async fn sweep_once(config: &Config) -> anyhow::Result<()> {
+    init_logs(&config.log)?;
+    let connection = sweep::connect(config).await?;
+    let mut sweeper = connection.sweeper(connection.ledger(Arc::new(SystemClock)));
+    let Swept { objects, bytes } = sweeper.sweep().await.context("sweep")?;
+    writeln!(std::io::stderr().lock(), "removed {objects} objects, {bytes} bytes in all")?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
-//! The metrics of projections. Each has the label `projection`.
+//! The metrics of projections, each with the label `projection`, and of the sweep.
 
 use std::time::Duration;
+
+use crate::batch::EventBatch;
 
 platform::declare_metrics! {
     counters {
@@ -8,6 +10,10 @@ platform::declare_metrics! {
         BATCHES_TOTAL = "ledger_projection_batches_total": "Batches folded and made durable.",
         FAULTS_TOTAL = "ledger_projection_faults_total":
             "Times that a projection had to stop and try again.",
+        FOREIGN_TOTAL = "ledger_projection_foreign_total":
+            "Messages that are no event of ours, and were passed by.",
+        SWEPT_TOTAL = "ledger_objects_swept_total":
+            "Objects removed that no event names.",
     }
     durations {
         FOLD_SECONDS = "ledger_projection_fold_seconds":
@@ -15,7 +21,8 @@ platform::declare_metrics! {
     }
     gauges {
         LAG_EVENTS = "ledger_projection_lag_events":
-            "Events in the ledger that are not in the view yet.",
+            "Events in the ledger that are not in the view yet. Below 0 the ledger has lost what the \
+             view has.",
         STALLED_SECONDS = "ledger_projection_stalled_seconds":
             "Time since the view last moved, 0 while it is level with the ledger.",
         SEQUENCE = "ledger_projection_sequence": "The last event in the view.",
@@ -24,10 +31,16 @@ platform::declare_metrics! {
     }
 }
 
-pub(crate) fn folded(projection: &'static str, events: usize, took: Duration) {
-    metrics::counter!(EVENTS_TOTAL, "projection" => projection).increment(events as u64);
+pub(crate) fn folded(projection: &'static str, batch: &EventBatch, took: Duration) {
+    let (events, foreign) = (batch.events().len() as u64, batch.foreign().len() as u64);
+    metrics::counter!(EVENTS_TOTAL, "projection" => projection).increment(events);
+    metrics::counter!(FOREIGN_TOTAL, "projection" => projection).increment(foreign);
     metrics::counter!(BATCHES_TOTAL, "projection" => projection).increment(1);
     metrics::histogram!(FOLD_SECONDS, "projection" => projection).record(took.as_secs_f64());
+}
+
+pub(crate) fn swept(objects: u64) {
+    metrics::counter!(SWEPT_TOTAL).increment(objects);
 }
 
 pub(crate) fn fault(projection: &'static str) {
@@ -41,7 +54,7 @@ pub(crate) fn stands(projection: &'static str, generation: i32, sequence: u64) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and 2^53 events never come")]
-pub(crate) fn lag(projection: &'static str, events: u64, stalled: Duration) {
+pub(crate) fn lag(projection: &'static str, events: i64, stalled: Duration) {
     metrics::gauge!(LAG_EVENTS, "projection" => projection).set(events as f64);
     metrics::gauge!(STALLED_SECONDS, "projection" => projection).set(stalled.as_secs_f64());
 }

@@ -73,7 +73,8 @@ fn describe(stage: RebuildStage, elapsed: Duration) -> String {
                 "generation {generation}: {sequence} of {last} events, {percent} %, {rate}/s, about {left} s left"
             )
         }
-        RebuildStage::Switched(Position { generation, sequence }) => {
+        RebuildStage::Switched(position) => {
+            let (Position { generation, .. }, sequence) = (position, position.sequence());
             format!(
                 "readers see generation {generation}, level at event {sequence}, after {seconds:.1} s"
             )

@@ -1,10 +1,11 @@
-//! Reads the ledger as batches: the next event, and what is ready or comes within a short time.
+//! Reads the ledger as batches: the next entry, and what is ready or comes within a short time.
 
 use std::time::Duration;
 
+use events::LedgerPosition;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use ledger::{FollowError, Ledger, Stored};
+use ledger::{FollowError, Followed, Ledger, LedgerEntry};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout_at};
 
@@ -23,7 +24,7 @@ pub struct BatchLimits {
 
 /// Reads the ledger in batches.
 pub struct Reader {
-    events: BoxStream<'static, Result<Stored, FollowError>>,
+    entries: BoxStream<'static, Result<Followed, FollowError>>,
     limits: BatchLimits,
     failed: Option<FollowError>,
 }
@@ -43,9 +44,9 @@ pub enum ReaderError {
 }
 
 impl Reader {
-    /// Reads everything after `sequence`.
-    pub fn after(ledger: &Ledger, sequence: u64, limits: BatchLimits) -> Self {
-        Self { events: ledger.follow(sequence + 1), limits, failed: None }
+    /// Reads everything after a position; from the first entry on if there is none.
+    pub fn after(ledger: &Ledger, last: Option<LedgerPosition>, limits: BatchLimits) -> Self {
+        Self { entries: ledger.follow(last), limits, failed: None }
     }
 
     /// Waits for the next event, and takes what comes behind it.
@@ -56,32 +57,39 @@ impl Reader {
         if let Some(error) = self.failed.take() {
             return Err(error.into());
         }
-        let first = self.events.next().await.ok_or(ReaderError::Ended)??;
+        let first = self.entries.next().await.ok_or(ReaderError::Ended)??;
         // From the first event, so that no event waits longer than this for others.
         let until = Instant::now() + self.limits.time_max;
-        let mut bytes = first.payload.len();
-        let mut events = vec![first.recorded];
-        while events.len() < self.limits.events_max && bytes < self.limits.bytes_max {
+        let mut bytes = bytes_of(&first);
+        let mut entries = vec![first];
+        while entries.len() < self.limits.events_max && bytes < self.limits.bytes_max {
             let Some(next) = self.next_until(until).await else { break };
-            // The event that crosses the bound stays in the batch: it cannot be put back.
-            bytes += next.payload.len();
-            events.push(next.recorded);
+            // The entry that crosses the bound stays in the batch: it cannot be put back.
+            bytes += bytes_of(&next);
+            entries.push(next);
         }
-        Ok(EventBatch::new(events)?)
+        Ok(EventBatch::new(entries)?)
     }
 
     /// Takes the next event, if it comes before `until`.
-    async fn next_until(&mut self, until: Instant) -> Option<Stored> {
+    async fn next_until(&mut self, until: Instant) -> Option<Followed> {
         // Unconstrained, since the runtime's budget would end every batch after a few hundred
         // events.
-        match unconstrained(timeout_at(until, self.events.next())).await.ok()?? {
-            Ok(stored) => Some(stored),
+        match unconstrained(timeout_at(until, self.entries.next())).await.ok()?? {
+            Ok(followed) => Some(followed),
             Err(error) => {
                 // Kept for the next call: the events before the failure are good, and are folded.
                 self.failed = Some(error);
                 None
             }
         }
+    }
+}
+
+fn bytes_of(followed: &Followed) -> usize {
+    match &followed.entry {
+        LedgerEntry::Event(stored) => stored.payload.len(),
+        LedgerEntry::Foreign(foreign) => foreign.payload.len(),
     }
 }
 

@@ -1,15 +1,18 @@
 //! A rebuild: the whole ledger folded into a new generation beside the live one, then shown to
 //! readers in one step.
 
+use std::error::Error;
 use std::time::Duration;
 
 use ledger::{Ledger, ReadError};
 use tokio::time::Instant;
+use tracing::warn;
 
+use crate::batch::EventBatch;
 use crate::projection::Projection;
 use crate::reader::{BatchLimits, Reader, ReaderError};
 use views::error::WriteError;
-use views::generation::{Audience, Hold, Position, SwitchOutcome, ViewStore};
+use views::generation::{Audience, Hold, LiveHistory, Position, SwitchOutcome};
 
 // Larger batches than the running service takes: no reader waits for a single event here. A wait of
 // zero still takes every event that is ready, since `timeout_at` asks the stream before the clock.
@@ -62,17 +65,31 @@ pub async fn rebuild(
     let mut replay = Replay {
         projection,
         position: projection.store().begin_generation().await?,
-        reader: Reader::after(ledger, 0, LIMITS),
+        reader: Reader::after(ledger, None, LIMITS),
+        ahead: None,
     };
     loop {
         // Most of the way without a hold, since a held generation falls behind the ledger.
         replay.fold_up_to(ledger.last_sequence().await?, report).await?;
+        let seen = projection.store().seen().await?;
+        // Before the hold: to be sure of it takes longer than a store grants one.
+        let differs = ledger.confirm(seen).await.err();
         let hold = projection.store().hold().await?;
-        if !replay.draw_level(hold.as_ref()).await? {
+        let live = match differs {
+            // A generation that has moved on meanwhile is of another history than was looked at.
+            Some(differs) if hold.seen() == seen => {
+                warn!(error = &differs as &dyn Error, "the live generation is of another history");
+                LiveHistory::Gone
+            }
+            Some(_) => continue,
+            None => LiveHistory::Same,
+        };
+        // There is nothing to draw level with where its events never come.
+        if live == LiveHistory::Same && !replay.draw_level(hold.as_ref()).await? {
             // The hold is dropped here, so that the live generation goes on meanwhile.
             continue;
         }
-        match hold.switch(replay.position).await? {
+        match hold.switch(replay.position, live).await? {
             SwitchOutcome::Done => break,
             SwitchOutcome::Behind => {}
             SwitchOutcome::Overtaken => return Err(RebuildError::Overtaken),
@@ -80,7 +97,8 @@ pub async fn rebuild(
     }
     // Only now may earlier generations go: until the switch, readers read one of them.
     report(RebuildStage::Switched(replay.position));
-    delete_superseded(projection.store(), report).await?;
+    let mut deleted = |count| report(RebuildStage::Deleted(count));
+    projection.store().delete_superseded(&mut deleted).await?;
     Ok(replay.position)
 }
 
@@ -89,6 +107,8 @@ struct Replay<'a> {
     projection: &'a dyn Projection,
     position: Position,
     reader: Reader,
+    /// Was read while the batch before it was written.
+    ahead: Option<EventBatch>,
 }
 
 impl Replay<'_> {
@@ -98,9 +118,9 @@ impl Replay<'_> {
         last: u64,
         report: &mut (dyn FnMut(RebuildStage) + Send),
     ) -> Result<(), RebuildError> {
-        while self.position.sequence < last {
-            self.fold_next_batch().await?;
-            let Position { generation, sequence } = self.position;
+        while self.position.sequence() < last {
+            self.fold_next_batch(last).await?;
+            let (generation, sequence) = (self.position.generation, self.position.sequence());
             // The last batch may go past `last`, and what is left must not come out negative.
             report(RebuildStage::Replaying { generation, sequence, last: last.max(sequence) });
         }
@@ -110,38 +130,38 @@ impl Replay<'_> {
     /// Folds what the live generation has and this one has not. False when that takes too long.
     async fn draw_level(&mut self, hold: &dyn Hold) -> Result<bool, RebuildError> {
         let deadline = Instant::now() + LEVEL_TIME_MAX;
-        while self.position.sequence < hold.live().sequence {
+        let last = hold.seen().map_or(0, |seen| seen.sequence);
+        while self.position.sequence() < last {
             // Between steps, since a step that is cut off leaves the position unknown.
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            self.fold_next_batch().await?;
+            self.fold_next_batch(last).await?;
         }
         Ok(true)
     }
 
-    async fn fold_next_batch(&mut self) -> Result<(), RebuildError> {
-        let batch = self.reader.next().await?;
-        self.position = match self.projection.fold(Audience::Rebuild, self.position, &batch).await {
+    /// Folds the next batch, of a ledger that goes on up to `last` at least.
+    async fn fold_next_batch(&mut self, last: u64) -> Result<(), RebuildError> {
+        let batch = match self.ahead.take() {
+            Some(batch) => batch,
+            None => self.reader.next().await?,
+        };
+        let folding = self.projection.fold(Audience::Rebuild, self.position, &batch);
+        let folded = if batch.last().sequence < last {
+            // At the same time, since the store writes on another processor than the one that
+            // decodes. Never past `last`, where the next event may be long in coming.
+            let (folded, ahead) = tokio::join!(folding, self.reader.next());
+            self.ahead = Some(ahead?);
+            folded
+        } else {
+            folding.await
+        };
+        self.position = match folded {
             // Our generation is gone: another rebuild switched to a later one and deleted ours.
             Err(WriteError::Moved) => return Err(RebuildError::Overtaken),
             folded => folded?,
         };
         Ok(())
-    }
-}
-
-async fn delete_superseded(
-    store: &dyn ViewStore,
-    report: &mut (dyn FnMut(RebuildStage) + Send),
-) -> Result<(), RebuildError> {
-    let mut all = 0;
-    loop {
-        let deleted = store.delete_superseded().await?;
-        if deleted == 0 {
-            return Ok(());
-        }
-        all += deleted;
-        report(RebuildStage::Deleted(all));
     }
 }

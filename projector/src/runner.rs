@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use ledger::{Ledger, ReadError};
+use ledger::{HistoryDiffers, LEADERSHIP_TIME, Leadership, Ledger};
 use platform::telemetry::error_chain;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use crate::batch::EventBatch;
 use crate::metrics;
 use crate::projection::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, BATCH_TIME_MAX, Projection};
 use crate::reader::{BatchLimits, Reader, ReaderError};
-use crate::status::Status;
+use crate::status::{Phase, Status};
 use views::error::WriteError;
 use views::generation::{Audience, Position};
 
@@ -37,6 +37,13 @@ const WAIT_MOVED: Duration = Duration::from_millis(50);
 const WAIT_HELD: Duration = Duration::from_millis(10);
 /// How long one batch may take. A store that does not answer for longer counts as away.
 const FOLD_TIME_MAX: Duration = Duration::from_mins(1);
+/// How long a projection may be stopped in the process that leads, before another one may try.
+// As long as a process that was killed keeps the lead.
+const STOPPED_LEADING_MAX: Duration = LEADERSHIP_TIME;
+/// How long a process leaves the lead to others after that. Those that wait try every second.
+const STEP_BACK: Duration = Duration::from_secs(3);
+/// How long it takes at most to gain a lead that is free.
+const GAIN_TIME_MAX: Duration = Duration::from_millis(500);
 
 const LIMITS: BatchLimits = BatchLimits {
     events_max: BATCH_EVENTS_MAX,
@@ -44,12 +51,11 @@ const LIMITS: BatchLimits = BatchLimits {
     time_max: BATCH_TIME_MAX,
 };
 
-/// Runs one projection until the service stops.
+/// Runs one projection.
 pub struct ProjectionRunner {
     ledger: Ledger,
     projection: Arc<dyn Projection>,
     status: Status,
-    stop: CancellationToken,
 }
 
 /// Why the loop has to begin again.
@@ -59,22 +65,21 @@ enum Interruption {
     View(#[from] WriteError),
     #[error("a batch was not written within {} s", FOLD_TIME_MAX.as_secs())]
     Silent,
-    #[error("the ledger cannot be read")]
-    Away(#[from] ReadError),
     #[error("the ledger cannot be read after event {after}")]
     Broken { after: u64, source: ReaderError },
     #[error(
-        "the view stands at event {stands} and the ledger ends at {last}: it is not this ledger's view, or events were lost"
+        "the view stands at event {stands}, and that is not in the ledger any more; `projector rebuild` folds the \
+         ledger as it is"
     )]
-    Ahead { stands: u64, last: u64 },
+    Differs { stands: u64, source: HistoryDiffers },
 }
 
 impl Interruption {
     /// Returns how long to wait before the next try; `None` for [`WAITS`].
     fn fixed_wait(&self) -> Option<Duration> {
         match self {
-            Self::Broken { .. } | Self::Ahead { .. } => Some(WAIT_STOPPED),
-            Self::Silent | Self::Away(_) => None,
+            Self::Broken { .. } | Self::Differs { .. } => Some(WAIT_STOPPED),
+            Self::Silent => None,
             Self::View(error) => match error {
                 WriteError::Moved => Some(WAIT_MOVED),
                 WriteError::Held => Some(WAIT_HELD),
@@ -99,45 +104,87 @@ impl Interruption {
 }
 
 impl ProjectionRunner {
-    /// Makes a runner that tells `status` how it goes and ends with `stop`.
-    pub fn new(
-        ledger: Ledger,
-        projection: Arc<dyn Projection>,
-        status: Status,
-        stop: CancellationToken,
-    ) -> Self {
-        Self { ledger, projection, status, stop }
+    /// Makes a runner that tells `status` how it goes.
+    pub fn new(ledger: Ledger, projection: Arc<dyn Projection>, status: Status) -> Self {
+        Self { ledger, projection, status }
     }
 
     /// Folds every event into the view, until the stop. A batch that has begun is finished.
-    pub async fn run(self) {
+    pub async fn run(&self, stop: &CancellationToken) {
         let mut waits = WAITS.build();
-        while !self.stop.is_cancelled() {
+        while !stop.is_cancelled() {
             let before = self.status.position();
-            let Err(interruption) = self.follow().await else { return };
+            let Err(interruption) = self.follow(stop).await else { return };
             // Something was folded in between, so this is a new fault and not the last one again.
             if self.status.position() != before {
                 waits = WAITS.build();
             }
             self.report(&interruption);
             let wait = interruption.fixed_wait().or_else(|| waits.next()).unwrap_or_default();
-            if self.stop.run_until_cancelled(sleep(wait)).await.is_none() {
+            if stop.run_until_cancelled(sleep(wait)).await.is_none() {
                 return;
             }
         }
     }
 
+    /// Folds while this process leads, until the stop, so that of two processes one does not undo
+    /// the work of the other. The view is safe all the same: each batch is guarded.
+    pub async fn run_while_leading(&self, leadership: &Leadership, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            if stop.run_until_cancelled(self.gain(leadership)).await.is_none() {
+                return;
+            }
+            info!(projection.name = self.name(), "this process leads");
+            if self.lead(leadership, stop).await {
+                // In a rolling upgrade the newer version can, and must not wait for the end of
+                // this one.
+                warn!(projection.name = self.name(), "another process may lead");
+                leadership.release().await;
+                stop.run_until_cancelled(sleep(STEP_BACK)).await;
+            }
+        }
+        leadership.release().await;
+    }
+
+    /// Waits until this process leads. What has stopped says so until another process is seen to
+    /// lead: that none folds must not look well.
+    async fn gain(&self, leadership: &Leadership) {
+        let has_stopped = matches!(self.status.phase(), Phase::Stopped(_));
+        if has_stopped && timeout(GAIN_TIME_MAX, leadership.gain()).await.is_ok() {
+            return;
+        }
+        self.status.wait();
+        leadership.gain().await;
+    }
+
+    /// Folds until the stop, or until another process leads or should. True if one should, since
+    /// this one cannot fold.
+    async fn lead(&self, leadership: &Leadership, stop: &CancellationToken) -> bool {
+        self.status.lead();
+        let leading = stop.child_token();
+        let ending = async {
+            let cannot_fold = tokio::select! {
+                () = leadership.keep() => false,
+                () = self.status.stopped_for(STOPPED_LEADING_MAX) => true,
+                () = stop.cancelled() => false,
+            };
+            leading.cancel();
+            cannot_fold
+        };
+        tokio::join!(ending, self.run(&leading)).0
+    }
+
     /// Reads the position and folds from there on. Without an error it ends only at the stop.
-    async fn follow(&self) -> Result<(), Interruption> {
-        let Some(begun) = self.stop.run_until_cancelled(self.begin()).await else { return Ok(()) };
+    async fn follow(&self, stop: &CancellationToken) -> Result<(), Interruption> {
+        let Some(begun) = stop.run_until_cancelled(self.begin()).await else { return Ok(()) };
         let mut position = begun?;
-        let mut reader = Reader::after(&self.ledger, position.sequence, LIMITS);
+        let mut reader = Reader::after(&self.ledger, position.last, LIMITS);
         // The stop cuts off the wait for events and never a fold: a fold that was begun would have
         // to be done again at the next start.
-        while let Some(batch) = self.stop.run_until_cancelled(reader.next()).await {
-            let after = position.sequence;
+        while let Some(batch) = stop.run_until_cancelled(reader.next()).await {
+            let after = position.sequence();
             let batch = batch.map_err(|source| Interruption::Broken { after, source })?;
-            position = self.fold(position, &batch).await?;
+            position = self.fold(position, &batch, stop).await?;
         }
         Ok(())
     }
@@ -147,19 +194,27 @@ impl ProjectionRunner {
     }
 
     async fn begin(&self) -> Result<Position, Interruption> {
+        let known = self.status.position();
         let position = self.projection.store().position().await?;
-        let last = self.ledger.last_sequence().await?;
-        // The ledger was set back or replaced, and folding on would mix two histories.
-        if last < position.sequence {
-            return Err(Interruption::Ahead { stands: position.sequence, last });
-        }
+        // Before anything is compared: the lag of a view that is ahead is an alarm.
+        self.status.stand(position);
+        // What was seen, and not only the checkpoint: documents of a batch that was cut off may
+        // hold events that are not in the ledger any more. The reader would say the same of the
+        // checkpoint, but only after this has said that all is well.
+        let seen = self.projection.store().seen().await?;
+        let confirmed = self.ledger.confirm(seen).await;
+        let stands = position.sequence();
+        confirmed.map_err(|source| Interruption::Differs {
+            stands: seen.map_or(stands, |seen| seen.sequence),
+            source,
+        })?;
         // Not after each fault: a store that comes and goes would fill the log with this line.
-        if self.status.position().map(|before| before.generation) != Some(position.generation) {
+        if known.map(|before| before.generation) != Some(position.generation) {
             let name = self.name();
             info!(
                 projection.name = name,
                 projection.generation = position.generation,
-                projection.sequence = position.sequence,
+                projection.sequence = stands,
                 "following the ledger"
             );
         }
@@ -167,7 +222,12 @@ impl ProjectionRunner {
         Ok(position)
     }
 
-    async fn fold(&self, at: Position, batch: &EventBatch) -> Result<Position, Interruption> {
+    async fn fold(
+        &self,
+        at: Position,
+        batch: &EventBatch,
+        stop: &CancellationToken,
+    ) -> Result<Position, Interruption> {
         loop {
             let begun = Instant::now();
             let folded =
@@ -176,13 +236,13 @@ impl ProjectionRunner {
             // runner reads the position from the store first.
             match folded.map_err(|_elapsed| Interruption::Silent)? {
                 Ok(next) => {
-                    metrics::folded(self.name(), batch.events().len(), begun.elapsed());
+                    metrics::folded(self.name(), batch, begun.elapsed());
                     self.moved(next);
                     return Ok(next);
                 }
                 // A hold lasts for seconds at most and moves nothing by itself, so the batch in
                 // hand is kept. At the stop it is let go: the service must not wait for a rebuild.
-                Err(WriteError::Held) if !self.stop.is_cancelled() => sleep(WAIT_HELD).await,
+                Err(WriteError::Held) if !stop.is_cancelled() => sleep(WAIT_HELD).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -190,7 +250,7 @@ impl ProjectionRunner {
 
     fn moved(&self, position: Position) {
         self.status.follow(position);
-        metrics::stands(self.name(), position.generation, position.sequence);
+        metrics::stands(self.name(), position.generation, position.sequence());
     }
 
     fn report(&self, interruption: &Interruption) {
@@ -199,7 +259,12 @@ impl ProjectionRunner {
             return;
         }
         metrics::fault(self.name());
-        self.status.stop(error_chain(interruption));
+        let why = error_chain(interruption);
+        if matches!(interruption, Interruption::Differs { .. }) {
+            self.status.stop_for_all(why);
+        } else {
+            self.status.stop(why);
+        }
         let projection = self.name();
         let error = interruption as &dyn Error;
         // An error is for a person. A store that is away comes back by itself, which is a warning.

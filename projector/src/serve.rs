@@ -1,19 +1,21 @@
 //! The service: both projections, each on its own, and what operators ask of them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use events::IdSource as _;
 use ledger::Ledger;
+use platform::ids::RandomIds;
 use platform::service::{ServiceError, ServiceRuntime};
 use platform::shutdown::Shutdown;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::projection::Projection;
 use crate::runner::ProjectionRunner;
-use crate::status::Status;
+use crate::status::{Phase, Status};
+use crate::sweep::keep_sweeping;
 use crate::{health, metrics};
+use views::generation::Position;
 
 /// How often the lag is measured.
 const LAG_EVERY: Duration = Duration::from_secs(1);
@@ -27,8 +29,9 @@ pub async fn serve(config: &Config) -> Result<(), ServiceError> {
     metrics::describe();
     ledger::describe_metrics();
     let connections = Connections::open(config).await?;
-    let statuses = start(&connections.ledger(), connections.projections(), &runtime.shutdown);
+    let statuses = start_led(&connections, &runtime.shutdown);
     watch_lag(connections.ledger(), statuses.clone(), &runtime.shutdown);
+    keep_sweeping(config, &runtime.shutdown).await?;
     let router = health::router(&connections, &statuses, runtime.metrics.clone());
     let served = runtime.serve(router, FINISH_TIME_MAX).await;
     // Last, since the runners read through this connection until `serve` has seen them end.
@@ -37,19 +40,21 @@ pub async fn serve(config: &Config) -> Result<(), ServiceError> {
 }
 
 /// Starts each projection on a task of its own, so that one whose store is away does not stop the
-/// other.
-pub fn start(
-    ledger: &Ledger,
-    projections: impl IntoIterator<Item = Arc<dyn Projection>>,
-    shutdown: &Shutdown,
-) -> Vec<Status> {
-    projections
+/// other. It folds while this process leads in it.
+fn start_led(connections: &Connections, shutdown: &Shutdown) -> Vec<Status> {
+    let process = RandomIds.new_id();
+    connections
+        .projections()
         .into_iter()
         .map(|projection| {
             let status = Status::new(projection.store().name());
-            let (name, stop) = (projection.store().name(), shutdown.token());
-            let runner = ProjectionRunner::new(ledger.clone(), projection, status.clone(), stop);
-            shutdown.spawn_vital(name, runner.run());
+            let (key, holder) = (format!("projector.{}", status.name()), process.to_string());
+            let leadership = connections.connection.leadership(key, holder);
+            let (ledger, stop) = (connections.ledger(), shutdown.token());
+            let runner = ProjectionRunner::new(ledger, projection, status.clone());
+            shutdown.spawn_vital(status.name(), async move {
+                runner.run_while_leading(&leadership, &stop).await;
+            });
             status
         })
         .collect()
@@ -64,22 +69,29 @@ fn watch_lag(ledger: Ledger, statuses: Vec<Status>, shutdown: &Shutdown) {
         // ledger that has just come back.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            // Before the ledger is asked: a view goes on meanwhile, and would seem to be ahead.
+            let stands: Vec<_> = statuses.iter().map(Status::position).collect();
             // While the ledger is away nothing is known of the lag, and the last value stays.
             if let Some(Ok(last)) = stop.run_until_cancelled(ledger.last_sequence()).await {
-                for status in &statuses {
-                    report_lag(status, last);
+                for (status, stands) in statuses.iter().zip(stands) {
+                    report_lag(status, stands, last);
                 }
             }
         }
     });
 }
 
-fn report_lag(status: &Status, last: u64) {
+fn report_lag(status: &Status, stands: Option<Position>, last: u64) {
+    // The process that leads tells it.
+    if status.phase() == Phase::Waiting {
+        return metrics::lag(status.name(), 0, Duration::ZERO);
+    }
     // A projection that has never reached its store counts as empty, so that an alarm on the lag
     // fires for it, too.
-    let stands = status.position().map_or(0, |position| position.sequence);
-    // `last` was read first, and the projection may have passed it since.
-    let behind = last.saturating_sub(stands);
+    let stands = stands.map_or(0, Position::sequence);
+    // Signed: a view that is ahead has what the ledger has lost.
+    let behind = last.cast_signed() - stands.cast_signed();
+    status.set_lag(behind);
     // A view that does not move while there is nothing to fold has not stalled.
     let stalled = if behind == 0 { Duration::ZERO } else { status.unmoved() };
     metrics::lag(status.name(), behind, stalled);

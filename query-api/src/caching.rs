@@ -1,4 +1,7 @@
-//! Entity tags, and how long a client may keep an answer. A finished submission never changes.
+//! Entity tags, and how long a client may keep an answer. A finished submission never changes, but
+//! for outputs that expire.
+
+use std::time::Duration;
 
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -19,6 +22,15 @@ impl Tag {
     /// The tag of a submission, or of its events, up to a sequence.
     pub(crate) fn of(id: SubmissionId, sequence: u64) -> Self {
         Self(format!("\"{id}-{sequence}\""))
+    }
+
+    /// The tag of the same version after so many of its outputs have expired.
+    #[must_use]
+    pub(crate) fn with_expired(self, expired: usize) -> Self {
+        match expired {
+            0 => self,
+            _ => Self(format!("{}-expired-{expired}\"", self.0.trim_end_matches('"'))),
+        }
     }
 
     /// The tag of a text, by its hash.
@@ -52,7 +64,10 @@ impl Tag {
         let control = match keep {
             Keep::ForEver => HeaderValue::from_static(FOR_EVER),
             Keep::Ask => HeaderValue::from_static(ASK),
-            Keep::AnHour => HeaderValue::from_static("private, max-age=3600"),
+            Keep::For(time) => {
+                HeaderValue::from_str(&format!("private, max-age={}", time.as_secs()))
+                    .expect("a number may stand in a header")
+            }
         };
         // On a 304, too: a client updates its stored answer from these headers.
         let answered = response.headers_mut();
@@ -68,14 +83,23 @@ impl Tag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
     ForEver,
-    AnHour,
+    For(Duration),
     Ask,
 }
 
 impl Keep {
-    /// Returns how long an answer about a submission may be kept.
+    /// Returns how long an answer about a submission's events may be kept.
     pub(crate) fn ended(is_terminal: bool) -> Self {
         if is_terminal { Self::ForEver } else { Self::Ask }
+    }
+
+    /// Returns how long an answer about a submission may be kept, whose next output expires after
+    /// this time.
+    pub(crate) fn until_expiry(is_terminal: bool, next_in: Option<Duration>) -> Self {
+        match next_in {
+            Some(time) if is_terminal => Self::For(time),
+            Some(_) | None => Self::ended(is_terminal),
+        }
     }
 }
 

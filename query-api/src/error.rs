@@ -14,6 +14,18 @@ pub enum QueryError {
     /// The ledger could not be read.
     #[error("the ledger could not be read")]
     Ledger(#[from] ReadError),
+    /// The ledger's answer is older than what the client may have seen.
+    #[error("the ledger does not answer with sequence {required} yet")]
+    Behind {
+        /// The sequence that the answer must not be behind.
+        required: u64,
+    },
+    /// Too many submissions are being read from the ledger.
+    #[error("no turn to read the ledger came")]
+    Crowded,
+    /// Too many outputs are on their way to clients.
+    #[error("no memory is left for outputs")]
+    Busy,
     /// A view has no answer.
     #[error("a view could not be read")]
     View(#[from] ViewError),
@@ -38,6 +50,13 @@ fn problem(error: &QueryError) -> Problem {
         QueryError::Ledger(ReadError::Unavailable(_)) => {
             Problem::no_answer("the ledger does not answer")
         }
+        QueryError::Behind { .. } => Problem::no_answer(
+            "the ledger does not have yet what min_seq names or what was answered before",
+        ),
+        QueryError::Crowded => {
+            Problem::no_answer("too many submissions are being read from the ledger")
+        }
+        QueryError::Busy => Problem::no_answer("too many large outputs are being sent"),
         QueryError::View(ViewError::Away { detail, source: _ }) => Problem::no_answer(detail),
         QueryError::Output(ObjectError::Unavailable(_)) => {
             Problem::no_answer("the store of outputs does not answer")
@@ -47,7 +66,10 @@ fn problem(error: &QueryError) -> Problem {
         | QueryError::Ledger(_)
         | QueryError::View(ViewError::Impossible(_))
         | QueryError::Output(
-            ObjectError::Absent(_) | ObjectError::Corrupt(_) | ObjectError::Full(_),
+            ObjectError::Absent(_)
+            | ObjectError::Corrupt(_)
+            | ObjectError::Full(_)
+            | ObjectError::TooLarge(_),
         ) => Problem::internal(),
     }
 }

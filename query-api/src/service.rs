@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use ledger::{Connection, Ledger};
+use ledger::{Connection, Ledger, NatsLogin};
 use platform::auth::Verifier;
 use platform::clock::SystemClock;
 use platform::config::ExposeSecret;
@@ -16,6 +16,7 @@ use views::results::ResultsReader;
 
 use crate::app::{QueryApi, QueryApiParts};
 use crate::config::Config;
+use crate::freshness::SeenSequences;
 use crate::health::ReadStores;
 use crate::long_poll::{Feed, Waiters};
 use crate::{metrics, routes};
@@ -31,8 +32,10 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
     let catalog = Catalog::load(&config.languages);
     let catalog = catalog.map_err(ServiceError::part("there are no languages"))?;
     let stores = open(&config).await?;
-    let waiters = Arc::new(Waiters::default());
-    let feed = Feed::new(ledger(&stores), Arc::clone(&waiters));
+    let waiters = Arc::new(Waiters::new(config.long_poll.waiting_max));
+    let seen = Arc::new(SeenSequences::default());
+    let view = Arc::clone(&stores.results);
+    let feed = Feed::new(ledger(&stores), view, Arc::clone(&waiters), Arc::clone(&seen));
     // Vital: after its end the waiters would go on trusting a feed that no longer wakes them.
     service.shutdown.spawn_vital("feed", feed.run(service.shutdown.token()));
     let app = QueryApi::from(QueryApiParts {
@@ -40,7 +43,10 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
         results: Arc::clone(&stores.results),
         progress: Arc::clone(&stores.progress),
         outputs: stores.connection.objects(),
+        outputs_age: config.outputs.age(),
         waiters,
+        seen,
+        large_outputs: config.large_outputs,
         verifier: Arc::new(Verifier::new(&config.auth)),
         catalog,
         clock: Arc::new(SystemClock),
@@ -54,7 +60,8 @@ pub async fn run(config: Config) -> Result<(), ServiceError> {
 }
 
 async fn open(config: &Config) -> Result<ReadStores, ServiceError> {
-    let connection = Connection::open(&config.nats.url, "query-api")
+    let login = NatsLogin::new(&config.nats.user, &config.nats.password);
+    let connection = Connection::open(&config.nats.url, &login, "query-api")
         .await
         .map_err(ServiceError::part("the ledger cannot be opened"))?;
     let results = ResultsReader::open(config.postgres.url.expose_secret())

@@ -57,6 +57,22 @@ pub fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     Ok(())
 }
 
+/// Copies a directory and all in it to a place that does not exist yet.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    let shown = || format!("copy {} to {}", from.display(), to.display());
+    make_private(to)?;
+    for entry in fs::read_dir(from).with_context(shown)? {
+        let entry = entry.with_context(shown)?;
+        let to = to.join(entry.file_name());
+        if entry.file_type().with_context(shown)?.is_dir() {
+            copy_tree(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to).with_context(shown)?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes a directory and all in it; one that is not there is fine.
 pub fn remove_tree(dir: &Path) -> Result<()> {
     match fs::remove_dir_all(dir) {

@@ -44,7 +44,10 @@ impl Server for Nginx {
         let template = self.root.join("deploy/nginx/nginx.conf.template");
         let template = fs::read_to_string(&template)
             .with_context(|| format!("read {}", template.display()))?;
+        // Each worker has a queue of its own, so there must be as many as processes that serve.
+        let workers = if self.is_single_process { "1" } else { "auto" };
         let values = [
+            ("EDGE_WORKERS", workers.to_owned()),
             ("EDGE_LISTEN", self.address.clone()),
             ("EDGE_STATE", self.state.display().to_string()),
             ("EDGE_WEB", web.display().to_string()),
@@ -111,7 +114,8 @@ mod tests {
     #[test]
     fn every_name_of_the_template_is_filled_in() {
         let template = include_str!("../../deploy/nginx/nginx.conf.template");
-        let names = ["EDGE_LISTEN", "EDGE_STATE", "EDGE_WEB", "COMMAND_API", "QUERY_API"];
+        let names =
+            ["EDGE_LISTEN", "EDGE_STATE", "EDGE_WEB", "EDGE_WORKERS", "COMMAND_API", "QUERY_API"];
 
         let text = fill_in(template, &names.map(|name| (name, "x".to_owned())));
 

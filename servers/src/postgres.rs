@@ -89,11 +89,22 @@ impl Postgres {
         Ok(text)
     }
 
+    /// Returns how many bytes the tables of the database have on disk, with their indexes.
+    pub fn table_bytes(&self) -> Result<u64> {
+        let sum = "select coalesce(sum(pg_total_relation_size(oid)), 0) from pg_class \
+                   where relkind = 'r' and relnamespace = 'public'::regnamespace";
+        self.query_in(&self.database, sum)?.parse().context("read the size of the tables")
+    }
+
     fn query(&self, statement: &str) -> Result<String> {
+        self.query_in("postgres", statement)
+    }
+
+    fn query_in(&self, database: &str, statement: &str) -> Result<String> {
         let mut psql = Command::new(self.programs.join("psql"));
         // `-X`: a `.psqlrc` of the person's must not change what is read here.
         psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", SUPERUSER]);
-        psql.args(["-p", &self.port.to_string(), "-d", "postgres", "-c", statement]);
+        psql.args(["-p", &self.port.to_string(), "-d", database, "-c", statement]);
         psql.env("PGCONNECT_TIMEOUT", ASK_PATIENCE.as_secs().to_string());
         output(&mut psql)
     }

@@ -11,7 +11,7 @@ use servers::nats::Nats;
 use servers::postgres::Postgres;
 use servers::program::Lifetime;
 use servers::ready::wait_until_ready;
-use servers::testing::{NatsServer, TestServer, workspace_root};
+use servers::testing::{NatsServer, TestServer, test_passwords, workspace_root};
 use servers::{ClaimedPort, ProcessIdentity, Program, Server, files};
 
 /// Far below the patience of a start, and long for a busy machine.
@@ -75,6 +75,7 @@ async fn a_server_whose_port_was_taken_in_between_is_told_at_once() {
         address,
         monitor_address,
         store: dir.path().join("data"),
+        passwords: test_passwords(),
     };
     let mut robbed = TestServer::new("robbed", server, ports.into(), dir.path()).unwrap();
     let begun = Instant::now();
@@ -113,6 +114,7 @@ fn postgres_starts_again_right_after_it_was_killed() {
         let process = ProcessIdentity::of_child(&child).unwrap();
         let ready = wait_until_ready(&server, &process, Duration::from_mins(2), || Ok(()));
         ready.unwrap_or_else(|error| panic!("{error:#}\n{}", servers::log::tail(&log)));
+        assert_eq!(server.table_bytes().unwrap(), 0);
         // A client's backend is one more process that holds the server's memory.
         let client = TcpStream::connect(port.address()).unwrap();
         kill_with_descendants(&process).unwrap();
@@ -136,6 +138,8 @@ async fn a_fresh_mongod_becomes_a_primary_again_on_another_port() {
         let name = format!("mongod-{round}");
         let mut server = TestServer::new(&name, server, vec![port], dir.path()).unwrap();
         server.start().await.unwrap();
+        let sizes = ["absent", "admin"].map(|name| server.server.database_bytes(name).unwrap());
+        assert!(sizes[0] == 0 && sizes[1] > 0, "{sizes:?}");
         server.process.stop(Duration::from_mins(1)).await.unwrap();
     }
 }

@@ -26,7 +26,6 @@ const WAIT_SECONDS: u32 = 5;
 #[derive(Debug)]
 pub struct Load {
     count: usize,
-    remembers: bool,
     ended: AtomicUsize,
     changed: Notify,
 }
@@ -43,14 +42,7 @@ pub struct Seen {
 impl Load {
     /// Prepares a load of `count` submissions.
     pub fn new(count: usize) -> Self {
-        Self { count, remembers: false, ended: AtomicUsize::new(0), changed: Notify::new() }
-    }
-
-    /// Lets clients pass the last sequence that they have seen, as a client must that goes from one
-    /// query-api to another.
-    #[must_use]
-    pub fn remembering(self) -> Self {
-        Self { remembers: true, ..self }
+        Self { count, ended: AtomicUsize::new(0), changed: Notify::new() }
     }
 
     /// Waits until at least this share of the submissions, in percent, has ended.
@@ -91,10 +83,12 @@ impl Load {
         submitted: &Submitted,
         deadline: Instant,
     ) -> Result<Value> {
-        let (mut rank, mut sequence) = (0, submitted.sequence);
+        let Submitted { id, sequence, .. } = submitted;
+        // The first sequence and no later one, so that it is the server that keeps from a step
+        // back, over its restarts, too.
+        let path = format!("/v1/submissions/{id}?wait={WAIT_SECONDS}&min_seq={sequence}");
+        let mut rank = 0;
         loop {
-            let path =
-                format!("/v1/submissions/{}?wait={WAIT_SECONDS}&min_seq={sequence}", submitted.id);
             match user.get(&path).await {
                 Ok(answer) if answer.status.is_success() => {
                     let view = answer.ok()?;
@@ -104,13 +98,10 @@ impl Load {
                     if view["state"].as_str().is_some_and(has_ended) {
                         return Ok(view);
                     }
-                    if self.remembers {
-                        sequence = sequence.max(view["sequence"].as_u64().unwrap_or(0));
-                    }
                 }
                 other => may_be_repeated(other, deadline).await?,
             }
-            ensure!(Instant::now() < deadline, "{} has not ended", submitted.id);
+            ensure!(Instant::now() < deadline, "{id} has not ended");
         }
     }
 }

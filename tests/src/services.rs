@@ -5,11 +5,15 @@ use std::path::Path;
 use anyhow::Result;
 use servers::ClaimedPort;
 use servers::service::RunledgerService;
-use servers::testing::TestServer;
+use servers::testing::{TestServer, password_of};
 
 /// The services of a whole Runledger but executors, and the command that serves.
-pub const SINGLES: [(&str, &[&str]); 3] =
-    [("command-api", &[]), ("query-api", &[]), ("projector", &["serve"])];
+pub const SINGLES: [(&str, &[&str]); 4] = [
+    ("provisioner", &["--keep"]),
+    ("command-api", &[]),
+    ("query-api", &[]),
+    ("projector", &["serve"]),
+];
 
 /// Configuration as `SECTION__KEY` and value.
 pub type Settings = Vec<(String, String)>;
@@ -30,6 +34,13 @@ pub fn service(
         address: port.address(),
     };
     TestServer::new(name, server, vec![port], dir)
+}
+
+/// Returns the passwords with which a service connects to NATS, as settings.
+pub fn nats_passwords(service: &str) -> Settings {
+    let own = ("NATS__PASSWORD".to_owned(), password_of(service));
+    // The projector alone reads this one.
+    vec![own, ("SWEEP__PASSWORD".to_owned(), password_of("sweeper"))]
 }
 
 /// Returns configuration as variables.

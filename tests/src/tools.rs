@@ -3,6 +3,7 @@
 
 use std::env::var_os;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -55,9 +56,21 @@ pub fn submissions_per_fault() -> Result<usize> {
 /// How many submissions a test makes: `RUNLEDGER_TEST_SUBMISSIONS`, or a number that keeps the
 /// suite short.
 pub fn submissions_or(default: usize) -> Result<usize> {
-    let Some(value) = var_os("RUNLEDGER_TEST_SUBMISSIONS") else { return Ok(default) };
+    number_above_zero("RUNLEDGER_TEST_SUBMISSIONS", default)
+}
+
+/// How long nemeses go on, and the seed of their order: `RUNLEDGER_TEST_MINUTES` and
+/// `RUNLEDGER_TEST_SEED`. Without them each comes once.
+pub fn minutes_and_seed() -> Result<(Duration, u64)> {
+    let minutes = number_above_zero("RUNLEDGER_TEST_MINUTES", 0)?;
+    let seed = number_above_zero("RUNLEDGER_TEST_SEED", 1)?;
+    Ok((Duration::from_mins(minutes as u64), seed as u64))
+}
+
+fn number_above_zero(name: &str, default: usize) -> Result<usize> {
+    let Some(value) = var_os(name) else { return Ok(default) };
     let number = value.to_str().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
-    number.context("RUNLEDGER_TEST_SUBMISSIONS is not a number above 0")
+    number.with_context(|| format!("{name} is not a number above 0"))
 }
 
 fn text(name: &str) -> Result<String> {

@@ -127,7 +127,7 @@ async fn forge(world: &World, submitted: &Submitted, writer: BootId, event: Even
         *stored_at,
     );
     let subject = last.subject.parse::<events::Subject>()?.in_family(Family::Outcome);
-    let context = jetstream::new(async_nats::connect(world.nats().url()).await?);
+    let context = jetstream::new(world.nats_client("executor").await?);
     context.publish(subject.to_string(), forged.into()).await?.await?;
     Ok(())
 }

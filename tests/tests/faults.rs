@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
 use async_nats::jetstream;
-use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::consumer::{self, pull};
 use blackbox::audit::Audit;
 use blackbox::client::{Submitted, TestClient};
 use blackbox::load::{Load, Seen};
@@ -24,9 +24,11 @@ use platform::clock::SystemClock;
 use rustix::process::Signal;
 use serde_json::json;
 
-/// How long the queue waits for a sign of life, in seconds. This is the least that an executor
+/// How long the queue waits for a sign of life, in seconds. This is the least that the provisioner
 /// allows, so that a test is short.
 const ACK_WAIT_SECONDS: u32 = 3;
+/// The durable of the lane `run`.
+const DURABLE: &str = "executor-run-normal-core-v1";
 /// How often an executor is killed to measure how long its submissions wait. Each time finds its
 /// heartbeats somewhere else.
 const TAKE_OVERS: usize = 3;
@@ -36,7 +38,7 @@ const FAULTS_AT: [usize; 2] = [25, 60];
 const SWEEP_PATIENCE: Duration = Duration::from_mins(5);
 
 fn world() -> WorldBuilder {
-    WorldBuilder::default().edge().setting("EXECUTOR__ACK_WAIT_S", ACK_WAIT_SECONDS)
+    WorldBuilder::default().edge().setting("QUEUES__ACK_WAIT_S", ACK_WAIT_SECONDS)
 }
 
 fn promises(seen: &[Seen]) -> Vec<Submitted> {
@@ -46,8 +48,6 @@ fn promises(seen: &[Seen]) -> Vec<Submitted> {
 /// Kills `part` twice during a load and starts it again at once.
 async fn kill_during_a_load(part: &str, builder: WorldBuilder) -> Result<()> {
     let load = Load::new(submissions_per_fault()?);
-    // After a restart only the client knows which sequences the API had answered before.
-    let load = if part == "query-api" { load.remembering() } else { load };
     builder
         .play(async |world| {
             let user = world.user("student-17")?;
@@ -262,7 +262,7 @@ async fn an_executor_that_is_told_to_stop_finishes_what_it_holds() -> Result<()>
 
 #[tokio::test]
 async fn every_other_service_restarts_in_an_orderly_way_and_loses_nothing() -> Result<()> {
-    let load = Load::new(submissions_per_fault()?).remembering();
+    let load = Load::new(submissions_per_fault()?);
     world()
         .play(async |world| {
             let user = world.user("student-17")?;
@@ -358,11 +358,42 @@ async fn a_submission_that_the_queue_has_forgotten_is_run_all_the_same() -> Resu
         .await
 }
 
+#[tokio::test]
+async fn a_durable_that_was_removed_or_changed_is_put_right_and_runs_nothing_twice() -> Result<()> {
+    world()
+        .setting("QUEUES__CHECK_EVERY_S", 1)
+        .play(async |world| {
+            let user = world.user("student-17")?;
+            let before = user.submit(&python("print('before')")).await?;
+            user.ended(&before).await?;
+
+            let stream = jetstream::new(world.nats_client("provisioner").await?);
+            let stream = stream.get_stream(LEDGER_STREAM).await?;
+            stream.delete_consumer(DURABLE).await?;
+            let during = user.submit(&python("print('during')")).await?;
+            user.ended(&during).await?;
+
+            let as_made = stream.consumer_info(DURABLE).await?.config;
+            let changed = consumer::Config { max_ack_pending: 1, ..as_made.clone() };
+            stream.update_consumer(changed).await?;
+            wait_until("the durable is mended", Duration::from_mins(1), async || {
+                let config = stream.consumer_info(DURABLE).await?.config;
+                ensure!(config == as_made, "{config:?}");
+                Ok(())
+            })
+            .await?;
+            let after = user.submit(&python("print('after')")).await?;
+            user.ended(&after).await?;
+            Audit::settled(world, &[before, during, after]).await.map(drop)
+        })
+        .await
+}
+
 /// Takes the next submission off the queue, as an operator can with the NATS CLI.
 async fn acknowledge_by_hand(world: &World) -> Result<()> {
-    let client = async_nats::connect(world.nats().url()).await?;
+    let client = world.nats_client("executor").await?;
     let stream = jetstream::new(client).get_stream(LEDGER_STREAM).await?;
-    let queue = stream.get_consumer::<pull::Config>("executor-run-normal-core-v1").await;
+    let queue = stream.get_consumer::<pull::Config>(DURABLE).await;
     let queue = queue.map_err(Error::from_boxed)?;
     let mut messages = queue.fetch().max_messages(1).messages().await?;
     let message = messages.next().await.context("the queue is empty")?;

@@ -2,6 +2,7 @@
 //! does with them.
 
 use async_trait::async_trait;
+use events::LedgerPosition;
 
 use crate::error::WriteError;
 
@@ -10,19 +11,25 @@ use crate::error::WriteError;
 pub struct Position {
     /// The copy of the view.
     pub generation: i32,
-    /// The last event folded into it, 0 before the first.
-    pub sequence: u64,
+    /// The last entry of the ledger that is folded into it; none before the first.
+    pub last: Option<LedgerPosition>,
 }
 
 impl Position {
-    /// Returns the position after the events from `first` to `last`, which have to begin right
+    /// Returns the sequence of the last entry folded into it, 0 before the first.
+    pub fn sequence(self) -> u64 {
+        self.last.map_or(0, |last| last.sequence)
+    }
+
+    /// Returns the position after the entries from `first` to `last`, which have to begin right
     /// after this one: a view has no holes.
-    pub fn after(self, first: u64, last: u64) -> Result<Self, WriteError> {
+    pub fn after(self, first: u64, last: LedgerPosition) -> Result<Self, WriteError> {
         // Events that are missing here would be missing for ever: the checkpoint passes them by.
-        if first != self.sequence + 1 {
-            return Err(WriteError::Hole { stands: self.sequence, first });
+        let stands = self.sequence();
+        if first != stands + 1 {
+            return Err(WriteError::Hole { stands, first });
         }
-        Ok(Self { sequence: last, ..self })
+        Ok(Self { last: Some(last), ..self })
     }
 }
 
@@ -47,6 +54,10 @@ pub trait ViewStore: Send + Sync {
     /// Returns where the live generation stands.
     async fn position(&self) -> Result<Position, WriteError>;
 
+    /// Returns the last entry of the ledger that any reader may have seen folded into the live
+    /// generation; none before the first.
+    async fn seen(&self) -> Result<Option<LedgerPosition>, WriteError>;
+
     /// Begins an empty generation beside the live one. No reader sees it yet.
     async fn begin_generation(&self) -> Result<Position, WriteError>;
 
@@ -54,21 +65,39 @@ pub trait ViewStore: Send + Sync {
     /// with it.
     async fn hold(&self) -> Result<Box<dyn Hold>, WriteError>;
 
-    /// Deletes some of what belongs to generations before the live one: replaced ones, and rebuilds
-    /// that were never finished. Returns how much; 0 when nothing is left.
-    async fn delete_superseded(&self) -> Result<u64, WriteError>;
+    /// Deletes what belongs to generations before the live one: replaced ones, and rebuilds that
+    /// were never finished. Tells `report` again and again how many rows or documents are deleted.
+    async fn delete_superseded(
+        &self,
+        report: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), WriteError>;
 }
 
 /// A live generation that stands still, for as long as this lives and for some seconds at most.
 #[async_trait]
 pub trait Hold: Send {
-    /// Returns the live generation, and the last event that any reader may have seen folded into
-    /// it.
+    /// Returns where the live generation stands.
     fn live(&self) -> Position;
 
+    /// Returns the last entry that any reader may have seen folded into it; none before the first.
+    fn seen(&self) -> Option<LedgerPosition>;
+
     /// Shows `rebuilt` to readers in place of the live generation, in one step, if nothing that
-    /// they saw is missing in it.
-    async fn switch(self: Box<Self>, rebuilt: Position) -> Result<SwitchOutcome, WriteError>;
+    /// they may still rely on is missing in it.
+    async fn switch(
+        self: Box<Self>,
+        rebuilt: Position,
+        live: LiveHistory,
+    ) -> Result<SwitchOutcome, WriteError>;
+}
+
+/// What the live generation was folded from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveHistory {
+    /// The history that the rebuilt one is folded from: what readers saw must not be missing.
+    Same,
+    /// One that is gone, since the ledger was set back or replaced: what readers saw counts no more.
+    Gone,
 }
 
 /// What came of a switch.

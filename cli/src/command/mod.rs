@@ -3,6 +3,7 @@
 pub(crate) mod cancel;
 pub(crate) mod events;
 pub(crate) mod languages;
+pub(crate) mod quarantine;
 pub(crate) mod show;
 pub(crate) mod submit;
 pub(crate) mod token;

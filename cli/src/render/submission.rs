@@ -95,6 +95,10 @@ fn cases(submission: &SubmissionView) -> String {
 
 fn output_block(output: &OutputView, style: Style) -> String {
     let (kept, total) = (output.bytes.len(), output.bytes_total);
+    if let Some(sha256) = &output.expired {
+        let title = format!("--- {} ({total} bytes, expired; SHA-256 {sha256})", output.title);
+        return format!("{}\n", style.dim(&title));
+    }
     let extent = if output.truncated {
         format!("the first {kept} of {total} bytes")
     } else {
@@ -170,6 +174,16 @@ mod tests {
         let text = shown(&answer);
         assert!(text.starts_with("time limit (wall_time) · python 3.11 · signal 9"), "{text}");
         assert!(text.contains("--- stdout (the first 3 of 9000 bytes)"), "{text}");
+    }
+
+    #[test]
+    fn an_output_that_has_expired_is_one_line() {
+        let mut answer = answer();
+        answer["stdout"] = json!(null);
+        answer["stdout_bytes"] = json!(70_000);
+        answer["stdout_expired"] = json!({ "sha256": "00ff", "bytes": 70_000 });
+        let text = shown(&answer);
+        assert!(text.ends_with("\n--- stdout (70000 bytes, expired; SHA-256 00ff)\n"), "{text}");
     }
 
     #[test]

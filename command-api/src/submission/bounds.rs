@@ -1,17 +1,15 @@
 //! How much a submission may hold. Limits of a run are the policy's business.
 
+pub use events::event::{CASE_NAME_BYTES_MAX, CASES_MAX};
+
 /// The most files.
 pub const FILES_MAX: usize = 64;
-/// The most cases.
-pub const CASES_MAX: usize = 256;
 /// The most arguments of the program.
 pub const ARGS_MAX: usize = 64;
 /// The most options of the compiler.
 pub const COMPILER_OPTIONS_MAX: usize = 64;
 /// The longest argument of the program, and the longest option of the compiler, in bytes.
 pub const ARG_BYTES_MAX: usize = 4 * 1024;
-/// The longest name of a case, in bytes.
-pub const CASE_NAME_BYTES_MAX: usize = 128;
 /// The most points of a case.
 pub const POINTS_MAX: u32 = 1_000_000;
 /// The points of a case that names none.

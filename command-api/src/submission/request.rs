@@ -39,6 +39,11 @@ impl ValidSubmission {
         LanguageOffer::of(&self.language, &self.pool)
     }
 
+    /// Returns how many cases there are.
+    pub fn case_count(&self) -> u32 {
+        u32::try_from(self.cases.len()).unwrap_or(u32::MAX)
+    }
+
     /// Hashes what was asked for, whatever the order of members, the white space, the encoding of
     /// content and the alias of the language.
     pub fn request_hash(&self) -> Digest {

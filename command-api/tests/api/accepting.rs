@@ -39,10 +39,9 @@ async fn the_accepted_event_holds_the_whole_request() {
         .await;
     let stored = app.stored(&answer.id()).await;
     let accepted = stored.accepted;
-    assert_eq!(
-        stored.subject.to_string(),
-        format!("ledger.submission.submit.normal.core.{}", answer.id())
-    );
+    let (id, subject) = (answer.id(), stored.subject.to_string());
+    let key_part = stored.subject.id.key_part();
+    assert_eq!(subject, format!("ledger.submission.submit.normal.core.{key_part}.{id}"));
     assert_eq!((accepted.principal.as_str(), accepted.lane), ("ada", Lane::Submit));
     assert_eq!((accepted.language.slug.as_str(), accepted.origin), ("cpp", Origin::Native));
     assert_eq!(accepted.files[0].content, Content::Text("int".to_owned()));

@@ -1,6 +1,9 @@
 //! The same key with the same body is one submission; with another body it is a mistake.
 
 use axum::http::StatusCode;
+use command_api::limited_store::LimitedStore;
+use events::ObjectBucket;
+use events::content::INLINE_BYTES_MAX;
 use ledger::memory::Mishap;
 use serde_json::json;
 
@@ -69,6 +72,19 @@ async fn a_retry_tells_the_present_state_and_the_first_sequence() {
     let again = app.submit_under("ada", "k", &hello()).await;
     assert_eq!(again.status, StatusCode::ACCEPTED);
     assert_eq!((&again.body["sequence"], &again.body["state"]), (&json!(1), &json!("cancelled")));
+}
+
+#[tokio::test]
+async fn a_retry_needs_no_room_for_what_is_stored_already() {
+    let app = TestApp::new();
+    let large = json!({"language": "python", "source": "#".repeat(INLINE_BYTES_MAX + 1)});
+    let first = app.submit_under("ada", "k", &large).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED);
+    app.fill(LimitedStore::Bucket(ObjectBucket::Sources), 80);
+    let again = app.submit_under("ada", "k", &large).await;
+    assert_eq!((again.status, again.body), (first.status, first.body));
+    let other = app.submit_under("ada", "another", &large).await;
+    assert_eq!(other.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test(start_paused = true)]

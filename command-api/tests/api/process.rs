@@ -4,20 +4,40 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use events::{BootId, Clock};
-use ledger::Connection;
+use ledger::testing::small_streams;
+use ledger::{Connection, NatsLogin};
 use platform::auth::{Claims, mint};
 use platform::clock::SystemClock;
 use platform::config::TokenSecret;
+use platform::ids::RandomIds;
 use reqwest::StatusCode;
 use serde_json::Value;
 use servers::ClaimedPort;
-use servers::testing::{NatsServer, ServerOptions};
+use servers::testing::{NatsServer, ServerOptions, password_of};
 use tokio::process::{Child, Command};
 
 use crate::support::{every_language, hello};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A connection as one of the users of NATS.
+async fn open_as(nats: &NatsServer, user: &str) -> Connection {
+    let login = NatsLogin::new(user, &password_of(user).into());
+    Connection::open(&nats.url(), &login, "test").await.unwrap()
+}
+
+/// A server on which the provisioner has made everything.
+async fn provisioned() -> NatsServer {
+    let nats = NatsServer::start().await;
+    provision(&nats).await;
+    nats
+}
+
+async fn provision(nats: &NatsServer) {
+    let settings = small_streams(1, vec![nats.monitor_url()]);
+    open_as(nats, "provisioner").await.provision(&settings, &RandomIds).await.unwrap();
+}
 
 /// A process of the service, killed when dropped.
 struct Service {
@@ -60,7 +80,7 @@ impl Service {
 
     /// Submits until it is accepted, while an executor says that it has every language.
     async fn submit_with_executor(&self, nats: &NatsServer) -> Value {
-        let executor = Connection::open(&nats.url(), "executor").await.unwrap().offers();
+        let executor = open_as(nats, "executor").await.offers();
         let accepted = async {
             loop {
                 let (status, body) = self.submit().await;
@@ -92,10 +112,9 @@ fn command(nats: &NatsServer) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_command-api"));
     command
         .env("RUNLEDGER__NATS__URL", nats.url())
+        .env("RUNLEDGER__NATS__PASSWORD", password_of("command-api"))
         .env("RUNLEDGER__NATS__MONITOR_URL", nats.monitor_url())
         .env("RUNLEDGER__AUTH__HS256_SECRET", SECRET)
-        .env("RUNLEDGER__STREAMS__LEDGER_BYTES_MAX", "67108864")
-        .env("RUNLEDGER__STREAMS__OBJECTS_BYTES_MAX", "67108864")
         .stdout(Stdio::null())
         .kill_on_drop(true);
     command
@@ -116,7 +135,7 @@ fn token() -> String {
 }
 
 #[tokio::test]
-async fn it_waits_for_nats_makes_the_streams_and_stops_when_told() {
+async fn it_waits_for_nats_and_for_the_provisioner_and_stops_when_told() {
     let mut nats = NatsServer::start().await;
     nats.kill();
     let mut service = Service::start(&nats);
@@ -126,6 +145,11 @@ async fn it_waits_for_nats_makes_the_streams_and_stops_when_told() {
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(problem["detail"], "the service is starting");
     nats.restart().await;
+    let health = reqwest::get(format!("{}/health/ready", service.url)).await.unwrap();
+    assert_eq!(health.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let health = health.text().await.unwrap();
+    assert!(health.contains("the provisioner makes them"), "{health}");
+    provision(&nats).await;
     service.wait_for("/health/ready", StatusCode::OK).await;
     let (status, problem) = service.submit().await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
@@ -142,7 +166,7 @@ async fn it_waits_for_nats_makes_the_streams_and_stops_when_told() {
 
 #[tokio::test]
 async fn what_was_accepted_is_there_after_both_were_killed() {
-    let mut nats = NatsServer::start().await;
+    let mut nats = provisioned().await;
     let mut service = Service::start(&nats);
     service.wait_for("/health/ready", StatusCode::OK).await;
     let first = service.submit_with_executor(&nats).await;
@@ -168,6 +192,26 @@ async fn a_ledger_that_does_not_sync_is_refused_with_the_line_to_add() {
     assert!(!ended.status.success());
     let told = String::from_utf8(ended.stderr).unwrap();
     assert!(told.contains("add `sync_interval: always`"), "{told}");
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_without_syncing_closes_admission_until_it_syncs() {
+    let mut nats = provisioned().await;
+    let mut service = Service::start(&nats);
+    service.wait_for("/health/ready", StatusCode::OK).await;
+    service.submit_with_executor(&nats).await;
+    nats.sync_always(false);
+    nats.restart().await;
+    service.wait_for("/health/durability", StatusCode::SERVICE_UNAVAILABLE).await;
+    let (status, problem) = service.submit().await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("acknowledges before it syncs"), "{detail}");
+    nats.sync_always(true);
+    nats.restart().await;
+    service.wait_for("/health/ready", StatusCode::OK).await;
+    assert_eq!(service.submit().await.0, StatusCode::ACCEPTED);
+    service.stop().await;
 }
 
 /// Returns how many connections the server has ever had.

@@ -1,8 +1,11 @@
 //! `cargo dev bench`: what a submission costs above the bare program, side by side in one run. With
-//! `--against` the same is measured of another commit, and the rounds of both alternate.
+//! `--against` the same is measured of another commit, and the rounds of both alternate. The modes
+//! measure something else, each as its own module says.
 
 mod bare;
 mod burst;
+mod ledger;
+mod reading;
 mod report;
 mod run;
 mod split;
@@ -11,7 +14,7 @@ mod stack;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 use client::Client;
 
 use crate::paths::Layout;
@@ -34,7 +37,10 @@ const TURNS: usize = 6;
 
 /// How much is measured, and of what.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    mode: Option<BenchMode>,
     /// Submissions one by one, each beside a bare start of the same program
     #[arg(long, default_value_t = 100)]
     rounds: usize,
@@ -53,6 +59,16 @@ pub(crate) struct Options {
     against: Option<String>,
 }
 
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+enum BenchMode {
+    /// Measure polls of single submissions, with PostgreSQL and without
+    Reading(reading::ReadingOptions),
+    /// Measure how fast the ledger takes submissions with both views on, and how fast a view is
+    /// rebuilt
+    Ledger(ledger::LedgerOptions),
+}
+
 /// A Runledger that is up, and what was measured of it.
 struct Side {
     client: Client,
@@ -61,6 +77,11 @@ struct Side {
 
 /// Measures release builds on topologies of their own, which are started, and stopped at the end.
 pub(crate) fn run(layout: &Layout, options: &Options) -> Result<()> {
+    match &options.mode {
+        Some(BenchMode::Reading(options)) => return reading::run(layout, options),
+        Some(BenchMode::Ledger(options)) => return ledger::run(layout, options),
+        None => {}
+    }
     // Beside another commit this one has an engine of its own, too, so that both run alike.
     let mut stacks = vec![Stack::here(layout, options.against.is_some())?];
     if let Some(rev) = &options.against {

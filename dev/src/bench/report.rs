@@ -9,6 +9,9 @@ use crate::steps::say;
 /// The aim for an idle machine: at most this much above the bare program, at the median.
 const OVERHEAD_AIM_MS: f64 = 15.0;
 
+/// The aim for a poll while PostgreSQL is away: below this at the 99th percentile.
+const POLL_AIM_MS: f64 = 50.0;
+
 /// The percentiles that are shown.
 const RANKS: [usize; 3] = [50, 95, 99];
 
@@ -55,6 +58,18 @@ pub(super) fn print(sides: &[Figures], clients: usize) {
     heading(&format!("\n{clients} clients at once"));
     rows("submit to verdict", sides, |side| side.load.latencies.clone());
     print_throughput(sides);
+}
+
+/// Writes the report of the polls to standard output.
+pub(super) fn print_polls(with: &[Duration], without: &[Duration]) {
+    heading("polls of one submission, milliseconds");
+    for (name, times) in [("with PostgreSQL", with), ("without PostgreSQL", without)] {
+        row(name, RANKS.map(|rank| millis(percentile(times, rank))));
+        say(format_args!("  {} answers", times.len()));
+    }
+    let p99 = millis(percentile(without, 99));
+    let met = if p99 < POLL_AIM_MS { "met" } else { "not met" };
+    say(format_args!("without PostgreSQL, p99: {p99:.1} ms (aim: below {POLL_AIM_MS} ms, {met})"));
 }
 
 fn print_overhead(side: &Figures) {

@@ -81,6 +81,11 @@ impl Stack {
         })
     }
 
+    /// Stops one part of it.
+    pub(super) fn stop(&self, part: &str) -> Result<()> {
+        loud_step(&format!("stop {part}"), || shown_run(self.call().args(["stop", part])))
+    }
+
     fn call(&self) -> Command {
         let (program, args) = self.dev.split_first().expect("a command has a program");
         let mut command = Command::new(program);

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use servers::Server;
+use servers::nats::NatsPasswords;
 
 use crate::install::Tools;
 use crate::paths::Layout;
@@ -16,8 +17,11 @@ use crate::ports::Ports;
 use crate::secrets::Secret;
 
 pub(crate) use docker::EngineChoice;
-pub(crate) use services::migrate;
+pub(crate) use services::{migrate, program};
 pub(crate) use stores::superuser_url;
+
+/// The progress database.
+const MONGO_DATABASE: &str = "runledger";
 
 /// What every part can be told about.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub(crate) struct Site {
     pub(crate) programs: PathBuf,
     /// The secret that tokens are signed with.
     pub(crate) secret: Secret,
+    /// The passwords of the users of NATS.
+    pub(crate) nats_passwords: NatsPasswords,
 }
 
 impl Site {
@@ -47,6 +53,16 @@ impl Site {
     /// The progress database's server.
     pub(crate) fn mongo_url(&self) -> Result<String> {
         Ok(stores::mongo(self)?.url())
+    }
+
+    /// How many bytes the results view has on disk.
+    pub(crate) fn postgres_bytes(&self) -> Result<u64> {
+        stores::postgres(self)?.table_bytes()
+    }
+
+    /// How many bytes the progress view has on disk.
+    pub(crate) fn mongo_bytes(&self) -> Result<u64> {
+        stores::mongo(self)?.database_bytes(MONGO_DATABASE)
     }
 
     /// The origin that clients use.
@@ -109,9 +125,14 @@ const DOCKER: Part =
 /// The data stores and the engine, in the order of their start.
 pub(crate) const SERVERS: &[&Part] = &[&NATS, &POSTGRES, &MONGO, &DOCKER];
 
-/// Our own services, in the order of their start: the first makes the streams that the others read.
-pub(crate) const SERVICES: &[&Part] =
-    &[&services::COMMAND_API, &services::EXECUTOR, &services::PROJECTOR, &services::QUERY_API];
+/// Our own services, in the order of their start: the first makes the streams that the others use.
+pub(crate) const SERVICES: &[&Part] = &[
+    &services::PROVISIONER,
+    &services::COMMAND_API,
+    &services::EXECUTOR,
+    &services::PROJECTOR,
+    &services::QUERY_API,
+];
 
 /// The edge, which is opened last and closed first.
 pub(crate) const EDGE: &Part =

@@ -17,6 +17,7 @@ pub(super) fn nats(site: &Site) -> Result<Nats> {
         address: site.ports.address("nats")?,
         monitor_address: site.ports.address("nats-monitor")?,
         store: site.layout.data("nats"),
+        passwords: site.nats_passwords.clone(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! `submission.accepted`: everything that decides what will run.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use crate::content::{Content, ObjectRef};
@@ -58,7 +59,35 @@ const fn total_time_of_form_1() -> u32 {
 pub struct LanguageRef {
     pub slug: LanguageSlug,
     /// The version of its compiler or interpreter.
+    #[serde(deserialize_with = "crate::column_values::text")]
     pub version: String,
+}
+
+impl Accepted {
+    /// Returns every object that it refers to.
+    pub fn objects(&self) -> Vec<&ObjectRef> {
+        let suite = match &self.suite {
+            Some(Suite::Object { object, count: _ }) => Some(object),
+            Some(Suite::Inline { cases: _, sha256: _ }) | None => None,
+        };
+        self.contents().filter_map(|content| content.bytes().err()).chain(suite).collect()
+    }
+
+    /// Returns how many bytes stand in it whose number the client chose.
+    pub fn inline_bytes(&self) -> u64 {
+        let options = self.args.iter().chain(&self.compiler_options);
+        let options: u64 = options.map(|option| option.len() as u64).sum();
+        options + self.contents().map(Content::inline_bytes).sum::<u64>()
+    }
+
+    fn contents(&self) -> impl Iterator<Item = &Content> {
+        let cases = match &self.suite {
+            Some(Suite::Inline { cases, sha256: _ }) => cases.as_slice(),
+            Some(Suite::Object { object: _, count: _ }) | None => &[][..],
+        };
+        let of_cases = cases.iter().flat_map(|case| [&case.stdin, &case.expected]);
+        self.files.iter().map(|file| &file.content).chain([&self.stdin]).chain(of_cases)
+    }
 }
 
 /// One file of a submission.
@@ -78,12 +107,34 @@ pub struct SourceFile {
 pub enum Suite {
     /// In the event itself.
     Inline {
+        #[serde(deserialize_with = "inline_cases")]
         cases: Vec<Case>,
         /// The hash of their JSON array. Submissions with the same hash answer the same question.
         sha256: Digest,
     },
     /// A JSON array of [`Case`] in the bucket `TESTS`, whose name is its hash.
-    Object { object: ObjectRef, count: u32 },
+    Object {
+        object: ObjectRef,
+        #[serde(deserialize_with = "case_count")]
+        count: u32,
+    },
+}
+
+// Room for an outcome is set aside by the number of cases. So an event that names more than a
+// submission may have is no event, the same for every reader: one such number would close the door.
+
+fn inline_cases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Case>, D::Error> {
+    let cases = Vec::<Case>::deserialize(deserializer)?;
+    check_count(cases.len()).map(|()| cases)
+}
+
+fn case_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let count = u32::deserialize(deserializer)?;
+    check_count(count as usize).map(|()| count)
+}
+
+fn check_count<E: Error>(count: usize) -> Result<(), E> {
+    if count > CASES_MAX { Err(E::custom("too many cases")) } else { Ok(()) }
 }
 
 impl Suite {
@@ -103,6 +154,13 @@ impl Suite {
         }
     }
 }
+
+/// The most cases of a submission. A version that accepts more gives the accepted event another
+/// form, since this one takes an event with more for foreign bytes.
+pub const CASES_MAX: usize = 256;
+
+/// The most bytes of a case's name.
+pub const CASE_NAME_BYTES_MAX: usize = 128;
 
 /// One case: an input, and the output it must give.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,19 +20,27 @@ pub struct Started {
     /// The life of the executor's process.
     pub boot_id: BootId,
     /// The image's name, as `runledger/core:dev`.
+    #[serde(deserialize_with = "crate::column_values::text")]
     pub image: String,
     /// The image's content digest, as the engine gives it: `sha256:…`.
     // A tag may name another image tomorrow; the digest is what shows what ran.
+    #[serde(deserialize_with = "crate::column_values::text")]
     pub image_digest: String,
     /// The hash of everything that restricts the cell: container settings and seccomp profile.
     pub sandbox_profile: Digest,
     pub isolation: Isolation,
+    #[serde(deserialize_with = "crate::column_values::text")]
     pub kernel: String,
     /// The processor's model name.
+    #[serde(deserialize_with = "crate::column_values::text")]
     pub cpu_model: String,
     /// The version of the language that runs it; absent in form 1, where it was always the accepted
     /// one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::column_values::text_or_none"
+    )]
     pub language_version: Option<String>,
 }
 

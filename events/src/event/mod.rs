@@ -7,7 +7,11 @@ mod execution;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
-pub use accepted::{Accepted, Case, Checker, LanguageRef, Origin, SourceFile, Suite};
+use crate::content::ObjectRef;
+
+pub use accepted::{
+    Accepted, CASE_NAME_BYTES_MAX, CASES_MAX, Case, Checker, LanguageRef, Origin, SourceFile, Suite,
+};
 pub use ending::{
     CancellationRequested, Cancelled, CasesSummary, Completed, Failed, FailureClass, Timings,
 };
@@ -100,6 +104,42 @@ impl Event {
             | Self::Lost(_)
             | Self::CancellationRequested(_)
             | Self::Completed(_)
+            | Self::Failed(_)
+            | Self::Cancelled(_) => 0,
+        }
+    }
+
+    /// Returns every object that the event refers to.
+    pub fn objects(&self) -> Vec<&ObjectRef> {
+        match self {
+            Self::Accepted(accepted) => accepted.objects(),
+            Self::Compiled(compiled) => compiled.output.content.bytes().err().into_iter().collect(),
+            Self::Completed(completed) => {
+                let outputs = [&completed.stdout, &completed.stderr];
+                outputs.into_iter().filter_map(|output| output.content.bytes().err()).collect()
+            }
+            Self::Started(_)
+            | Self::Judged(_)
+            | Self::Lost(_)
+            | Self::CancellationRequested(_)
+            | Self::Failed(_)
+            | Self::Cancelled(_) => Vec::new(),
+        }
+    }
+
+    /// Returns how many bytes stand in the event whose number a client or a program chose.
+    pub fn inline_bytes(&self) -> u64 {
+        match self {
+            Self::Accepted(accepted) => accepted.inline_bytes(),
+            Self::Compiled(compiled) => compiled.output.content.inline_bytes(),
+            Self::Completed(completed) => {
+                let Completed { stdout, stderr, .. } = completed.as_ref();
+                stdout.content.inline_bytes() + stderr.content.inline_bytes()
+            }
+            Self::Started(_)
+            | Self::Judged(_)
+            | Self::Lost(_)
+            | Self::CancellationRequested(_)
             | Self::Failed(_)
             | Self::Cancelled(_) => 0,
         }

@@ -14,7 +14,7 @@ use crate::event::{
     Completed, Event, Failed, FailureClass, Isolation, Judged, LanguageRef, Lost, LostReason,
     Origin, SourceFile, Started, Suite, Timings,
 };
-use crate::ids::{BootId, SubmissionId};
+use crate::ids::{BootId, LedgerId, SubmissionId};
 use crate::limits::LimitPolicy;
 use crate::names::ExecutorName;
 use crate::subject::{Lane, Priority};
@@ -27,6 +27,9 @@ pub const SUBMISSION: SubmissionId =
     SubmissionId::new(Uuid::from_u128(0x0190_a1b2_c3d4_7e5f_8a6b_7c8d_9e0f_1a2b));
 /// The boot id of every sample.
 pub const BOOT: BootId = BootId::new(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_b007));
+/// The ledger of every sample.
+pub const LEDGER: LedgerId =
+    LedgerId::new(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_001e_d6e4));
 /// The user of every sample.
 pub const USER: &str = "ada";
 

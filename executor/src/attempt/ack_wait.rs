@@ -1,11 +1,14 @@
-//! How long the queue waits for a sign of life, as far as this executor knows. Another executor of
-//! the queue may have set another time than this one's.
+//! How long the queue waits for a sign of life, as far as this executor knows. The provisioner sets
+//! it, and may change it at any time.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+/// The shortest that a queue may have: what is assumed until the queue was looked at, since a
+/// heartbeat that comes too soon does no harm.
+pub const ACK_WAIT_MIN: Duration = Duration::from_secs(3);
 /// Heartbeats within one ack wait, so that a lost one does not give the submission away.
 const HEARTBEATS_PER_WAIT: u32 = 3;
 
@@ -14,7 +17,7 @@ const HEARTBEATS_PER_WAIT: u32 = 3;
 pub struct AckWait(watch::Sender<Duration>);
 
 impl AckWait {
-    /// Begins with what this executor sets at the queue.
+    /// Begins with what is assumed of the queue.
     pub fn new(wait: Duration) -> Self {
         Self(watch::Sender::new(wait))
     }

@@ -49,15 +49,11 @@ fn may_come_back(error: &ExecuteError) -> bool {
         | ExecuteError::Unavailable { .. }
         | ExecuteError::Read(ReadError::Unavailable(_)) => true,
         ExecuteError::Rejected(_)
+        | ExecuteError::Gone
         | ExecuteError::SubjectFull
         | ExecuteError::TooLarge
         | ExecuteError::Refused(_)
-        | ExecuteError::Read(
-            ReadError::Form { .. }
-            | ReadError::Subject { .. }
-            | ReadError::WrongSubject { .. }
-            | ReadError::NotAccepted { .. },
-        ) => false,
+        | ExecuteError::Read(ReadError::Newer { .. } | ReadError::NotAccepted { .. }) => false,
     }
 }
 

@@ -9,6 +9,7 @@ use ledger::{KnownOffers, Ledger, ObjectStore};
 use sandbox::languages::Catalog;
 
 use super::lost::AbsentExecutors;
+use crate::outputs_room::OutputsRoom;
 use crate::peers::Peers;
 
 /// Where events and objects go, how other executors are asked, and what this executor is called.
@@ -17,6 +18,8 @@ use crate::peers::Peers;
 pub struct ExecutorContext {
     pub ledger: Ledger,
     pub objects: Arc<dyn ObjectStore>,
+    /// How much of outputs may be kept.
+    pub outputs_room: OutputsRoom,
     pub peers: Arc<dyn Peers>,
     /// Those of them that did not answer.
     pub absent: Arc<AbsentExecutors>,

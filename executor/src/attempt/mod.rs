@@ -20,7 +20,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub use ack_wait::AckWait;
+pub use ack_wait::{ACK_WAIT_MIN, AckWait};
 pub use context::{AttemptSettings, ExecutorContext, ExecutorIdentity};
 pub use delivery::DeliveryHandler;
 pub use held_submissions::HeldSubmissions;

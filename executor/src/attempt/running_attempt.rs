@@ -148,7 +148,9 @@ impl RunningAttempt<'_> {
         let (exit, usage) = (verdict::exit(report.exit), verdict::usage(report.usage));
         // As a terminal shows it: compilers differ in which stream they write to.
         let output = join(report.stdout, report.stderr);
-        let [output] = store_outputs(self.context.objects.as_ref(), [output]).await;
+        let kept_bytes_max = self.context.outputs_room.kept_bytes_max();
+        let objects = self.context.objects.as_ref();
+        let [output] = store_outputs(objects, kept_bytes_max, [output]).await;
         let compiled = Compiled { attempt: self.number, ok, exit, output, usage };
         self.append(&Event::Compiled(compiled)).await
     }
@@ -161,7 +163,9 @@ impl RunningAttempt<'_> {
         cell_time: Duration,
     ) -> Completed {
         let outputs = [outcome.stdout, outcome.stderr];
-        let [stdout, stderr] = store_outputs(self.context.objects.as_ref(), outputs).await;
+        let kept_bytes_max = self.context.outputs_room.kept_bytes_max();
+        let objects = self.context.objects.as_ref();
+        let [stdout, stderr] = store_outputs(objects, kept_bytes_max, outputs).await;
         Completed {
             attempt: self.number,
             verdict: outcome.verdict,

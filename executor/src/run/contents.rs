@@ -76,7 +76,9 @@ pub(crate) async fn fetch(
     let may_come = |error: &ObjectError| {
         match error {
             ObjectError::Unavailable(_) | ObjectError::Full(_) => {}
-            ObjectError::Absent(_) | ObjectError::Corrupt(_) => absent += 1,
+            ObjectError::Absent(_) | ObjectError::Corrupt(_) | ObjectError::TooLarge(_) => {
+                absent += 1;
+            }
         }
         absent < ABSENT_TRIES_MAX
     };

@@ -73,6 +73,7 @@ impl Grouping {
 
 #[cfg(test)]
 mod tests {
+    use events::room::RESULT_EVENTS_MAX;
     use events::{Digest, Exit, Usage, Verdict};
     use proptest::prelude::*;
 
@@ -151,6 +152,8 @@ mod tests {
                 [1, ATTEMPTS_TOLD + 1].map(|attempt| play(cases, each, attempt).len() + 3);
             let messages = ATTEMPTS_TOLD as usize * told + LATE as usize * late + 2;
             prop_assert!(messages <= MESSAGES, "{messages} messages");
+            let results = told - 3;
+            prop_assert!(results <= RESULT_EVENTS_MAX as usize, "{results} events with results");
         }
 
         #[test]

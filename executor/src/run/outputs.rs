@@ -8,28 +8,29 @@ use std::time::Duration;
 use backon::Retryable;
 use events::content::{Content, stay_inline};
 use events::{Captured, ObjectBucket};
-use ledger::{ObjectError, ObjectStore};
+use ledger::{OBJECT_BYTES_MAX, ObjectError, ObjectStore};
 use metrics::counter;
 use sandbox::protocol::StageOutput;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use crate::metrics::APPENDS_DEFERRED;
+use crate::metrics::{APPENDS_DEFERRED, OUTPUTS_CUT};
+use crate::outputs_room::ROOMLESS_BYTES;
 use crate::waits::until_back;
 
 /// How long an output waits for room in the object store. Admission closes before there is none, so
 /// only an operator can make some.
 const ROOM_TIME_MAX: Duration = Duration::from_secs(30);
-/// What is kept of an output that found no room, in bytes.
-const ROOMLESS_BYTES: usize = 4 * 1024;
 
 /// Puts outputs that share an event where they belong: into the event, or into the object store.
-/// Waits as long as the object store is away; what it has no room for is cut, and says so.
+/// Together they keep `kept_bytes_max` at most. Waits as long as the object store is away; what it
+/// has no room for is cut, and says so.
 pub(crate) async fn store_outputs<const N: usize>(
     objects: &dyn ObjectStore,
-    outputs: [StageOutput; N],
+    kept_bytes_max: usize,
+    mut outputs: [StageOutput; N],
 ) -> [Captured; N] {
-    let outputs = outputs.map(cut_at_character);
+    cut_to_fit(&mut outputs, kept_bytes_max);
     let inline = stay_inline(&outputs.each_ref().map(|output| output.bytes.len()));
     let mut stored = Vec::with_capacity(N);
     for (output, is_inline) in outputs.into_iter().zip(inline) {
@@ -38,11 +39,16 @@ pub(crate) async fn store_outputs<const N: usize>(
     stored.try_into().expect("each output was stored")
 }
 
-async fn store(objects: &dyn ObjectStore, output: StageOutput) -> Captured {
+async fn store(objects: &dyn ObjectStore, mut output: StageOutput) -> Captured {
     let deadline = Instant::now() + ROOM_TIME_MAX;
     let stored = (|| objects.put(ObjectBucket::Outputs, output.bytes.clone()))
         .retry(until_back())
-        .when(|error| !matches!(error, ObjectError::Full(_)) || Instant::now() < deadline)
+        .when(|error| match error {
+            ObjectError::Full(_) => Instant::now() < deadline,
+            // A server that takes smaller messages than ours never takes it.
+            ObjectError::TooLarge(_) => false,
+            ObjectError::Absent(_) | ObjectError::Corrupt(_) | ObjectError::Unavailable(_) => true,
+        })
         .notify(|error, _wait| {
             counter!(APPENDS_DEFERRED).increment(1);
             warn!(error = error as &dyn Error, "an output has to wait");
@@ -56,7 +62,9 @@ async fn store(objects: &dyn ObjectStore, output: StageOutput) -> Captured {
         },
         Err(full) => {
             error!(error = &full as &dyn Error, "there is no room for an output, and it is cut");
-            into_event(cut(output, ROOMLESS_BYTES))
+            counter!(OUTPUTS_CUT).increment(1);
+            cut(&mut output, ROOMLESS_BYTES);
+            into_event(output)
         }
     }
 }
@@ -66,15 +74,28 @@ fn into_event(output: StageOutput) -> Captured {
     Captured { content: Content::inline(bytes), bytes_total: total_bytes, truncated }
 }
 
-/// Keeps so many bytes of an output at most.
-fn cut(mut output: StageOutput, bytes_max: usize) -> StageOutput {
-    output.truncated |= output.bytes.len() > bytes_max;
-    output.bytes.truncate(bytes_max);
-    cut_at_character(output)
+/// Cuts outputs so that all together have so many bytes at most, and none more than an object may
+/// have. The longest lose first.
+fn cut_to_fit(outputs: &mut [StageOutput], bytes_max: usize) {
+    let mut shortest_first: Vec<&mut StageOutput> = outputs.iter_mut().collect();
+    shortest_first.sort_by_key(|output| output.bytes.len());
+    let (mut left, mut sharers) = (bytes_max, shortest_first.len());
+    for output in shortest_first {
+        let share = left / sharers;
+        if output.bytes.len() > share {
+            counter!(OUTPUTS_CUT).increment(1);
+        }
+        cut(output, share.min(OBJECT_BYTES_MAX));
+        left -= output.bytes.len();
+        sharers -= 1;
+    }
 }
 
-/// Cuts an output that was cut already at the last whole character, if it is text up to there.
-fn cut_at_character(mut output: StageOutput) -> StageOutput {
+/// Keeps so many bytes of an output at most. One that is cut, here or before, ends at the last
+/// whole character, if it is text up to there.
+fn cut(output: &mut StageOutput, bytes_max: usize) {
+    output.truncated |= output.bytes.len() > bytes_max;
+    output.bytes.truncate(bytes_max);
     // Half a character would make the whole output look like bytes, which are shown in base64.
     if output.truncated
         && let Err(error) = std::str::from_utf8(&output.bytes)
@@ -82,7 +103,6 @@ fn cut_at_character(mut output: StageOutput) -> StageOutput {
     {
         output.bytes.truncate(error.valid_up_to());
     }
-    output
 }
 
 /// Joins what a compiler wrote to its two streams.
@@ -103,17 +123,35 @@ mod tests {
     #[test]
     fn text_is_cut_at_a_character_and_other_bytes_where_they_were() {
         let cut = |bytes: &[u8], truncated| {
-            let total_bytes = 100;
-            cut_at_character(StageOutput { bytes: bytes.to_vec(), total_bytes, truncated }).bytes
+            let mut output = StageOutput { bytes: bytes.to_vec(), total_bytes: 100, truncated };
+            super::cut(&mut output, usize::MAX);
+            output.bytes
         };
         assert_eq!(cut("aé".as_bytes(), true), "aé".as_bytes());
         assert_eq!(cut(&"aé".as_bytes()[..2], true), b"a");
         assert_eq!(cut(&"aé".as_bytes()[..2], false), [b'a', 0xc3]);
         assert_eq!(cut(b"\xff\xc3", true), b"\xff\xc3");
         let whole = StageOutput { bytes: "aé".into(), total_bytes: 3, truncated: false };
-        let short = super::cut(whole.clone(), 2);
+        let mut short = whole.clone();
+        super::cut(&mut short, 3);
+        assert_eq!(short, whole);
+        super::cut(&mut short, 2);
         assert_eq!((short.bytes, short.total_bytes, short.truncated), (b"a".to_vec(), 3, true));
-        assert_eq!(super::cut(whole.clone(), 3), whole);
+    }
+
+    #[test]
+    fn outputs_share_the_room_and_the_longest_lose_first() {
+        let lengths = |lengths: [usize; 2], room| {
+            let mut outputs = lengths.map(output);
+            cut_to_fit(&mut outputs, room);
+            outputs.map(|output| (output.bytes.len(), output.truncated))
+        };
+        assert_eq!(lengths([10, 20], 30), [(10, false), (20, false)]);
+        assert_eq!(lengths([10, 30], 30), [(10, false), (20, true)]);
+        assert_eq!(lengths([40, 30], 30), [(15, true), (15, true)]);
+        assert_eq!(lengths([40, 0], 0), [(0, true), (0, false)]);
+        let largest = OBJECT_BYTES_MAX;
+        assert_eq!(lengths([largest + 1, 1], usize::MAX), [(largest, true), (1, false)]);
     }
 
     fn output(length: usize) -> StageOutput {

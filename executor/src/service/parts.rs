@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::attempt::{
-    AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity, HeldSubmissions,
+    ACK_WAIT_MIN, AckWait, AttemptSettings, DeliveryHandler, ExecutorContext, ExecutorIdentity,
+    HeldSubmissions,
 };
 use crate::cells::container_flags::Owner;
 use crate::cells::engine::Machine;
@@ -88,6 +89,7 @@ impl ExecutorService {
         let context = ExecutorContext {
             ledger: self.connection.ledger(Arc::new(SystemClock)),
             objects: self.connection.objects(),
+            outputs_room: self.outputs_room.clone(),
             peers: Arc::new(self.connection.presence()),
             absent: Arc::default(),
             catalog: self.catalog.clone(),
@@ -100,7 +102,7 @@ impl ExecutorService {
                 newer_version_after: executor.newer_version_after_s.get(),
             },
         };
-        let ack_wait = AckWait::new(self.ack_wait());
+        let ack_wait = AckWait::new(ACK_WAIT_MIN);
         DeliveryHandler { context, ack_wait, held: HeldSubmissions::default(), hand_back }
     }
 

@@ -17,10 +17,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use events::{Lane, PoolName, QueueName};
 use futures::stream::StreamExt as _;
-use ledger::{Acknowledge, FollowError, Job, LEADERSHIP_TIME, QueueError, ReadError};
+use ledger::{Acknowledge, Aggregate, FollowError, Job, QueueError, ReadError};
 use metrics::{counter, gauge};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -30,14 +30,17 @@ use self::unsettled::{OpenSubmission, Unsettled};
 use crate::attempt::DeliveryHandler;
 use crate::metrics::{OLDEST_UNSETTLED_SECONDS, SUBMISSIONS_RESETTLED};
 
-/// How often the lead is kept, and how long an executor waits that does not have it.
-const LEAD_EVERY: Duration = Duration::from_secs(10);
 /// The longest time between two looks.
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(30);
 /// Looks in the time after which a submission is looked into.
 const LOOKS_PER_WAIT: u32 = 4;
 /// Submissions that are taken up at once: each may be a false alarm, and waits for a place.
 const TAKEN_UP_MAX: usize = 8;
+/// The wait before the ledger is read again from the floor on.
+const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(3);
+/// How long the lead is left to others that may be able to read what this executor cannot: longer
+/// than they take to look for it.
+const STEP_BACK: Duration = Duration::from_secs(10);
 
 /// Settles one pool, if this executor leads.
 #[derive(Debug)]
@@ -65,6 +68,17 @@ enum SettlerLost {
     Ended,
 }
 
+impl SettlerLost {
+    /// Tells whether an event is of a newer version.
+    const fn is_newer(&self) -> bool {
+        matches!(
+            self,
+            Self::Read(ReadError::Newer { .. })
+                | Self::Follow(FollowError::Read(ReadError::Newer { .. }))
+        )
+    }
+}
+
 /// What is kept from one look to the next.
 #[derive(Debug)]
 struct LastLook {
@@ -79,10 +93,8 @@ impl Settler {
         let stop = self.stop.clone();
         let settling = async {
             loop {
-                if self.leads().await == Some(true) {
-                    self.settle_while_leading().await;
-                }
-                sleep(LEAD_EVERY).await;
+                self.ports.gain_lead().await;
+                self.settle_while_leading().await;
             }
         };
         let _stopped: Option<Infallible> = stop.run_until_cancelled(settling).await;
@@ -91,11 +103,12 @@ impl Settler {
     async fn settle_while_leading(&self) {
         info!(pool = %self.pool, "looking for forgotten submissions");
         tokio::select! {
-            () = self.until_not_leading() => {}
-            Err(lost) = self.settle() => {
-                warn!(error = &lost as &dyn Error, "forgotten submissions are not looked for");
-                // The age stays as it was: zero would look well.
-                return;
+            () = self.ports.keep_lead() => {}
+            () = self.settle_as_far_as_it_can() => {
+                // In a rolling upgrade a newer executor can go on, and must not wait for the end of
+                // this one.
+                self.ports.leave_lead().await;
+                return sleep(STEP_BACK).await;
             }
         }
         // The executor that leads from now on shows the age.
@@ -104,35 +117,24 @@ impl Settler {
         }
     }
 
-    async fn until_not_leading(&self) {
-        let mut led_at = Instant::now();
-        while led_at.elapsed() < LEADERSHIP_TIME {
-            sleep(LEAD_EVERY).await;
-            let asked_at = Instant::now();
-            match self.leads().await {
-                Some(true) => led_at = asked_at,
-                Some(false) => return,
-                None => {}
+    /// Settles until it meets an event that it cannot read, and begins anew after other faults. The
+    /// age stays as it was meanwhile: zero would look well.
+    async fn settle_as_far_as_it_can(&self) {
+        loop {
+            let Err(lost) = self.settle().await;
+            warn!(error = &lost as &dyn Error, "forgotten submissions are not looked for");
+            if lost.is_newer() {
+                return;
             }
+            sleep(BEGIN_ANEW_AFTER).await;
         }
-    }
-
-    /// None if the server does not tell.
-    async fn leads(&self) -> Option<bool> {
-        let led = self.ports.lead().await;
-        led.inspect_err(|error| {
-            warn!(error = error as &dyn Error, "it is not known which executor settles");
-        })
-        .ok()
     }
 
     /// Reads the ledger and looks regularly at what does not end.
     async fn settle(&self) -> Result<Infallible, SettlerLost> {
-        let ledger = &self.deliveries.context.ledger;
-        let floor = self.ports.floor().await?.unwrap_or(0);
-        // A floor that the ledger does not reach is of another ledger: this one was set back.
-        let floor = if floor <= ledger.last_sequence().await? { floor } else { 0 };
-        let mut unsettled = Unsettled::after(floor, self.pool.clone());
+        let begins = self.ports.floor().await?;
+        let floor = begins.map_or(0, |position| position.sequence);
+        let mut unsettled = Unsettled::after(begins, self.pool.clone());
         let mut last = LastLook { floor, taken_up: 0 };
         let mut looks = interval((self.settle_after / LOOKS_PER_WAIT).min(LOOK_EVERY_MAX));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -141,7 +143,7 @@ impl Settler {
             looks.tick().await;
             self.read_to_end(&mut unsettled).await?;
             match self.look(&unsettled, &mut last).await {
-                Ok(found) => self.take_up(found, &turns).await,
+                Ok(found) => self.take_up(found, &mut unsettled, &turns).await,
                 Err(lost) => {
                     warn!(error = &lost as &dyn Error, "a look was not possible");
                 }
@@ -154,9 +156,9 @@ impl Settler {
     async fn read_to_end(&self, unsettled: &mut Unsettled) -> Result<(), SettlerLost> {
         let ledger = &self.deliveries.context.ledger;
         let end = ledger.last_sequence().await?;
-        let mut events = ledger.follow(unsettled.position() + 1);
-        while unsettled.position() < end {
-            unsettled.take_in(&events.next().await.ok_or(SettlerLost::Ended)??);
+        let mut entries = ledger.follow(unsettled.position());
+        while unsettled.sequence() < end {
+            unsettled.take_in(&entries.next().await.ok_or(SettlerLost::Ended)??);
         }
         Ok(())
     }
@@ -204,9 +206,23 @@ impl Settler {
 
     /// Works on submissions as if they had been delivered. If one is not forgotten but runs on
     /// another executor, that costs a question: the append decides who may run it.
-    async fn take_up(&self, found: Vec<OpenSubmission>, turns: &Arc<Semaphore>) {
+    async fn take_up(
+        &self,
+        found: Vec<OpenSubmission>,
+        unsettled: &mut Unsettled,
+        turns: &Arc<Semaphore>,
+    ) {
         for open in found {
-            let Some(job) = self.job(&open).await else { continue };
+            let Some(aggregate) = self.read(&open).await else { continue };
+            // Its end may come with the next reading. It never does if what was taken in is an
+            // acceptance that somebody else wrote after the end.
+            if aggregate.submission.state.is_terminal() {
+                unsettled.forget(open.subject.id);
+                continue;
+            }
+            // As the queue would have delivered it. The trace that it was accepted in is long over.
+            let receipt = Arc::new(NoReceipt);
+            let job = Job { aggregate, traceparent: None, delivered: 0, receipt };
             let Ok(turn) = turns.clone().try_acquire_owned() else { return };
             let mut cells = self.ports.cells(open.subject.lane);
             info!(submission.id = %open.subject.id, "a submission is taken up that does not end");
@@ -219,19 +235,12 @@ impl Settler {
         }
     }
 
-    /// Returns what the queue would have delivered. None if it has ended meanwhile.
-    async fn job(&self, open: &OpenSubmission) -> Option<Job> {
+    async fn read(&self, open: &OpenSubmission) -> Option<Aggregate> {
         let read = self.deliveries.context.ledger.load_at(&open.subject).await;
-        let aggregate = read
-            .inspect_err(|error| {
-                warn!(error = error as &dyn Error, "an open submission cannot be read");
-            })
-            .ok()??;
-        if aggregate.submission.state.is_terminal() {
-            return None;
-        }
-        // The trace that it was accepted in is long over.
-        Some(Job { aggregate, traceparent: None, delivered: 0, receipt: Arc::new(NoReceipt) })
+        read.inspect_err(|error| {
+            warn!(error = error as &dyn Error, "an open submission cannot be read");
+        })
+        .ok()?
     }
 
     fn tell_oldest(&self, lane: Lane, age_s: f64) {

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use events::{Lane, PoolName, QueueName};
+use events::{Lane, LedgerPosition, PoolName, QueueName};
 use ledger::{FloorOf, Leadership, Queue, QueueError};
 
 use crate::cells::pool::Pool;
@@ -13,10 +13,14 @@ use crate::cells::source::CellSource;
 /// What a settler needs besides the ledger.
 #[async_trait]
 pub(crate) trait SettlerPorts: Debug + Send + Sync {
-    /// Tells whether this executor settles the pool; if no other one does, it does from now on.
-    async fn lead(&self) -> Result<bool, QueueError>;
-    /// Returns the sequence up to which every submission of the pool has ended.
-    async fn floor(&self) -> Result<Option<u64>, QueueError>;
+    /// Waits until this executor settles the pool.
+    async fn gain_lead(&self);
+    /// Goes on settling the pool. Returns when another executor does, or may.
+    async fn keep_lead(&self);
+    /// Lets another executor settle the pool.
+    async fn leave_lead(&self);
+    /// Returns where a reader stands when every submission of the pool up to there has ended.
+    async fn floor(&self) -> Result<Option<LedgerPosition>, QueueError>;
     async fn store_floor(&self, floor: u64) -> Result<(), QueueError>;
     /// Returns the sequence up to which a queue has given its submissions to executors.
     async fn delivered(&self, queue: &QueueName) -> Result<u64, QueueError>;
@@ -39,11 +43,19 @@ pub(crate) struct PoolPorts {
 
 #[async_trait]
 impl SettlerPorts for PoolPorts {
-    async fn lead(&self) -> Result<bool, QueueError> {
-        self.leadership.hold().await
+    async fn gain_lead(&self) {
+        self.leadership.gain().await;
     }
 
-    async fn floor(&self) -> Result<Option<u64>, QueueError> {
+    async fn keep_lead(&self) {
+        self.leadership.keep().await;
+    }
+
+    async fn leave_lead(&self) {
+        self.leadership.release().await;
+    }
+
+    async fn floor(&self) -> Result<Option<LedgerPosition>, QueueError> {
         self.queue.floors().load(FloorOf::Settler(&self.pool)).await
     }
 
@@ -52,7 +64,7 @@ impl SettlerPorts for PoolPorts {
     }
 
     async fn delivered(&self, queue: &QueueName) -> Result<u64, QueueError> {
-        // A queue that no executor has joined has delivered nothing.
+        // A queue that is not made yet has delivered nothing.
         Ok(self.queue.status(queue).await?.map_or(0, |status| status.delivered))
     }
 

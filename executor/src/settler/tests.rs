@@ -1,14 +1,15 @@
 //! Forgotten submissions, on a ledger in memory and with scripted cells.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use events::envelope::Writer;
 use events::event::{CancellationRequested, Started};
-use events::{BootId, Event, State, SubmissionId};
+use events::{BootId, Clock as _, Envelope, Event, Family, LedgerPosition, State, SubmissionId};
 use ledger::memory::MemoryStore;
-use ledger::{Held, Ledger};
+use ledger::{EventStore as _, Held, Ledger};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::*;
@@ -20,7 +21,8 @@ const SETTLE_AFTER: Duration = Duration::from_mins(2);
 
 #[derive(Debug)]
 struct FakePorts {
-    leads: AtomicBool,
+    leads: watch::Sender<bool>,
+    ledger: Ledger,
     floor: Mutex<Option<u64>>,
     /// By every queue.
     delivered: AtomicU64,
@@ -31,12 +33,23 @@ struct FakePorts {
 
 #[async_trait]
 impl SettlerPorts for FakePorts {
-    async fn lead(&self) -> Result<bool, QueueError> {
-        Ok(self.leads.load(Ordering::SeqCst))
+    async fn gain_lead(&self) {
+        let mut leads = self.leads.subscribe();
+        let _never_closed = leads.wait_for(|leads| *leads).await;
     }
 
-    async fn floor(&self) -> Result<Option<u64>, QueueError> {
-        Ok(*self.floor.lock().unwrap())
+    async fn keep_lead(&self) {
+        let mut leads = self.leads.subscribe();
+        let _never_closed = leads.wait_for(|leads| !*leads).await;
+    }
+
+    async fn leave_lead(&self) {
+        self.leads.send_replace(false);
+    }
+
+    async fn floor(&self) -> Result<Option<LedgerPosition>, QueueError> {
+        let floor = self.floor.lock().unwrap().unwrap_or_default();
+        Ok(self.ledger.position_at(floor).await.unwrap())
     }
 
     async fn store_floor(&self, floor: u64) -> Result<(), QueueError> {
@@ -57,6 +70,7 @@ impl SettlerPorts for FakePorts {
 /// A ledger, and an executor that settles its pool.
 struct Given {
     clock: Arc<TokioClock>,
+    store: Arc<MemoryStore>,
     ledger: Ledger,
     ports: Arc<FakePorts>,
     jobs: TaskTracker,
@@ -70,15 +84,18 @@ impl Given {
     fn with(acts: impl IntoIterator<Item = Act>) -> Self {
         let clock = TokioClock::new();
         let store = Arc::new(MemoryStore::new(clock.clone()));
+        let ledger = Ledger::new(Arc::<MemoryStore>::clone(&store), clock.clone());
         let ports = FakePorts {
-            leads: AtomicBool::new(true),
+            ledger: ledger.clone(),
+            leads: watch::Sender::new(true),
             floor: Mutex::default(),
             delivered: AtomicU64::new(u64::MAX),
             script: Script::new(acts),
             places: AtomicU32::new(0),
         };
         Self {
-            ledger: Ledger::new(store, clock.clone()),
+            store,
+            ledger,
             clock,
             ports: Arc::new(ports),
             jobs: TaskTracker::new(),
@@ -157,6 +174,19 @@ async fn a_forgotten_submission_is_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_only_a_newer_executor_can_read_is_left_to_it_with_the_lead() {
+    let given = Given::with([]);
+    let id = given.accept(1).await;
+    let first = given.store.get(1).await.unwrap().unwrap();
+    let newer = String::from_utf8(first.payload.to_vec()).unwrap();
+    given.store.put_raw("ledger.problem.x", newer.replace("accepted:2\"", "accepted:3\""));
+    given.settle();
+    some_looks().await;
+    assert!(!*given.ports.leads.borrow());
+    assert_eq!(given.state(id).await, State::Accepted);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancellation_that_is_forgotten_is_carried_out() {
     let given = Given::with([]);
     let id = given.accept(1).await;
@@ -226,26 +256,56 @@ async fn what_is_held_here_is_not_taken_up_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_illegal_end_leaves_no_submission_without_one() {
+    let given = Given::with([]);
+    let id = given.accept(1).await;
+    let end = Event::Completed(Box::new(events::testing::completed(1)));
+    let (_, end) = Envelope::write(id, end, &other(), None, given.clock.now());
+    let aggregate = given.ledger.load(id).await.unwrap().unwrap();
+    let outcome = aggregate.subject.in_family(Family::Outcome).to_string();
+    given.store.put_raw(&outcome, end);
+    given.settle();
+    some_looks().await;
+    let aggregate = given.ledger.load(id).await.unwrap().unwrap();
+    assert_eq!((aggregate.submission.state, aggregate.violations), (State::Completed, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acceptance_after_the_end_does_not_hold_the_floor() {
+    let given = Given::with([]);
+    let id = given.accept(1).await;
+    given.settle();
+    some_looks().await;
+    assert_eq!(given.state(id).await, State::Completed);
+    let first = given.store.get(1).await.unwrap().unwrap();
+    given.store.put_raw(&first.subject, first.payload);
+    some_looks().await;
+    some_looks().await;
+    let last = given.ledger.last_sequence().await.unwrap();
+    assert_eq!((*given.ports.floor.lock().unwrap(), given.taken()), (Some(last), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_the_executor_that_leads_settles() {
     let given = Given::with([]);
-    given.ports.leads.store(false, Ordering::SeqCst);
+    given.ports.leads.send_replace(false);
     let id = given.accept(1).await;
     given.settle();
     some_looks().await;
     assert_eq!(given.state(id).await, State::Accepted);
-    given.ports.leads.store(true, Ordering::SeqCst);
+    given.ports.leads.send_replace(true);
     some_looks().await;
     assert_eq!(given.state(id).await, State::Completed);
     // And no more when it has lost the lead.
-    given.ports.leads.store(false, Ordering::SeqCst);
-    sleep(LEAD_EVERY).await;
+    given.ports.leads.send_replace(false);
+    some_looks().await;
     let next = given.accept(2).await;
     some_looks().await;
     assert_eq!(given.state(next).await, State::Accepted);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_settler_begins_at_its_floor_and_a_floor_of_another_ledger_is_none() {
+async fn a_settler_begins_at_its_floor_if_the_ledger_has_it() {
     for (floor, is_found) in [(1, false), (7, true)] {
         let given = Given::with([]);
         *given.ports.floor.lock().unwrap() = Some(floor);

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use events::{Event, Lane, PoolName, QueueName, Subject, SubmissionId, Timestamp};
-use ledger::Stored;
+use events::submission::{Lifecycle, advance};
+use events::{Lane, LedgerPosition, PoolName, QueueName, Subject, SubmissionId, Timestamp};
+use ledger::{Followed, LedgerEntry};
 
 /// What has not ended, up to a position in the ledger.
 #[derive(Debug)]
 pub(super) struct Unsettled {
     pool: PoolName,
-    position: u64,
+    position: Option<LedgerPosition>,
     /// By the sequence of the accepted event.
     open: BTreeMap<u64, OpenSubmission>,
     accepted_at: HashMap<SubmissionId, u64>,
@@ -20,6 +21,7 @@ pub(super) struct Unsettled {
 pub(super) struct OpenSubmission {
     pub(super) accepted_sequence: u64,
     pub(super) subject: Subject,
+    lifecycle: Lifecycle,
     accepted_at: Timestamp,
     last_event_at: Timestamp,
 }
@@ -33,46 +35,61 @@ impl OpenSubmission {
 
 impl Unsettled {
     /// Begins after a position, up to which everything has ended.
-    pub(super) fn after(position: u64, pool: PoolName) -> Self {
+    pub(super) fn after(position: Option<LedgerPosition>, pool: PoolName) -> Self {
         Self { pool, position, open: BTreeMap::new(), accepted_at: HashMap::new() }
     }
 
-    /// Takes in the next event of the ledger.
-    pub(super) fn take_in(&mut self, stored: &Stored) {
+    /// Takes in the next entry of the ledger.
+    pub(super) fn take_in(&mut self, followed: &Followed) {
+        self.position = Some(followed.position);
+        let LedgerEntry::Event(stored) = &followed.entry else { return };
         let (subject, recorded) = (&stored.subject, &stored.recorded);
-        self.position = recorded.sequence;
         if subject.pool != self.pool {
             return;
         }
-        let event = &recorded.envelope.event;
-        if matches!(event, Event::Accepted(_)) {
+        let known = self.accepted_at.get(&subject.id).copied();
+        let before = known.and_then(|sequence| self.open.get(&sequence)).map(|it| it.lifecycle);
+        // What the fold ignores ends nothing here either: a submission would be left that never
+        // ends.
+        let Ok(lifecycle) = advance(before, &recorded.envelope.event) else { return };
+        if lifecycle.state.is_terminal() {
+            self.forget(subject.id);
+        } else if let Some(open) = known.and_then(|sequence| self.open.get_mut(&sequence)) {
+            open.lifecycle = lifecycle;
+            open.last_event_at = recorded.stored_at;
+        } else {
             let open = OpenSubmission {
                 accepted_sequence: recorded.sequence,
                 subject: subject.clone(),
+                lifecycle,
                 accepted_at: recorded.stored_at,
                 last_event_at: recorded.stored_at,
             };
             self.open.insert(recorded.sequence, open);
             self.accepted_at.insert(subject.id, recorded.sequence);
-        } else if event.is_terminal() {
-            if let Some(sequence) = self.accepted_at.remove(&subject.id) {
-                self.open.remove(&sequence);
-            }
-        } else if let Some(sequence) = self.accepted_at.get(&subject.id)
-            && let Some(open) = self.open.get_mut(sequence)
-        {
-            open.last_event_at = recorded.stored_at;
         }
     }
 
-    /// Returns the sequence of the last event that was taken in.
-    pub(super) const fn position(&self) -> u64 {
+    /// Forgets a submission that has ended.
+    pub(super) fn forget(&mut self, id: SubmissionId) {
+        if let Some(sequence) = self.accepted_at.remove(&id) {
+            self.open.remove(&sequence);
+        }
+    }
+
+    /// Returns where the ledger has been read to.
+    pub(super) const fn position(&self) -> Option<LedgerPosition> {
         self.position
+    }
+
+    /// Returns the sequence of the last entry that was taken in.
+    pub(super) fn sequence(&self) -> u64 {
+        self.position.map_or(0, |position| position.sequence)
     }
 
     /// Returns the sequence up to which everything has ended.
     pub(super) fn floor(&self) -> u64 {
-        self.open.first_key_value().map_or(self.position, |(accepted, _)| accepted - 1)
+        self.open.first_key_value().map_or_else(|| self.sequence(), |(accepted, _)| accepted - 1)
     }
 
     /// Returns when the oldest one of a lane was accepted.

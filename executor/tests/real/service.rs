@@ -10,25 +10,32 @@ use events::event::{
     Accepted, CancellationRequested, Case, LanguageRef, LostReason, SourceFile, Suite,
 };
 use events::{
-    BootId, Content, Digest, Event, IdSource, Lane, LimitPolicy, State, StopCause, Submission,
-    SubmissionId, Verdict,
+    BootId, Content, Digest, Event, IdSource, Lane, LimitPolicy, QueueName, State, StopCause,
+    Submission, SubmissionId, Verdict,
 };
 use executor::cells::engine::DockerEngine;
 use ledger::testing::small_streams;
-use ledger::{Accepting, Connection, Ledger};
+use ledger::{Accepting, Connection, Ledger, NatsLogin};
 use platform::clock::SystemClock;
 use platform::ids::RandomIds;
 use sandbox::languages::Catalog;
 use servers::ClaimedPort;
-use servers::testing::NatsServer;
+use servers::testing::{NatsServer, TESTER, password_of};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
+/// A connection as one of the users of NATS.
+async fn open_as(nats: &NatsServer, user: &str) -> Connection {
+    let login = NatsLogin::new(user, &password_of(user).into());
+    Connection::open(&nats.url(), &login, "test").await.unwrap()
+}
+
 /// A ledger, and the mark of an installation whose executors work on it.
 struct World {
     nats: NatsServer,
+    provisioner: Connection,
     connection: Connection,
     ledger: Ledger,
     engine: DockerEngine,
@@ -39,8 +46,10 @@ struct World {
 impl World {
     async fn new() -> Self {
         let nats = NatsServer::start().await;
-        let connection = Connection::open(&nats.url(), "test").await.unwrap();
-        connection.provision(&small_streams(1, vec![nats.monitor_url()])).await.unwrap();
+        let provisioner = open_as(&nats, "provisioner").await;
+        let settings = small_streams(1, vec![nats.monitor_url()]);
+        provisioner.provision(&settings, &RandomIds).await.unwrap();
+        let connection = open_as(&nats, TESTER).await;
         let ledger = connection.ledger(Arc::new(SystemClock));
         let engine = DockerEngine::new(docker_host());
         engine.negotiate().await.expect("a Docker engine, by DOCKER_HOST");
@@ -51,19 +60,24 @@ impl World {
             traceparent: None,
         };
         let host = format!("test-{}", RandomIds.new_id());
-        Self { nats, connection, ledger, engine, host, writer }
+        Self { nats, provisioner, connection, ledger, engine, host, writer }
     }
 
     async fn executor(&self, grace_s: u32, ack_wait_s: u32) -> Executor {
+        for queue in QueueName::of_pool(&"core".parse().unwrap()) {
+            let ack_wait = Duration::from_secs(ack_wait_s.into());
+            self.provisioner.queue().provision(&queue, ack_wait).await.unwrap();
+        }
         let port = ClaimedPort::any().unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_executor"))
             .env("RUNLEDGER__HTTP__LISTEN", port.address())
             .env("RUNLEDGER__NATS__URL", self.nats.url())
+            .env("RUNLEDGER__NATS__MONITOR_URL", self.nats.monitor_url())
+            .env("RUNLEDGER__NATS__PASSWORD", password_of("executor"))
             .env("RUNLEDGER__LOG__FORMAT", "text")
             .env("RUNLEDGER__DOCKER__HOST", docker_host())
             .env("RUNLEDGER__EXECUTOR__NAME", "under-test")
             .env("RUNLEDGER__EXECUTOR__HOST", &self.host)
-            .env("RUNLEDGER__EXECUTOR__ACK_WAIT_S", ack_wait_s.to_string())
             .env("RUNLEDGER__EXECUTOR__SHUTDOWN_GRACE_S", grace_s.to_string())
             .env("RUNLEDGER__CELLS__WARM_MIN", "3")
             .env("RUNLEDGER__CELLS__WARM_MAX", "3")
@@ -329,6 +343,7 @@ fn the_configuration_can_be_checked_without_starting() {
     let run = |variable: &str, value: &str| {
         std::process::Command::new(env!("CARGO_BIN_EXE_executor"))
             .arg("--check-config")
+            .env("RUNLEDGER__NATS__PASSWORD", password_of("executor"))
             .env(variable, value)
             .output()
             .unwrap()

@@ -1,34 +1,52 @@
-//! Following the stream with an ordered consumer that is made anew whenever it falls silent.
+//! Following the stream with an ephemeral consumer of our own, which ends with the connection that
+//! it was made over. The reader above makes the next one where it stands itself.
+//!
+//! Not the client's ordered consumer: before its first delivery, it makes itself anew at the first
+//! message of the stream.
 
-use std::error::Error;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
+use async_nats::jetstream::consumer::pull::{Config, Stream};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
 use async_nats::jetstream::{Message as Delivered, context::Context};
+use bytes::Bytes;
 use events::subject::LEDGER_STREAM;
-use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
 use crate::error::Fault;
-use crate::link::Link;
-use crate::metrics;
-use crate::retry::{PATIENT, Waits};
+use crate::link::{INBOX_PREFIX, Link};
 use crate::store::Message;
 
-/// How long a pull request lives. Half of it is the heartbeat, so this bounds how long a dead
-/// consumer goes unnoticed.
+/// How long a pull request lives. Half of it is the heartbeat, and two missed ones end the reader,
+/// so this bounds how long a dead consumer goes unnoticed.
 const PULL_EXPIRES: Duration = Duration::from_secs(4);
+/// How many messages one pull request asks for. Another one follows when half of them have come.
+pub(crate) const PULL_MESSAGES_MAX: usize = 500;
+/// How many bytes one pull request asks for, as above. More than a message of `max_payload` in
+/// `deploy/nats/nats.conf` and its subjects have: what is larger than this is never sent.
+// Not by `MESSAGE_BYTES_MAX`: ledgers from before that bound may hold messages of `max_payload`.
+const PULL_BYTES_MAX: usize = 9 * 1024 * 1024;
+/// How long the server keeps a consumer that is not asked for anything, as by a process that was
+/// killed.
+const INACTIVE_MAX: Duration = Duration::from_secs(10);
 
-/// Yields messages from `from` on, for ever.
-pub(super) fn follow(context: Context, link: &Link, from: u64) -> BoxStream<'static, Message> {
+/// Yields messages from `from` on, until the connection or the consumer is lost.
+pub(super) fn follow(
+    context: Context,
+    link: &Link,
+    from: u64,
+) -> BoxStream<'static, Result<Message, Fault>> {
     let connections = link.connections();
-    let follower =
-        Follower { context, connections, next: from, ordered: None, waits: Waits::of(PATIENT) };
-    stream::unfold(follower, |mut follower| async move {
+    // The first connection breaks nothing.
+    let connection = (*connections.borrow()).max(1);
+    let follower = Follower { context, connections, connection, from, consumer: None };
+    stream::unfold(Some(follower), |follower| async move {
+        let mut follower = follower?;
         let message = follower.next().await;
-        Some((message, follower))
+        let rest = message.is_ok().then_some(follower);
+        Some((message, rest))
     })
     .boxed()
 }
@@ -36,84 +54,113 @@ pub(super) fn follow(context: Context, link: &Link, from: u64) -> BoxStream<'sta
 struct Follower {
     context: Context,
     connections: watch::Receiver<u64>,
-    /// The least sequence that has not been yielded.
-    next: u64,
-    ordered: Option<Box<Ordered>>,
-    waits: Waits,
+    /// The connection that it belongs to.
+    connection: u64,
+    from: u64,
+    consumer: Option<Ephemeral>,
 }
 
 impl Follower {
-    async fn next(&mut self) -> Message {
-        loop {
-            match self.delivered().await {
-                Ok(message) if message.sequence >= self.next => {
-                    self.next = message.sequence + 1;
-                    // A delivery ends the outage, so the next outage begins with short waits.
-                    self.waits = Waits::of(PATIENT);
-                    return message;
-                }
-                // The client remakes the consumer by its own count. Before the first delivery this
-                // count is 0, and the client begins with the whole stream.
-                Ok(_seen_before) => {}
-                Err(fault) => {
-                    self.restart(fault.as_ref());
-                    self.waits.wait().await;
-                }
-            }
-        }
-    }
-
-    fn restart(&mut self, error: &(dyn Error + 'static)) {
-        tracing::warn!(error, ledger.next = self.next, "following the ledger anew");
-        metrics::follow_restarted();
-        self.ordered = None;
-    }
-
-    async fn delivered(&mut self) -> Result<Message, Fault> {
-        let ordered = if let Some(ordered) = &mut self.ordered {
-            ordered
-        } else {
-            // Before the consumer is made: a connection that breaks meanwhile may take it along.
-            self.connections.mark_unchanged();
-            let ordered = open(&self.context, self.next).await?;
-            self.ordered.insert(Box::new(ordered))
-        };
+    async fn next(&mut self) -> Result<Message, Fault> {
+        let Self { context, connections, connection, from, consumer } = self;
         tokio::select! {
-            // What the client already has is yielded before the consumer is given up.
+            // First of all: what a server says that came back is compared before it is read.
             biased;
-            item = ordered.next() => match item {
-                Some(delivered) => read(delivered?),
-                None => Err("the consumer ended".into()),
-            },
-            // A server that restarted has forgotten the consumer, and without this only the missing
-            // heartbeats would show it.
-            _ = self.connections.changed() => Err("the connection was made anew".into()),
+            () = broken(connections, *connection) => Err("the connection was made anew".into()),
+            message = async {
+                let consumer = match consumer {
+                    Some(consumer) => consumer,
+                    None => consumer.insert(Ephemeral::make(context, *from).await?),
+                };
+                consumer.next().await
+            } => message,
         }
     }
 }
 
-async fn open(context: &Context, from: u64) -> Result<Ordered, Fault> {
-    // An ordered consumer lives in the server's memory and needs no acknowledgements: each reader
-    // keeps its own position, and a durable would be a second one that could disagree with it.
-    let config = OrderedConfig {
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
-        max_expires: PULL_EXPIRES,
-        ..OrderedConfig::default()
-    };
-    let consumer = context.create_consumer_on_stream(config, LEDGER_STREAM).await?;
-    Ok(consumer.messages().await?)
+/// Waits until another connection than this one was made.
+async fn broken(connections: &mut watch::Receiver<u64>, connection: u64) {
+    // The sender lives as long as the connection, and without one there is nothing to read.
+    let _ended = connections.wait_for(|made| *made > connection).await.is_err();
 }
 
-fn read(delivered: Delivered) -> Result<Message, Fault> {
+/// A consumer in the server's memory. It needs no acknowledgements: each reader keeps its own
+/// position, and a durable would be a second one that could disagree with it.
+struct Ephemeral {
+    context: Context,
+    name: String,
+    messages: Box<Stream>,
+    /// How many messages the consumer has delivered.
+    delivered: u64,
+}
+
+impl Ephemeral {
+    async fn make(context: &Context, from: u64) -> Result<Self, Fault> {
+        let config = Config {
+            name: Some(consumer_name(&context.client().new_inbox())),
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
+            ack_policy: AckPolicy::None,
+            inactive_threshold: INACTIVE_MAX,
+            memory_storage: true,
+            num_replicas: 1,
+            ..Config::default()
+        };
+        let consumer = context.create_consumer_on_stream(config, LEDGER_STREAM).await?;
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(PULL_MESSAGES_MAX)
+            .max_bytes_per_batch(PULL_BYTES_MAX)
+            .expires(PULL_EXPIRES)
+            .heartbeat(PULL_EXPIRES / 2)
+            .messages()
+            .await?;
+        let name = consumer.cached_info().name.clone();
+        Ok(Self { context: context.clone(), name, messages: Box::new(messages), delivered: 0 })
+    }
+
+    async fn next(&mut self) -> Result<Message, Fault> {
+        let delivered = self.messages.next().await.ok_or("the consumer ended")??;
+        let (place, message) = read(delivered)?;
+        self.delivered += 1;
+        // The client drops what it has no room for. Without this, a message that was lost on its
+        // way would look like one that was removed from the ledger.
+        if place != self.delivered {
+            return Err("a message was lost on its way".into());
+        }
+        Ok(message)
+    }
+}
+
+impl Drop for Ephemeral {
+    fn drop(&mut self) {
+        let client = self.context.client();
+        let subject = format!("$JS.API.CONSUMER.DELETE.{LEDGER_STREAM}.{}", self.name);
+        // Best effort, and not awaited: the server forgets the consumer by itself, only later.
+        // Until then each stored message costs it a look at every consumer.
+        let delete = client.publish_with_reply(subject, client.new_inbox(), Bytes::new());
+        let _sent = delete.now_or_never();
+    }
+}
+
+/// Makes `<user>-follow-<random>` out of a new inbox, `_INBOX_<user>.<random>`. Without a name in
+/// the request, the server would look for one in its body, where no permission sees it.
+fn consumer_name(inbox: &str) -> String {
+    inbox.trim_start_matches(INBOX_PREFIX).replace('.', "-follow-")
+}
+
+/// Reads a delivery, and its place among those of the consumer.
+fn read(delivered: Delivered) -> Result<(u64, Message), Fault> {
     let info = delivered.info()?;
-    let (sequence, stored_at) = (info.stream_sequence, info.published);
+    let (place, sequence, stored_at) =
+        (info.consumer_sequence, info.stream_sequence, info.published);
     let headers = delivered.message.headers.as_ref();
     let id = headers.and_then(|headers| headers.get(async_nats::header::NATS_MESSAGE_ID));
-    Ok(Message {
+    let message = Message {
         sequence,
         stored_at,
         id: id.map(|id| id.as_str().to_owned()),
         subject: delivered.message.subject.into_string(),
         payload: delivered.message.payload,
-    })
+    };
+    Ok((place, message))
 }

@@ -3,20 +3,26 @@
 mod answer;
 mod follower;
 pub(crate) mod objects;
+pub(crate) mod raw;
 
 use std::time::Duration;
 
 use async_nats::jetstream::context::{Context, ContextBuilder, PublishAckFuture};
-use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::{Info, LastRawMessageErrorKind, RawMessageError, Stream};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{Info, Stream};
 use async_nats::{Client, connection::State};
 use async_trait::async_trait;
 use events::subject::LEDGER_STREAM;
 use futures::stream::BoxStream;
 
+pub(crate) use self::follower::PULL_MESSAGES_MAX;
+use self::raw::{MessageQuery, RawMessage};
 use crate::error::Fault;
 use crate::link::Link;
-use crate::store::{Ack, EventStore, Expected, Message, Publication, PublishError, StorageUsage};
+use crate::provision::ledger_id;
+use crate::store::{
+    Ack, EventStore, Expected, LedgerExtent, Message, Publication, PublishError, StorageUsage,
+};
 
 /// How long one request may take before it is tried again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -62,6 +68,10 @@ impl JetStreamStore {
         Ok(self.context.get_stream_no_info(LEDGER_STREAM).await?)
     }
 
+    async fn read(&self, query: MessageQuery<'_>) -> Result<Option<Message>, Fault> {
+        raw::read(&self.context, query).await?.map(RawMessage::into_message).transpose()
+    }
+
     async fn send(&self, publication: &Publication) -> Result<PublishAckFuture, PublishError> {
         // Without a connection the message would wait in the client's buffer, and its fate would be
         // unknown for no reason.
@@ -83,26 +93,31 @@ impl EventStore for JetStreamStore {
     }
 
     async fn last(&self, filter: &str) -> Result<Option<Message>, Fault> {
-        // Not a direct get, which a replica may answer: a conflict that is read back from a replica
-        // could look like no conflict.
-        let found = self.stream().await?.raw_message_builder().last_by_subject(filter).send().await;
-        found_or_none(found)
+        self.read(MessageQuery::last(filter)).await
     }
 
-    async fn next(&self, subject: &str, from: u64) -> Result<Option<Message>, Fault> {
-        let request = self.stream().await?.raw_message_builder().sequence(from);
-        found_or_none(request.next_by_subject(subject).send().await)
+    async fn next(&self, filter: &str, from: u64) -> Result<Option<Message>, Fault> {
+        self.read(MessageQuery::next(filter, from)).await
     }
 
     async fn get(&self, sequence: u64) -> Result<Option<Message>, Fault> {
-        found_or_none(self.stream().await?.raw_message_builder().sequence(sequence).send().await)
+        self.read(MessageQuery::at(sequence)).await
     }
 
     async fn usage(&self) -> Result<StorageUsage, Fault> {
         Ok(usage(&self.stream().await?.get_info().await?))
     }
 
-    fn follow(&self, from: u64) -> BoxStream<'static, Message> {
+    async fn extent(&self) -> Result<LedgerExtent, Fault> {
+        let info = self.stream().await?.get_info().await?;
+        Ok(LedgerExtent {
+            ledger: ledger_id(&info.config),
+            first_sequence: info.state.first_sequence,
+            last_sequence: info.state.last_sequence,
+        })
+    }
+
+    fn follow(&self, from: u64) -> BoxStream<'static, Result<Message, Fault>> {
         follower::follow(self.context.clone(), &self.link, from)
     }
 }
@@ -127,8 +142,8 @@ fn message_of(publication: &Publication) -> PublishMessage {
     let message = match &publication.expected {
         Expected::Last(last) => message.expected_last_subject_sequence(*last),
         // Headers by hand, since the client's builder knows no filter.
-        Expected::NoneMatching(filter) => message
-            .header(EXPECTED_LAST_SUBJECT_SEQUENCE, "0")
+        Expected::LastMatching { filter, last } => message
+            .header(EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string())
             .header(EXPECTED_LAST_SUBJECT_FILTER, filter.as_str()),
     };
     match publication.traceparent.as_deref().filter(|text| is_traceparent(text)) {
@@ -142,25 +157,6 @@ fn message_of(publication: &Publication) -> PublishMessage {
 fn is_traceparent(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
     !text.is_empty() && text.len() <= TRACE_BYTES_MAX && text.bytes().all(plain)
-}
-
-fn found_or_none(found: Result<StreamMessage, RawMessageError>) -> Result<Option<Message>, Fault> {
-    match found {
-        Ok(message) => Ok(Some(stored(message))),
-        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn stored(message: StreamMessage) -> Message {
-    let id = message.headers.get(async_nats::header::NATS_MESSAGE_ID);
-    Message {
-        id: id.map(|id| id.as_str().to_owned()),
-        subject: message.subject.into_string(),
-        sequence: message.sequence,
-        stored_at: message.time,
-        payload: message.payload,
-    }
 }
 
 #[cfg(test)]

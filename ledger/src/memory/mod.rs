@@ -8,21 +8,19 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use events::Clock;
+use events::testing::LEDGER;
+use events::{Clock, Digest, LedgerId, LedgerPosition};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use tokio::sync::watch;
 
 use crate::error::Fault;
 use crate::store::{
-    Ack, EventStore, Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX,
-    StorageUsage,
+    Ack, EventStore, Expected, LedgerExtent, MESSAGE_BYTES_MAX, Message, Publication, PublishError,
+    SUBJECT_MESSAGES_MAX, StorageUsage,
 };
 
 pub use objects::MemoryObjects;
-
-/// The largest message, as `max_payload` in `deploy/nats/nats.conf` has it.
-pub const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What happens to one publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,17 +47,26 @@ pub enum Checks {
     IdFirst,
 }
 
-/// The store. Clones of its `Arc` see one stream.
+/// The store, of the ledger [`LEDGER`]. Clones of its `Arc` see one stream.
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     checks: Checks,
     bytes_max: u64,
     state: Arc<Mutex<State>>,
-    grown: watch::Sender<u64>,
+    seen: watch::Sender<Seen>,
 }
 
-#[derive(Debug, Default)]
+/// What wakes a follower.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    last_sequence: u64,
+    /// How often the connection was made.
+    connections: u64,
+}
+
+#[derive(Debug)]
 struct State {
+    ledger: Option<LedgerId>,
     messages: BTreeMap<u64, Message>,
     by_subject: HashMap<String, Vec<u64>>,
     by_id: HashMap<String, u64>,
@@ -77,8 +84,8 @@ impl MemoryStore {
             clock,
             checks: Checks::default(),
             bytes_max: u64::MAX,
-            state: Arc::default(),
-            grown: watch::Sender::new(0),
+            state: Arc::new(Mutex::new(State::of(LEDGER))),
+            seen: watch::Sender::default(),
         }
     }
 
@@ -109,6 +116,43 @@ impl MemoryStore {
         self.state().reads
     }
 
+    /// Makes it the store of another ledger, or of none.
+    pub fn replace(&self, ledger: Option<LedgerId>) {
+        self.state().ledger = ledger;
+        self.reconnect();
+    }
+
+    /// Sets it back to its first messages, as a store that was restored from a copy.
+    pub fn set_back(&self, last_sequence: u64) {
+        let mut state = self.state();
+        let kept = std::mem::replace(&mut *state, State::of(LEDGER));
+        let (ledger, away) = (kept.ledger, kept.away);
+        for (_, message) in kept.messages.into_iter().take_while(|(at, _)| *at <= last_sequence) {
+            state.store(message);
+        }
+        (state.ledger, state.away) = (ledger, away);
+        drop(state);
+        self.reconnect();
+    }
+
+    /// Removes its first messages, as an archive does that has taken them over.
+    pub fn archive(&self, first_sequence: u64) {
+        self.state().messages.retain(|sequence, _| *sequence >= first_sequence);
+        self.reconnect();
+    }
+
+    /// Breaks the connections of all followers.
+    pub fn reconnect(&self) {
+        self.seen.send_modify(|seen| seen.connections += 1);
+    }
+
+    /// Returns where a reader stands that has read everything up to `sequence`.
+    pub fn position_at(&self, sequence: u64) -> Option<LedgerPosition> {
+        let state = self.state();
+        let digest = Digest::of(&state.messages.get(&sequence)?.payload);
+        Some(LedgerPosition { ledger: state.ledger?, sequence, digest })
+    }
+
     /// Removes a message, which no real store allows: for tests of readers that must notice it.
     pub fn remove(&self, sequence: u64) {
         self.state().messages.remove(&sequence);
@@ -125,7 +169,7 @@ impl MemoryStore {
             payload: payload.into(),
         };
         let sequence = self.state().store(message);
-        self.grown.send_replace(sequence);
+        self.seen.send_modify(|seen| seen.last_sequence = sequence);
         sequence
     }
 
@@ -143,7 +187,7 @@ impl MemoryStore {
 
     /// Runs the checks in the order of the kind of stream that this one stands for.
     fn check(&self, state: &State, publication: &Publication) -> Result<Option<Ack>, PublishError> {
-        if publication.payload.len() > PAYLOAD_BYTES_MAX {
+        if publication.payload.len() > MESSAGE_BYTES_MAX as usize {
             return Err(PublishError::TooLarge);
         }
         let known = state.by_id.get(&publication.id);
@@ -182,12 +226,26 @@ impl MemoryStore {
         });
         // Released first: a woken follower takes this lock at once.
         drop(state);
-        self.grown.send_replace(sequence);
+        self.seen.send_modify(|seen| seen.last_sequence = sequence);
         Ok(Ack { sequence, duplicate: false })
     }
 }
 
 impl State {
+    fn of(ledger: LedgerId) -> Self {
+        Self {
+            ledger: Some(ledger),
+            messages: BTreeMap::new(),
+            by_subject: HashMap::new(),
+            by_id: HashMap::new(),
+            last_sequence: 0,
+            bytes: 0,
+            mishaps: VecDeque::new(),
+            away: false,
+            reads: 0,
+        }
+    }
+
     fn is_there(&self) -> Result<(), Fault> {
         if self.away { Err("it is away".into()) } else { Ok(()) }
     }
@@ -210,7 +268,9 @@ impl State {
                 let sequences = self.by_subject.get(&publication.subject);
                 sequences.and_then(|all| all.last()).copied().unwrap_or(0) == *last
             }
-            Expected::NoneMatching(filter) => self.last(filter).is_none(),
+            Expected::LastMatching { filter, last } => {
+                self.last(filter).map_or(0, |message| message.sequence) == *last
+            }
         }
     }
 
@@ -220,10 +280,10 @@ impl State {
         self.messages.get(last).cloned()
     }
 
-    fn next(&self, subject: &str, from: u64) -> Option<Message> {
-        let sequences = self.by_subject.get(subject)?;
-        let next = sequences.iter().find(|sequence| **sequence >= from)?;
-        self.messages.get(next).cloned()
+    fn next(&self, filter: &str, from: u64) -> Option<Message> {
+        let matching = self.by_subject.iter().filter(|(subject, _)| matches(filter, subject));
+        let behind = matching.flat_map(|(_, sequences)| sequences).filter(|at| **at >= from);
+        self.messages.get(behind.min()?).cloned()
     }
 }
 
@@ -269,8 +329,8 @@ impl EventStore for MemoryStore {
         Ok(self.read()?.last(filter))
     }
 
-    async fn next(&self, subject: &str, from: u64) -> Result<Option<Message>, Fault> {
-        Ok(self.read()?.next(subject, from))
+    async fn next(&self, filter: &str, from: u64) -> Result<Option<Message>, Fault> {
+        Ok(self.read()?.next(filter, from))
     }
 
     async fn get(&self, sequence: u64) -> Result<Option<Message>, Fault> {
@@ -289,21 +349,36 @@ impl EventStore for MemoryStore {
         })
     }
 
-    fn follow(&self, from: u64) -> BoxStream<'static, Message> {
-        let start = (Arc::clone(&self.state), self.grown.subscribe(), from);
-        stream::unfold(start, |(state, mut grown, from)| async move {
+    async fn extent(&self) -> Result<LedgerExtent, Fault> {
+        let state = self.read()?;
+        let first = state.messages.first_key_value().map(|(first, _)| *first);
+        Ok(LedgerExtent {
+            ledger: state.ledger,
+            first_sequence: first.unwrap_or(state.last_sequence + 1),
+            last_sequence: state.last_sequence,
+        })
+    }
+
+    fn follow(&self, from: u64) -> BoxStream<'static, Result<Message, Fault>> {
+        let seen = self.seen.subscribe();
+        let connection = seen.borrow().connections;
+        let start = (Arc::clone(&self.state), seen, from);
+        stream::unfold(Some(start), move |start| async move {
+            let (state, mut seen, from) = start?;
             loop {
                 // Marked before the look, so that a message that is stored in between wakes us.
-                grown.mark_unchanged();
+                if seen.borrow_and_update().connections != connection {
+                    return Some((Err("the connection was made anew".into()), None));
+                }
                 let found = {
                     let state = state.lock().unwrap_or_else(PoisonError::into_inner);
                     state.messages.range(from..).next().map(|(_, message)| message.clone())
                 };
                 if let Some(message) = found {
                     let next = message.sequence + 1;
-                    return Some((message, (state, grown, next)));
+                    return Some((Ok(message), Some((state, seen, next))));
                 }
-                grown.changed().await.ok()?;
+                seen.changed().await.ok()?;
             }
         })
         .boxed()
@@ -314,7 +389,7 @@ impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
             .field("checks", &self.checks)
-            .field("last_sequence", &*self.grown.borrow())
+            .field("seen", &*self.seen.borrow())
             .finish_non_exhaustive()
     }
 }

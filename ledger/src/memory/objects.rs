@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use events::{ObjectBucket, ObjectRef};
 
-use crate::objects::{ObjectError, ObjectStore};
+use crate::objects::{OBJECT_BYTES_MAX, ObjectError, ObjectStore};
 use crate::store::StorageUsage;
 
 /// Buckets in memory.
@@ -33,6 +33,11 @@ impl MemoryObjects {
         self.objects().clone()
     }
 
+    /// Loses an object, as a bucket does with one that has aged away.
+    pub fn lose(&self, object: &ObjectRef) {
+        self.objects().retain(|(stored, _)| stored != object);
+    }
+
     fn objects(&self) -> MutexGuard<'_, Vec<(ObjectRef, Vec<u8>)>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,6 +55,9 @@ impl ObjectStore for MemoryObjects {
     async fn put(&self, bucket: ObjectBucket, bytes: Vec<u8>) -> Result<ObjectRef, ObjectError> {
         self.is_there()?;
         let object = ObjectRef::of(bucket, &bytes);
+        if bytes.len() > OBJECT_BYTES_MAX {
+            return Err(ObjectError::TooLarge(object));
+        }
         let mut objects = self.objects();
         // A full bucket still takes what it has already: nothing is written then.
         if objects.iter().all(|(stored, _)| *stored != object) {

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use backon::Retryable as _;
+use futures::future::join_all;
 use serde_json::Value;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
@@ -23,14 +24,22 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const PATH: &str = "/jsz";
 
 /// Refuses unless every server of the deployment syncs always.
-pub(super) async fn check(monitor_urls: &[String]) -> Result<(), ProvisionError> {
+pub(crate) async fn check(monitor_urls: &[String]) -> Result<(), ProvisionError> {
     if monitor_urls.is_empty() {
         return Err(ProvisionError::NoMonitor);
     }
     let mut asked = HashSet::new();
-    let mut servers = 1;
-    for monitor_url in monitor_urls {
-        let answer = ask_patiently(monitor_url).await?;
+    let (mut servers, mut unknown) = (1, None);
+    let answers = join_all(monitor_urls.iter().map(|url| ask_patiently(url))).await;
+    for (monitor_url, answer) in monitor_urls.iter().zip(answers) {
+        // A server that says no counts more than one that says nothing.
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                unknown = Some(error);
+                continue;
+            }
+        };
         // An absent member counts as false, since a wrong "true" would lose events.
         if answer["config"]["sync_always"] != Value::Bool(true) {
             return Err(ProvisionError::NotDurable { monitor_url: monitor_url.clone() });
@@ -41,6 +50,9 @@ pub(super) async fn check(monitor_urls: &[String]) -> Result<(), ProvisionError>
         // One server that does not sync is enough: it may be the leader of the stream tomorrow.
         servers = servers.max(usize::try_from(cluster).unwrap_or(usize::MAX));
     }
+    if let Some(unknown) = unknown {
+        return Err(unknown);
+    }
     let asked = asked.len();
     if asked < servers {
         return Err(ProvisionError::NotAllMonitored { servers, asked });
@@ -48,7 +60,8 @@ pub(super) async fn check(monitor_urls: &[String]) -> Result<(), ProvisionError>
     Ok(())
 }
 
-async fn ask_patiently(monitor_url: &str) -> Result<Value, ProvisionError> {
+/// Asks a server for what it says of its JetStream, and waits for one that is just starting.
+pub(super) async fn ask_patiently(monitor_url: &str) -> Result<Value, ProvisionError> {
     let ask = || async {
         let answer = timeout(ANSWER_TIMEOUT, monitor::get(monitor_url, PATH)).await;
         answer.unwrap_or_else(|late| Err(late.into()))

@@ -1,7 +1,8 @@
 //! Makes streams and buckets with the settings of `streams`, on servers that sync before they
 //! acknowledge.
 
-mod durability;
+pub(crate) mod durability;
+mod room;
 mod streams;
 
 use std::time::Duration;
@@ -11,12 +12,15 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{Context, CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::Config;
 use backon::Retryable as _;
+use events::subject::LEDGER_STREAM;
+use events::{IdSource, LedgerId};
 use tokio::time::Instant;
 
 use crate::error::{Fault, ProvisionError};
 use crate::retry::{PATIENT, until};
 
 pub use streams::StreamSettings;
+pub(crate) use streams::ledger_id;
 
 /// How long to wait for a server that is starting, or for a cluster without a leader.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -27,17 +31,54 @@ const SERVER_VERSION_MIN: (i64, i64, i64) = (2, 11, 0);
 pub(crate) async fn provision(
     context: &Context,
     settings: &StreamSettings,
+    ids: &dyn IdSource,
 ) -> Result<(), ProvisionError> {
     // First: on a server that can lose what it acknowledged, not even a stream must be made.
     durability::check(&settings.monitor_urls).await?;
-    for config in streams::wanted(settings) {
+    // In force only if the stream is made here: one that exists keeps the id that it has.
+    let wanted = streams::wanted(settings, LedgerId::new(ids.new_id()));
+    // Before the first one is made: a server that is full half-way tells less.
+    room::check(context, &wanted, &settings.monitor_urls).await?;
+    for config in wanted {
         ensure(context, &config).await?;
     }
     // Last, since the server has introduced itself by now.
     check_version(&context.client())
 }
 
-/// Refuses servers that would ignore [`crate::store::Expected::NoneMatching`].
+/// See [`crate::Connection::check_ledger_is_not_gone`].
+pub(crate) async fn check_ledger_is_not_gone(
+    context: &Context,
+    mut was_there: bool,
+) -> Result<(), ProvisionError> {
+    // Asked before the ledger: a provisioner that is at work meanwhile makes the ledger before them.
+    for stream in streams::made_after_the_ledger() {
+        was_there = was_there || patiently(&stream, || exists(context, &stream)).await?;
+    }
+    if was_there && !patiently(LEDGER_STREAM, || exists(context, LEDGER_STREAM)).await? {
+        return Err(ProvisionError::LedgerGone);
+    }
+    Ok(())
+}
+
+async fn exists(context: &Context, stream: &str) -> Result<bool, Trouble> {
+    match context.get_stream(stream).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_absent(&error.kind()) => Ok(false),
+        Err(error) => Err(Trouble::Passing(error.into())),
+    }
+}
+
+/// See [`crate::Connection::check_durability`].
+pub(crate) async fn check_durability(
+    client: &Client,
+    monitor_urls: &[String],
+) -> Result<(), ProvisionError> {
+    durability::check(monitor_urls).await?;
+    check_version(client)
+}
+
+/// Refuses servers that would ignore [`crate::store::Expected::LastMatching`].
 fn check_version(client: &Client) -> Result<(), ProvisionError> {
     let (major, minor, patch) = SERVER_VERSION_MIN;
     match client.try_server_info() {
@@ -50,13 +91,21 @@ fn check_version(client: &Client) -> Result<(), ProvisionError> {
 
 /// Finds the stream as it must be, or makes it, or says how it differs.
 async fn ensure(context: &Context, wanted: &Config) -> Result<(), ProvisionError> {
-    let ensured = (|| ensure_once(context, wanted))
+    patiently(&wanted.name, || ensure_once(context, wanted)).await
+}
+
+/// Repeats what is done for a stream until another try is of no use, or the deadline has come.
+async fn patiently<T, F>(stream: &str, one_try: impl FnMut() -> F) -> Result<T, ProvisionError>
+where
+    F: Future<Output = Result<T, Trouble>>,
+{
+    let done = one_try
         .retry(PATIENT)
         .when(|trouble| matches!(trouble, Trouble::Passing(_)))
         .adjust(until(Instant::now() + DEADLINE));
-    ensured.await.map_err(|trouble| match trouble {
+    done.await.map_err(|trouble| match trouble {
         Trouble::Lasting(error) => error,
-        Trouble::Passing(source) => ProvisionError::Create { stream: wanted.name.clone(), source },
+        Trouble::Passing(source) => ProvisionError::Create { stream: stream.to_owned(), source },
     })
 }
 
@@ -73,17 +122,18 @@ async fn ensure_once(context: &Context, wanted: &Config) -> Result<(), Trouble> 
         Err(error) if is_absent(&error.kind()) => return create(context, wanted).await,
         Err(error) => return Err(Trouble::Passing(error.into())),
     };
-    let differences = streams::differences(&found, wanted);
+    if wanted.name == LEDGER_STREAM && streams::ledger_id(&found).is_none() {
+        return Err(Trouble::Lasting(ProvisionError::NoLedgerId));
+    }
+    let adjusted = streams::adjusted(&found, wanted);
+    let differences = streams::differences(&adjusted, wanted);
     if !differences.is_empty() {
         let differences = differences.join(", ");
         let stream = wanted.name.clone();
         return Err(Trouble::Lasting(ProvisionError::Different { stream, differences }));
     }
-    // Only ever more: a limit below what is stored would refuse every outcome at once.
-    if found.max_bytes < wanted.max_bytes {
-        // On top of what was found, so that settings which we do not compare stay an operator's.
-        let larger = Config { max_bytes: wanted.max_bytes, ..found };
-        context.update_stream(larger).await.map_err(|error| Trouble::Passing(error.into()))?;
+    if adjusted != found {
+        context.update_stream(adjusted).await.map_err(|error| Trouble::Passing(error.into()))?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ const DELIVERIES_UNBOUNDED: i64 = -1;
 pub struct QueueStatus {
     /// How much there is to do.
     pub backlog: Backlog,
-    /// How long the server waits for a sign of life, whichever executor set that.
+    /// How long the server waits for a sign of life.
     pub ack_wait: Duration,
     /// Up to this sequence of the ledger, every submission of the queue has been acknowledged.
     pub acknowledged: u64,
@@ -61,29 +61,42 @@ impl Backlog {
     }
 }
 
-pub(super) fn durable_name(queue: &QueueName) -> String {
+/// Returns the name of a queue's durable, which the permissions of users name, too.
+pub fn durable_name(queue: &QueueName) -> String {
     format!("executor-{queue}-v1")
 }
 
+/// Finds the durable of a queue. Only the provisioner makes it.
+pub(super) async fn find(context: &Context, queue: &QueueName) -> Result<PullConsumer, Fault> {
+    let name = durable_name(queue);
+    match context.get_consumer_from_stream(&name, LEDGER_STREAM).await {
+        Ok(found) => Ok(found),
+        Err(error) if is_absent(&error.kind()) => {
+            Err(format!("there is no durable {name} yet: the provisioner makes it").into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The durable that a queue must have.
-#[derive(Clone, Debug)]
-pub(super) struct Durable {
-    pub(super) context: Context,
-    pub(super) name: QueueName,
+#[derive(Debug)]
+pub(super) struct Durable<'a> {
+    pub(super) context: &'a Context,
+    pub(super) floors: &'a Floors,
+    pub(super) name: &'a QueueName,
     pub(super) ack_wait: Duration,
 }
 
-impl Durable {
-    /// Takes the durable as it is, makes it if it does not exist, and changes it only if it
+impl Durable<'_> {
+    /// Leaves the durable as it is, makes it if it does not exist, and changes it only if it
     /// differs: a create that the server refuses has cost consumers their state before (nats-server
     /// PR 8491).
-    pub(super) async fn ensure(&self) -> Result<PullConsumer, Fault> {
-        let (context, name) = (&self.context, durable_name(&self.name));
+    pub(super) async fn ensure(&self) -> Result<(), Fault> {
+        let (context, name) = (self.context, durable_name(self.name));
         let found: PullConsumer = match context.get_consumer_from_stream(&name, LEDGER_STREAM).await
         {
             Ok(found) => found,
-            // Boxed: it is large, and each fetch would carry it.
-            Err(error) if is_absent(&error.kind()) => return Box::pin(self.make()).await,
+            Err(error) if is_absent(&error.kind()) => return self.make().await,
             Err(error) => return Err(error.into()),
         };
         let (has, wanted) = (&found.cached_info().config, self.config(DeliverPolicy::All));
@@ -91,33 +104,36 @@ impl Durable {
         // holds for done what no executor has acknowledged, so its position is worth nothing.
         if has.ack_policy != wanted.ack_policy {
             context.delete_consumer_from_stream(&name, LEDGER_STREAM).await?;
-            return Box::pin(self.make()).await;
+            return self.make().await;
         }
         let mended = mended(has, wanted);
         if mended == *has {
-            return Ok(found);
+            return Ok(());
         }
+        tracing::info!(queue = %name, "mends a durable");
         let mended = Config::try_from_consumer_config(mended)?;
-        Ok(context.update_consumer_on_stream(mended, LEDGER_STREAM).await?)
+        context.update_consumer_on_stream(mended, LEDGER_STREAM).await?;
+        Ok(())
     }
 
     /// Makes the durable where the one before it, if there was one, had come to. Otherwise a lost
     /// durable would deliver every submission that ever was.
-    async fn make(&self) -> Result<PullConsumer, Fault> {
-        let floors = Floors::new(self.context.clone());
-        let floor =
-            floors.load(FloorOf::Queue(&self.name)).await.map_err(|QueueError(fault)| fault)?;
-        let ledger = self.context.get_stream(LEDGER_STREAM).await?;
-        let last = ledger.cached_info().state.last_sequence;
-        let begins = begins_after(floor.unwrap_or(0), last);
-        tracing::info!(queue = %durable_name(&self.name), ?begins, "makes a durable");
-        let config = self.config(begins);
-        Ok(self.context.create_consumer_on_stream(config, LEDGER_STREAM).await?)
+    async fn make(&self) -> Result<(), Fault> {
+        let floor = self.floors.load(FloorOf::Queue(self.name)).await;
+        // Everything up to the floor had its end in the ledger before it was acknowledged. Before a
+        // pool has its first executor, it may have submissions and has no floor.
+        let begins = match floor.map_err(|QueueError(fault)| fault)? {
+            Some(floor) => DeliverPolicy::ByStartSequence { start_sequence: floor.sequence + 1 },
+            None => DeliverPolicy::All,
+        };
+        tracing::info!(queue = %durable_name(self.name), ?begins, "makes a durable");
+        self.context.create_consumer_on_stream(self.config(begins), LEDGER_STREAM).await?;
+        Ok(())
     }
 
     fn config(&self, deliver_policy: DeliverPolicy) -> Config {
         Config {
-            durable_name: Some(durable_name(&self.name)),
+            durable_name: Some(durable_name(self.name)),
             deliver_policy,
             // `All` would acknowledge each older job of other executors as well.
             ack_policy: AckPolicy::Explicit,
@@ -128,16 +144,6 @@ impl Durable {
             ..Config::default()
         }
     }
-}
-
-/// Everything up to the floor had its end in the ledger before it was acknowledged. A floor that
-/// the ledger does not reach is of another ledger: this one was set back.
-fn begins_after(floor: u64, last: u64) -> DeliverPolicy {
-    // Before a pool has its first executor, it may have submissions and has no floor.
-    if floor == 0 || floor > last {
-        return DeliverPolicy::All;
-    }
-    DeliverPolicy::ByStartSequence { start_sequence: floor + 1 }
 }
 
 /// Returns what was found, with every setting put right that decides what is delivered, to how many

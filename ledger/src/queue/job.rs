@@ -9,7 +9,8 @@ use async_nats::jetstream::message::Acker;
 use async_trait::async_trait;
 use events::Timestamp;
 
-use crate::aggregate::{Aggregate, Stored};
+use crate::aggregate::Aggregate;
+use crate::entry::Stored;
 use crate::error::{QueueError, ReadError};
 
 /// How old a submission may be of which most likely nothing else stands in the ledger.
@@ -67,6 +68,11 @@ impl Job {
 pub(super) struct Delivery(pub(super) Acker);
 
 impl Delivery {
+    /// It is no submission: never deliver it again.
+    pub(super) async fn terminate(&self) -> Result<(), QueueError> {
+        self.say(AckKind::Term).await
+    }
+
     async fn say(&self, kind: AckKind) -> Result<(), QueueError> {
         // Not `double_ack`: a lost answer costs one redelivery, and a confirmation costs each job a
         // round trip.

@@ -4,6 +4,7 @@ mod consumer;
 pub(crate) mod floors;
 mod job;
 mod pull;
+mod undeliverable;
 mod worker;
 
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::link::Link;
 
 use consumer::Durable;
 
-pub use consumer::{Backlog, QueueStatus};
+pub use consumer::{Backlog, QueueStatus, durable_name};
 pub use floors::{FloorOf, Floors};
 pub use job::{Acknowledge, Job, Receipt, redelivery_delay};
 pub use worker::Worker;
@@ -34,23 +35,27 @@ impl Queue {
         Self { context, link }
     }
 
-    /// Joins the workers of a queue. A job that is not acknowledged within `ack_wait` goes to
-    /// another worker: for all of them holds what the last one to join has set.
-    pub async fn consumer(
-        &self,
-        name: &QueueName,
-        ack_wait: Duration,
-    ) -> Result<Worker, QueueError> {
-        let (context, name) = (self.context.clone(), name.clone());
-        Worker::join(Durable { context, name, ack_wait }, self.link.clone()).await
+    /// Makes sure that a queue exists as it must be. A job that is not acknowledged within
+    /// `ack_wait` goes to another worker.
+    ///
+    /// A queue whose durable was lost begins at its floor.
+    pub async fn provision(&self, name: &QueueName, ack_wait: Duration) -> Result<(), QueueError> {
+        let floors = &self.floors();
+        let durable = Durable { context: &self.context, floors, name, ack_wait };
+        durable.ensure().await.map_err(QueueError)
+    }
+
+    /// Joins the workers of a queue. It must exist.
+    pub async fn consumer(&self, name: &QueueName) -> Result<Worker, QueueError> {
+        Worker::join(self.context.clone(), name.clone(), &self.link).await
     }
 
     /// Returns how far its readers have come.
     pub fn floors(&self) -> Floors {
-        Floors::new(self.context.clone())
+        Floors::new(&self.context, &self.link)
     }
 
-    /// Returns what the server says of a queue; none where no executor has ever been.
+    /// Returns what the server says of a queue; none where it was not made yet.
     pub async fn status(&self, name: &QueueName) -> Result<Option<QueueStatus>, QueueError> {
         let stream = self.context.get_stream_no_info(LEDGER_STREAM).await;
         let stream = stream.map_err(|error| QueueError(error.into()))?;

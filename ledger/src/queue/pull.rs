@@ -33,6 +33,8 @@ pub(super) enum Arrival {
     Over,
     /// The request is over, and the consumer may be, too.
     Broken(Fault),
+    /// The request is over with its connection, which a delivery may have broken.
+    Reconnected,
 }
 
 /// The inbox, and the request that is under way.
@@ -115,7 +117,10 @@ impl Pull {
                 message = self.subscriber.next() => message,
                 // A server that restarted has forgotten the request, and without this only the
                 // missing heartbeats would show it.
-                _ = self.connections.changed() => return self.over(),
+                _ = self.connections.changed() => {
+                    self.waiting = None;
+                    return Arrival::Reconnected;
+                }
                 () = sleep_until(late) => return self.over(),
             };
             waiting.heard = Instant::now();
@@ -133,14 +138,19 @@ impl Pull {
         if self.waiting.is_none() || self.subscriber.drain().await.is_err() {
             return Vec::new();
         }
-        let left = self.subscriber.filter(|message| std::future::ready(message.status.is_none()));
+        let inbox = self.inbox;
+        let left = self
+            .subscriber
+            .filter(|message| std::future::ready(!message.subject.starts_with(&inbox)));
         // A drain ends when the server has confirmed it, which a server that is away never does.
         left.take_until(tokio::time::sleep(GRACE)).collect().await
     }
 
     fn read(&mut self, message: Message) -> Option<Arrival> {
         let waiting = self.waiting.as_mut()?;
-        let Some(status) = message.status else {
+        // A delivery has the subject of its message, and a status in it is its writer's.
+        let said = message.status.filter(|_| message.subject.starts_with(&self.inbox));
+        let Some(status) = said else {
             waiting.remaining = waiting.remaining.saturating_sub(1);
             // The server sends no status when the last delivery ends the request.
             if waiting.remaining == 0 {

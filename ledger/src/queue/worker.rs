@@ -4,16 +4,19 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::context::Context;
 use async_nats::jetstream::{self, consumer::PullConsumer};
+use events::QueueName;
 use futures::FutureExt as _;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, error};
 
-use super::consumer::Durable;
+use super::consumer::find;
 use super::job::{Acknowledge, Delivery, Job, Receipt, redelivery_delay};
 use super::pull::{Arrival, EXPIRES_MIN, Pull};
-use crate::aggregate::Stored;
-use crate::error::{Fault, QueueError, ReadError};
+use super::undeliverable::UndeliverableSearch;
+use crate::entry::LedgerEntry;
+use crate::error::{Fault, QueueError};
 use crate::link::Link;
 use crate::metrics;
 use crate::store::Message;
@@ -22,30 +25,43 @@ use crate::store::Message;
 const UNREADABLE_DELAY: Duration = Duration::from_secs(5);
 /// The same after many times.
 const UNREADABLE_DELAY_MAX: Duration = Duration::from_mins(5);
-/// How long a delivery that is not a submission stays away. It comes back for ever, since events
-/// cannot be removed.
-const FOREIGN_DELAY: Duration = Duration::from_mins(1);
-
 /// How long jobs that have arrived wait for the rest of what the server sends at once.
 const END_MAX: Duration = Duration::from_millis(20);
 
 /// One worker of a queue.
 #[derive(Debug)]
 pub struct Worker {
-    durable: Durable,
+    context: Context,
+    name: QueueName,
     consumer: PullConsumer,
     /// Whether the consumer must be looked at before the next request.
     in_doubt: bool,
+    /// Whether a delivery may have broken the connection.
+    was_broken: bool,
+    undeliverable: UndeliverableSearch,
     pull: Pull,
     /// Jobs that a dropped fetch had received.
     ready: Vec<Job>,
 }
 
 impl Worker {
-    pub(super) async fn join(durable: Durable, link: Link) -> Result<Self, QueueError> {
-        let consumer = durable.ensure().await.map_err(QueueError)?;
-        let pull = Pull::open(&durable.context.client(), &link).await.map_err(QueueError)?;
-        Ok(Self { durable, consumer, in_doubt: false, pull, ready: Vec::new() })
+    pub(super) async fn join(
+        context: Context,
+        name: QueueName,
+        link: &Link,
+    ) -> Result<Self, QueueError> {
+        let consumer = find(&context, &name).await.map_err(QueueError)?;
+        let pull = Pull::open(&context.client(), link).await.map_err(QueueError)?;
+        Ok(Self {
+            context,
+            name,
+            consumer,
+            in_doubt: false,
+            was_broken: false,
+            undeliverable: UndeliverableSearch::default(),
+            pull,
+            ready: Vec::new(),
+        })
     }
 
     /// Waits up to `expires` (at least a second) for jobs, and returns as soon as there are any: at
@@ -61,6 +77,7 @@ impl Worker {
             self.ask(max, deadline).await?;
             match self.arrival().await {
                 Arrival::Delivery(message) => self.take(message).await?,
+                Arrival::Reconnected => self.was_broken = true,
                 Arrival::Over if self.ready.is_empty() && Instant::now() < deadline => {}
                 Arrival::Over => break,
                 Arrival::Broken(fault) => {
@@ -115,6 +132,10 @@ impl Worker {
         match arrival {
             Arrival::Delivery(message) => self.take(message).await,
             Arrival::Over => Ok(()),
+            Arrival::Reconnected => {
+                self.was_broken = true;
+                Ok(())
+            }
             Arrival::Broken(fault) => {
                 self.in_doubt = true;
                 Err(QueueError(fault))
@@ -126,8 +147,7 @@ impl Worker {
     pub async fn close(self) {
         // What is not handed back reaches no other executor before its ack wait is over.
         for message in self.pull.close().await {
-            let (_, acker) =
-                jetstream::Message { message, context: self.durable.context.clone() }.split();
+            let (_, acker) = jetstream::Message { message, context: self.context.clone() }.split();
             hand_back(&Delivery(acker), Duration::ZERO).await;
         }
         for job in self.ready {
@@ -152,20 +172,23 @@ impl Worker {
     async fn ask_once(&mut self, max: usize, expires: Option<Duration>) -> Result<(), Fault> {
         // Only after a fault: a lookup before each request would double the requests.
         if self.in_doubt {
-            self.consumer = self.durable.ensure().await?;
+            self.consumer = find(&self.context, &self.name).await?;
             self.in_doubt = false;
+        }
+        if self.was_broken {
+            self.was_broken = !self.undeliverable.go_on(&self.context, &self.name).await?;
         }
         self.pull.request(&self.consumer, max, expires).await
     }
 
     async fn take(&mut self, message: async_nats::Message) -> Result<(), QueueError> {
-        let message = jetstream::Message { message, context: self.durable.context.clone() };
+        let message = jetstream::Message { message, context: self.context.clone() };
         let (sequence, delivered, stored_at) = match message.info() {
             Ok(info) => (info.stream_sequence, info.delivered, info.published),
             Err(fault) => return Err(QueueError(fault)),
         };
         let (message, acker) = message.split();
-        let receipt: Receipt = Arc::new(Delivery(acker));
+        let delivery = Arc::new(Delivery(acker));
         let message = Message {
             subject: message.subject.into_string(),
             sequence,
@@ -175,16 +198,21 @@ impl Worker {
             payload: message.payload,
         };
         let delivered = u64::try_from(delivered).unwrap_or(0);
-        let read = Stored::read(message);
-        match read.and_then(|stored| Job::new(stored, delivered, receipt.clone())) {
-            Ok(job) => self.ready.push(job),
+        match LedgerEntry::read(message) {
+            Ok(LedgerEntry::Event(stored)) => {
+                let receipt: Receipt = Arc::<Delivery>::clone(&delivery);
+                match Job::new(*stored, delivered, receipt) {
+                    Ok(job) => self.ready.push(job),
+                    Err(error) => terminate(&delivery, sequence, &error.to_string()).await,
+                }
+            }
+            Ok(LedgerEntry::Foreign(it)) => terminate(&delivery, sequence, &it.reason).await,
+            // A newer executor of the pool may read it, and the jobs behind it need not wait.
             Err(error) => {
-                error!(
-                    error = &error as &dyn Error,
-                    "a delivery is no submission that can be read"
-                );
+                error!(error = &error as &dyn Error, "a delivery cannot be read");
                 metrics::unreadable();
-                hand_back(receipt.as_ref(), unreadable_delay(&error, delivered)).await;
+                let delay = redelivery_delay(delivered, UNREADABLE_DELAY, UNREADABLE_DELAY_MAX);
+                hand_back(delivery.as_ref(), delay).await;
             }
         }
         Ok(())
@@ -201,14 +229,14 @@ impl Worker {
     }
 }
 
-/// Returns how long a delivery stays away that this program cannot read. The jobs behind it need
-/// not wait, and a newer executor of the pool may read it.
-fn unreadable_delay(error: &ReadError, delivered: u64) -> Duration {
-    // The event itself can be read, so no other version will find a job in it.
-    if matches!(error, ReadError::NotAccepted { .. }) {
-        return FOREIGN_DELAY;
+/// Ends a delivery that no version will find a submission in. It stays in the ledger for ever, so
+/// it would come back for ever.
+async fn terminate(delivery: &Delivery, sequence: u64, why: &str) {
+    error!(ledger.sequence = sequence, why, "a delivery is no submission");
+    metrics::terminated();
+    if let Err(error) = delivery.terminate().await {
+        debug!(error = &error as &dyn Error, "a delivery was not ended, and comes again");
     }
-    redelivery_delay(delivered, UNREADABLE_DELAY, UNREADABLE_DELAY_MAX)
 }
 
 /// Best effort: what cannot be handed back is delivered again after the ack wait.

@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::envelope::Writer;
-use events::{Rejection, State};
-use ledger::memory::{Checks, MemoryStore, Mishap, PAYLOAD_BYTES_MAX};
-use ledger::store::{EventStore as _, PublishError};
+use events::{Rejection, State, SubmissionId};
+use ledger::memory::{Checks, MemoryStore, Mishap};
+use ledger::store::{EventStore as _, MESSAGE_BYTES_MAX, PublishError};
 use ledger::{Accepting, Aggregate, ExecuteError, Ledger};
+use uuid::Uuid;
 
 use crate::common::{
-    Ticking, accepted, complete, fresh_id, kinds, request_cancellation, standing, start, submit,
-    writer,
+    Ticking, accepted, complete, fresh_id, kinds, lose, request_cancellation, standing, start,
+    submit, writer,
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
+/// How long a leader that is cut off may answer with what it has, at the least.
+const LEADER_CUT_OFF_TIME: Duration = Duration::from_secs(12);
 const BOTH_CHECKS: [Checks; 2] = [Checks::SequenceFirst, Checks::IdFirst];
 
 struct Given {
@@ -212,18 +215,45 @@ async fn a_cancellation_that_is_half_recorded_is_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_id_is_accepted_once_whatever_the_second_request_says() {
+async fn one_key_is_accepted_once_whatever_the_second_request_says_and_whenever_it_comes() {
     for checks in BOTH_CHECKS {
         let given = given(checks).await;
         let mut other = accepted();
         other.lane = events::Lane::Submit;
         other.pool = "extra".parse().unwrap();
-        let again =
-            given.ledger.accept(given.aggregate.id(), other, &writer("api2")).await.unwrap();
+        let a_year_later = given.aggregate.id().as_uuid().as_u128() + (31_536_000_000 << 80);
+        let id = SubmissionId::new(Uuid::from_u128(a_year_later));
+        let again = given.ledger.accept(id, other, &writer("api2")).await.unwrap();
         let Accepting::Existing(standing) = again else { panic!("{again:?}") };
         assert_eq!(standing.subject, given.aggregate.subject);
         assert_eq!(standing.accepted, given.aggregate.accepted);
         assert_eq!(given.stored().await, ["submission.accepted"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn foreign_bytes_under_a_key_do_not_take_it() {
+    for checks in BOTH_CHECKS {
+        for mishaps in [vec![], vec![Mishap::AnswerLost, Mishap::InFlight], vec![Mishap::InFlight]]
+        {
+            let given = given(checks).await;
+            let id = fresh_id();
+            let (key_part, other) = (id.key_part(), fresh_id());
+            for lane in ["run", "submit", "run"] {
+                let subject = format!("ledger.submission.{lane}.normal.extra.{key_part}.{other}");
+                given.store.put_raw(&subject, "hi");
+            }
+            given.store.arrange(mishaps);
+            let first = given.ledger.accept(id, accepted(), &writer("api")).await.unwrap();
+            assert!(matches!(first, Accepting::New(_)), "{first:?}");
+            let subject = format!("ledger.submission.run.normal.core.{key_part}.{id}");
+            given.store.put_raw(&subject, "hi");
+            // The key stands for the submission, and not for what is around it.
+            let again = given.ledger.accept(id, accepted(), &writer("api2")).await.unwrap();
+            let Accepting::Existing(standing) = again else { panic!("{again:?}") };
+            assert_eq!(standing.id(), id);
+            assert_eq!(given.ledger.history(id).await.unwrap().len(), 1);
+        }
     }
 }
 
@@ -260,7 +290,7 @@ async fn given_twin(given: &Given) -> ledger::store::Publication {
 async fn an_event_that_is_too_large_is_its_own_error() {
     let given = given(Checks::SequenceFirst).await;
     let mut large = accepted();
-    large.args = vec!["x".repeat(PAYLOAD_BYTES_MAX)];
+    large.args = vec!["x".repeat(MESSAGE_BYTES_MAX as usize)];
     let refused = given.ledger.accept(fresh_id(), large, &writer("api")).await.unwrap_err();
     assert!(matches!(refused, ExecuteError::TooLarge), "{refused:?}");
 }
@@ -273,7 +303,66 @@ async fn a_newer_form_in_the_history_stops_a_writer() {
     let newer = String::from_utf8(first.payload.to_vec()).unwrap();
     given.store.put_raw(&outcome, newer.replace("accepted:2\"", "accepted:3\""));
     let stopped = given.start().await.unwrap_err();
-    assert!(matches!(stopped, ExecuteError::Read(ledger::ReadError::Form { sequence: 2, .. })));
+    assert!(matches!(stopped, ExecuteError::Read(ledger::ReadError::Newer { sequence: 2, .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn foreign_bytes_under_a_submission_stop_neither_its_readers_nor_its_writers() {
+    let mut given = given(Checks::SequenceFirst).await;
+    let (subject, id) = (given.aggregate.subject.clone(), given.aggregate.id());
+    let outcome = subject.in_family(events::Family::Outcome).to_string();
+    given.store.put_raw(&subject.to_string(), "hi");
+    given.store.put_raw(&outcome, "hi");
+    given.start().await.unwrap();
+    given.store.put_raw(&outcome, vec![0, 0xff]);
+    let read = given.ledger.load(id).await.unwrap().unwrap();
+    assert_eq!((read.submission.state, read.violations), (State::Running, 2));
+    assert_eq!(given.ledger.load_at(&subject).await.unwrap().unwrap().violations, 2);
+    // Written by one who has read them, and by one who has not.
+    let (mut aggregate, executor) = (read, given.executor.clone());
+    given.ledger.execute(&mut aggregate, complete(1), &executor).await.unwrap();
+    let history = given.ledger.history(id).await.unwrap();
+    assert_eq!(history.len(), 3);
+    assert_eq!(ledger::verify::verify_chain(&history), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_whose_submission_was_lost_with_a_set_back_gives_up() {
+    let mut given = given(Checks::SequenceFirst).await;
+    given.start().await.unwrap();
+    given.store.set_back(0);
+    let began = tokio::time::Instant::now();
+    let (aggregate, executor) = (&mut given.aggregate, &given.executor);
+    loop {
+        let error = given.ledger.execute(aggregate, complete(1), executor).await.unwrap_err();
+        if matches!(error, ExecuteError::Gone) {
+            break;
+        }
+        assert!(!maybe_stored(&error));
+        assert!(began.elapsed() <= Duration::from_secs(40), "{:?}", began.elapsed());
+    }
+    assert!(began.elapsed() > LEADER_CUT_OFF_TIME, "a leader that is cut off answers so, too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_is_cut_off_and_lacks_an_event_takes_no_submission_from_its_writer() {
+    let mut given = given(Checks::SequenceFirst).await;
+    given.start().await.unwrap();
+    let cut_off = Arc::new(MemoryStore::new(standing()));
+    let cut_off = Ledger::new(cut_off, standing()).with_deadline(DEADLINE);
+    let (aggregate, executor) = (&mut given.aggregate, &given.executor);
+    let began = tokio::time::Instant::now();
+    while began.elapsed() < LEADER_CUT_OFF_TIME {
+        let error = cut_off.execute(aggregate, complete(1), executor).await.unwrap_err();
+        assert!(!maybe_stored(&error));
+    }
+    given.ledger.execute(aggregate, lose(1), executor).await.unwrap();
+    // Long after that, another leader is cut off.
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let again = start(2, executor.instance);
+    let error = cut_off.execute(aggregate, again.clone(), executor).await.unwrap_err();
+    assert!(!maybe_stored(&error));
+    given.ledger.execute(aggregate, again, executor).await.unwrap();
 }
 
 #[tokio::test]

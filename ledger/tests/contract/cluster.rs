@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use events::subject::LEDGER_STREAM;
 use futures::StreamExt as _;
-use ledger::{Connection, Ledger, ProvisionError};
-use servers::testing::NatsCluster;
+use ledger::{Ledger, ProvisionError};
+use servers::testing::{NatsCluster, TESTER};
 use tokio::time::timeout;
 
-use crate::common::{clock, connect_cluster, queue_name, submit};
+use crate::common::{FreshIds, clock, connect_cluster, join, open_as, submit};
 use crate::load::{
     Load, a_lost_answer_leaves_one_event, each_job_is_delivered_once,
     one_acceptance_wins_each_round, one_writer_wins_each_round,
@@ -23,7 +23,7 @@ async fn ledgers(cluster: &NatsCluster) -> Vec<Ledger> {
     let mut ledgers = vec![connect_cluster(cluster).await.ledger(clock())];
     for index in 1..WRITERS {
         let url = cluster.servers[index % SERVERS].url();
-        let connection = Connection::open(&url, "writer").await.unwrap();
+        let connection = open_as(&url, TESTER).await;
         ledgers.push(connection.ledger(clock()));
     }
     ledgers
@@ -65,7 +65,7 @@ async fn a_follower_outlives_every_server_once() {
     let mut cluster = NatsCluster::start(SERVERS).await;
     let connection = connect_cluster(&cluster).await;
     let ledger = connection.ledger(clock());
-    let mut following = ledger.follow(1);
+    let mut following = ledger.follow(None);
     let mut expected = 0;
     for index in 0..SERVERS {
         cluster.servers[index].kill();
@@ -75,7 +75,7 @@ async fn a_follower_outlives_every_server_once() {
         for _ in 0..20 {
             let next = timeout(Duration::from_secs(30), following.next()).await;
             expected += 1;
-            assert_eq!(next.unwrap().unwrap().unwrap().recorded.sequence, expected);
+            assert_eq!(next.unwrap().unwrap().unwrap().position.sequence, expected);
         }
         cluster.servers[index].restart().await;
     }
@@ -92,9 +92,7 @@ async fn the_queue_outlives_the_leader() {
     let mut cluster = NatsCluster::start(SERVERS).await;
     let connection = connect_cluster(&cluster).await;
     let ledger = connection.ledger(clock());
-    let queue = connection.queue();
-    let mut worker =
-        queue.consumer(&queue_name(events::Lane::Run), Duration::from_secs(5)).await.unwrap();
+    let mut worker = join(&connection, events::Lane::Run, Duration::from_secs(5)).await;
     for _ in 0..2 {
         let aggregate = submit(&ledger).await;
         // An acknowledgement may die with the leader that got it, and then its job comes once more.
@@ -127,9 +125,9 @@ async fn fetch_some(worker: &mut ledger::Worker) -> Vec<ledger::Job> {
 #[tokio::test]
 async fn every_server_of_a_cluster_must_be_asked_for_its_durability() {
     let cluster = NatsCluster::start(SERVERS).await;
-    let connection = Connection::open(&cluster.urls(), "test").await.unwrap();
+    let connection = open_as(&cluster.urls(), "provisioner").await;
     let one = vec![cluster.servers[0].monitor_url()];
-    let refused = connection.provision(&ledger::testing::small_streams(3, one)).await;
+    let refused = connection.provision(&ledger::testing::small_streams(3, one), &FreshIds).await;
     let counted = matches!(refused, Err(ProvisionError::NotAllMonitored { servers: 3, asked: 1 }));
     assert!(counted, "{refused:?}");
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use events::content::Captured;
@@ -11,12 +12,14 @@ use events::event::{CancellationRequested, Completed, Lost, LostReason, Started,
 use events::testing::ManualClock;
 pub(crate) use events::testing::accepted;
 use events::{
-    BootId, Clock, Event, Exit, Lane, PoolName, Priority, QueueName, Recorded, SubmissionId,
-    Timestamp, Usage, Verdict,
+    BootId, Clock, Event, Exit, IdSource, Lane, PoolName, Priority, QueueName, Recorded,
+    SubmissionId, Timestamp, Usage, Verdict,
 };
 use ledger::testing::small_streams;
-use ledger::{Accepting, Aggregate, Connection, Ledger};
-use servers::testing::{NatsCluster, NatsServer};
+use ledger::{Accepting, Aggregate, Connection, Ledger, NatsLogin, Worker};
+use servers::testing::{NatsCluster, NatsServer, TESTER, password_of};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
 /// A new id in every process and every call.
@@ -24,6 +27,16 @@ pub(crate) fn fresh_uuid() -> Uuid {
     static COUNTER: AtomicU64 = AtomicU64::new(1);
     let low = COUNTER.fetch_add(1, Ordering::Relaxed);
     Uuid::from_u64_pair(u64::from(std::process::id()), low)
+}
+
+/// Gives [`fresh_uuid`]s.
+#[derive(Debug)]
+pub(crate) struct FreshIds;
+
+impl IdSource for FreshIds {
+    fn new_id(&self) -> Uuid {
+        fresh_uuid()
+    }
 }
 
 pub(crate) fn fresh_id() -> SubmissionId {
@@ -122,16 +135,83 @@ pub(crate) fn kinds(events: &[Recorded]) -> Vec<&'static str> {
     events.iter().map(|recorded| recorded.envelope.event.kind()).collect()
 }
 
-/// A connection to a server on which everything is provisioned.
+/// A connection as one of the users.
+pub(crate) async fn open_as(urls: &str, user: &str) -> Connection {
+    let login = NatsLogin::new(user, &password_of(user).into());
+    Connection::open(urls, &login, "test").await.unwrap()
+}
+
+/// A client that is not ours, as one of the users.
+pub(crate) fn client_of(user: &str) -> async_nats::ConnectOptions {
+    async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password_of(user))
+        .custom_inbox_prefix(format!("_INBOX_{user}"))
+}
+
+/// A client that is not ours and may do everything.
+pub(crate) async fn tester(server: &NatsServer) -> async_nats::Client {
+    client_of(TESTER).connect(server.url()).await.unwrap()
+}
+
+/// Publishes what no client of NATS would: subject and headers may be any bytes.
+pub(crate) async fn publish_bytes(server: &NatsServer, subject: &[u8], headers: &[u8]) {
+    let url = server.url();
+    let stream = TcpStream::connect(url.trim_start_matches("nats://")).await.unwrap();
+    let (read, mut write) = stream.into_split();
+    let login = serde_json::json!({
+        "verbose": false, "headers": true, "user": TESTER, "pass": password_of(TESTER),
+    })
+    .to_string();
+    let lengths = format!("{0} {0}", headers.len());
+    let parts: [&[u8]; 9] = [
+        b"CONNECT ",
+        login.as_bytes(),
+        b"\r\nHPUB ",
+        subject,
+        b" ",
+        lengths.as_bytes(),
+        b"\r\n",
+        headers,
+        b"\r\nPING\r\n",
+    ];
+    write.write_all(&parts.concat()).await.unwrap();
+    let mut lines = BufReader::new(read).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        assert!(!line.starts_with("-ERR"), "{line}");
+        if line == "PONG" {
+            return;
+        }
+    }
+    panic!("the server has hung up");
+}
+
+/// A connection as the user that makes streams and queues.
+pub(crate) async fn provisioner(server: &NatsServer) -> Connection {
+    open_as(&server.url(), "provisioner").await
+}
+
+/// A connection that may do what all services may, to a server on which every stream is there.
 pub(crate) async fn connect(server: &NatsServer) -> Connection {
-    let connection = Connection::open(&server.url(), "test").await.unwrap();
-    connection.provision(&small_streams(1, vec![server.monitor_url()])).await.unwrap();
+    let settings = small_streams(1, vec![server.monitor_url()]);
+    provisioner(server).await.provision(&settings, &FreshIds).await.unwrap();
+    ready(open_as(&server.url(), TESTER).await).await
+}
+
+/// The same to a cluster, with three replicas.
+pub(crate) async fn connect_cluster(cluster: &NatsCluster) -> Connection {
+    let settings = small_streams(3, cluster.monitor_urls());
+    open_as(&cluster.urls(), "provisioner").await.provision(&settings, &FreshIds).await.unwrap();
+    ready(open_as(&cluster.urls(), TESTER).await).await
+}
+
+/// A connection that is made: a store without one refuses what it is asked at once.
+async fn ready(connection: Connection) -> Connection {
+    connection.ready().await.unwrap();
     connection
 }
 
-/// A connection to a cluster on which everything is provisioned with three replicas.
-pub(crate) async fn connect_cluster(cluster: &NatsCluster) -> Connection {
-    let connection = Connection::open(&cluster.urls(), "test").await.unwrap();
-    connection.provision(&small_streams(3, cluster.monitor_urls())).await.unwrap();
-    connection
+/// Makes a lane's queue, and joins its workers.
+pub(crate) async fn join(connection: &Connection, lane: Lane, ack_wait: Duration) -> Worker {
+    let queue = connection.queue();
+    queue.provision(&queue_name(lane), ack_wait).await.unwrap();
+    queue.consumer(&queue_name(lane)).await.unwrap()
 }

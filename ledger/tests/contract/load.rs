@@ -15,14 +15,14 @@ use futures::stream::BoxStream;
 use ledger::store::{Ack, Message, Publication, PublishError};
 use ledger::verify::verify_chain;
 use ledger::{
-    Accepting, Connection, EventStore, ExecuteError, Fault, Ledger, StorageUsage, Worker,
+    Accepting, Connection, EventStore, ExecuteError, Fault, Ledger, LedgerEntry, LedgerExtent,
+    StorageUsage, Worker,
 };
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
-use crate::common::{
-    accepted, clock, complete, fresh_id, kinds, queue_name, start, submit, writer,
-};
+use crate::common::{accepted, clock, complete, fresh_id, join, kinds, start, submit, writer};
 
 /// All writers try to start the same attempt at once: one does, the others read again and are
 /// rejected.
@@ -46,11 +46,14 @@ pub(crate) async fn one_writer_wins_each_round(ledgers: &[Ledger], rounds: usize
     }
 }
 
-/// All writers accept the same id at once, in different lanes: one submission comes of it.
+/// All writers accept under the same key at once, in different lanes and milliseconds: one
+/// submission comes of it.
 pub(crate) async fn one_acceptance_wins_each_round(ledgers: &[Ledger], rounds: usize) {
     for round in 0..rounds {
-        let id = fresh_id();
-        let tries = ledgers.iter().enumerate().map(|(index, ledger)| async move {
+        let key = fresh_id().to_string();
+        let tries = ledgers.iter().enumerate().map(async |(index, ledger)| {
+            let id = SubmissionId::new(Uuid::from_u128((index as u128) << 80));
+            let id = id.under_idempotency_key(&"ada".parse().unwrap(), &key);
             let mut request = accepted();
             request.lane = Lane::ALL[index % 2];
             ledger.accept(id, request, &writer("api")).await.unwrap()
@@ -65,7 +68,8 @@ pub(crate) async fn one_acceptance_wins_each_round(ledgers: &[Ledger], rounds: u
         assert_eq!(new, 1, "round {round}");
         subjects.dedup();
         assert_eq!(subjects.len(), 1, "round {round}: {subjects:?}");
-        assert_eq!(ledgers[0].history(id).await.unwrap().len(), 1, "round {round}");
+        let history = ledgers[0].history(subjects[0].id).await.unwrap();
+        assert_eq!(history.len(), 1, "round {round}");
     }
 }
 
@@ -104,7 +108,11 @@ impl EventStore for LosesAnswers {
         self.store.usage().await
     }
 
-    fn follow(&self, from: u64) -> BoxStream<'static, Message> {
+    async fn extent(&self) -> Result<LedgerExtent, Fault> {
+        self.store.extent().await
+    }
+
+    fn follow(&self, from: u64) -> BoxStream<'static, Result<Message, Fault>> {
         self.store.follow(from)
     }
 }
@@ -129,11 +137,11 @@ pub(crate) async fn a_lost_answer_leaves_one_event(store: Arc<dyn EventStore>) {
 pub(crate) async fn each_job_is_delivered_once(connection: &Connection) {
     const JOBS: usize = 100;
     const ACK_WAIT: Duration = Duration::from_secs(30);
-    let (ledger, queue) = (connection.ledger(clock()), connection.queue());
+    let ledger = connection.ledger(clock());
     let began = Instant::now();
     let mut workers = JoinSet::new();
     for _ in 0..2 {
-        workers.spawn(work(queue.consumer(&queue_name(Lane::Run), ACK_WAIT).await.unwrap()));
+        workers.spawn(work(join(connection, Lane::Run, ACK_WAIT).await));
     }
     let mut submitted = Vec::new();
     for _ in 0..JOBS {
@@ -233,9 +241,9 @@ impl Load {
         }
         let mut found: BTreeMap<SubmissionId, u64> = BTreeMap::new();
         let last = self.ledger.last_sequence().await.unwrap();
-        let mut replay = self.ledger.follow(1).take(usize::try_from(last).unwrap());
-        while let Some(stored) = replay.next().await {
-            let stored = stored.unwrap();
+        let mut replay = self.ledger.follow(None).take(usize::try_from(last).unwrap());
+        while let Some(followed) = replay.next().await {
+            let LedgerEntry::Event(stored) = followed.unwrap().entry else { panic!("foreign") };
             let twice = found.insert(stored.subject.id, stored.recorded.sequence);
             assert_eq!(twice, None, "{} was accepted twice", stored.subject.id);
         }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod append;
+mod bounded;
 mod cluster;
 mod common;
 mod follow;
@@ -9,9 +10,11 @@ mod leadership;
 mod load;
 mod objects;
 mod offers;
+mod permissions;
 mod presence;
 mod provision;
 mod queue;
 mod single;
 mod store;
+mod sweep;
 mod verify;

@@ -10,7 +10,7 @@ use servers::testing::NatsServer;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::common::{clock, connect, fresh_uuid, pool};
+use crate::common::{clock, connect, fresh_uuid, open_as, pool, tester};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -66,7 +66,7 @@ async fn until_known(known: &KnownOffers, version: &str) {
 async fn what_executors_have_is_known_and_remembered_after_one_ends() {
     let server = NatsServer::start().await;
     let connection = connect(&server).await;
-    let (known, _watch) = reader(&Connection::open(&server.url(), "reader").await.unwrap());
+    let (known, _watch) = reader(&open_as(&server.url(), "command-api").await);
     until("an empty bucket is read", || known.has_looked()).await;
     assert_eq!(known.last_had(&python("3.11")), None);
     let ends = executor(&connection, "3.11");
@@ -102,10 +102,10 @@ async fn offers_and_watches_outlive_a_restart_of_the_server() {
 #[tokio::test]
 async fn a_bucket_that_comes_later_is_found() {
     let server = NatsServer::start().await;
-    let early = Connection::open(&server.url(), "early").await.unwrap();
+    let early = open_as(&server.url(), "executor").await;
     let (known, _watch) = reader(&early);
     let _executor = executor(&early, "3.11");
-    early.provision(&ledger::testing::small_streams(1, vec![server.monitor_url()])).await.unwrap();
+    connect(&server).await;
     until_known(&known, "3.11").await;
 }
 
@@ -113,7 +113,7 @@ async fn a_bucket_that_comes_later_is_found() {
 async fn foreign_bytes_hide_no_offer() {
     let server = NatsServer::start().await;
     let connection = connect(&server).await;
-    let client = async_nats::connect(server.url()).await.unwrap();
+    let client = tester(&server).await;
     let bucket = jetstream::new(client).get_key_value("OFFERS").await.unwrap();
     for (key, value) in [
         ("a", "not JSON"),

@@ -6,13 +6,13 @@ use std::time::Duration;
 use events::{BootId, Lane, SubmissionId};
 use futures::{FutureExt as _, StreamExt as _};
 use ledger::{Connection, Held};
-use servers::testing::NatsServer;
+use servers::testing::{NatsServer, TESTER};
 use tokio::time::{Instant, timeout};
 
-use crate::common::{clock, connect, fresh_id, fresh_uuid, pool, submit};
+use crate::common::{clock, connect, fresh_id, fresh_uuid, open_as, pool, submit};
 
 async fn two(server: &NatsServer) -> [Connection; 2] {
-    [connect(server).await, Connection::open(&server.url(), "other").await.unwrap()]
+    [connect(server).await, open_as(&server.url(), TESTER).await]
 }
 
 #[tokio::test]

@@ -5,14 +5,19 @@ use std::time::Duration;
 use async_nats::StatusCode;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, Config};
+use bytes::Bytes;
 use events::subject::LEDGER_STREAM;
-use events::{Lane, SubmissionId};
+use events::{BootId, Digest, Envelope, Event, Lane, LedgerId, LedgerPosition, SubmissionId};
 use futures::{FutureExt as _, StreamExt as _};
 use ledger::{Backlog, Connection, FloorOf, Job, Ledger, QueueError, Worker};
-use servers::testing::NatsServer;
+use serde_json::json;
+use servers::testing::{NatsServer, TESTER};
 use tokio::time::{Instant, timeout};
 
-use crate::common::{clock, connect, fresh_id, queue_name, submit};
+use crate::common::{
+    accepted, clock, connect, fresh_id, fresh_uuid, join, publish_bytes, queue_name, start,
+    start_of_time, submit, tester, writer,
+};
 use crate::load::each_job_is_delivered_once;
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -36,7 +41,7 @@ async fn given() -> Given {
 
 impl Given {
     async fn worker(&self, ack_wait: Duration) -> Worker {
-        self.connection.queue().consumer(&queue_name(Lane::Run), ack_wait).await.unwrap()
+        join(&self.connection, Lane::Run, ack_wait).await
     }
 
     async fn backlog(&self) -> Option<Backlog> {
@@ -242,7 +247,7 @@ async fn lanes_and_pools_have_queues_of_their_own() {
     let queue = given.connection.queue();
     let other = queue_name(Lane::Submit);
     assert_eq!(queue.status(&other).await.unwrap(), None);
-    let mut elsewhere = queue.consumer(&other, ACK_WAIT).await.unwrap();
+    let mut elsewhere = join(&given.connection, Lane::Submit, ACK_WAIT).await;
     submit(&given.ledger).await;
     assert!(elsewhere.fetch(1, Duration::from_secs(1)).await.unwrap().is_empty());
     assert_eq!(queue.status(&other).await.unwrap().map(|status| status.backlog), Some(EMPTY));
@@ -293,8 +298,8 @@ async fn a_fetch_now_takes_what_a_dropped_fetch_had_asked_for() {
 async fn a_fetch_now_asks_anew_when_what_a_dropped_fetch_had_asked_for_is_over() {
     let given = given().await;
     let mut worker = given.worker(ACK_WAIT).await;
-    let client = async_nats::connect(given.server.url()).await.unwrap();
-    let mut answers = client.subscribe("_INBOX.>").await.unwrap();
+    let client = tester(&given.server).await;
+    let mut answers = client.subscribe(format!("_INBOX_{TESTER}.>")).await.unwrap();
     client.flush().await.unwrap();
     assert!(worker.fetch(1, Duration::from_secs(1)).now_or_never().is_none());
     let over = async { while answers.next().await.unwrap().status != Some(StatusCode::TIMEOUT) {} };
@@ -351,13 +356,25 @@ async fn fetch_until(worker: &mut Worker, wanted: SubmissionId) -> Vec<Submissio
 }
 
 #[tokio::test]
-async fn a_deleted_consumer_is_made_again() {
+async fn a_worker_waits_for_its_durable_and_goes_on_with_a_new_one() {
     let given = given().await;
+    let queue = given.connection.queue();
+    let missing = queue.consumer(&queue_name(Lane::Run)).await.unwrap_err();
+    let said = |QueueError(fault): QueueError| fault.to_string();
+    assert_eq!(
+        said(missing),
+        format!("there is no durable {DURABLE} yet: the provisioner makes it")
+    );
     let mut worker = given.worker(ACK_WAIT).await;
     ledger_stream(&given).await.delete_consumer(DURABLE).await.unwrap();
     let submitted = submit(&given.ledger).await;
-    let broken = worker.fetch(1, EXPIRES).await;
-    assert!(matches!(broken, Err(QueueError(_))), "{broken:?}");
+    worker.fetch(1, EXPIRES).await.unwrap_err();
+    // It makes none by itself, however often it asks.
+    for _ in 0..2 {
+        let missing = worker.fetch(1, EXPIRES).await.unwrap_err();
+        assert!(said(missing).contains("the provisioner makes it"));
+    }
+    queue.provision(&queue_name(Lane::Run), SHORT_ACK_WAIT).await.unwrap();
     assert_eq!(one(&mut worker).await.aggregate.id(), submitted.id());
 }
 
@@ -390,11 +407,26 @@ async fn a_lost_durable_begins_after_what_was_acknowledged() {
 #[tokio::test]
 async fn without_a_floor_of_this_ledger_a_durable_begins_with_the_first_event() {
     let given = given().await;
-    let first = submit(&given.ledger).await;
-    let floors = given.connection.queue().floors();
-    assert_eq!(floors.load(FloorOf::Queue(&queue_name(Lane::Run))).await.unwrap(), None);
-    // The ledger was set back, and this floor is of the time before.
-    floors.store(FloorOf::Queue(&queue_name(Lane::Run)), 2).await.unwrap();
+    let (first, _second) = (submit(&given.ledger).await, submit(&given.ledger).await);
+    let (floors, queue) = (given.connection.queue().floors(), queue_name(Lane::Run));
+    let of = FloorOf::Queue(&queue);
+    assert_eq!(floors.load(of).await.unwrap(), None);
+    // What the ledger does not reach is not stored.
+    floors.store(of, 3).await.unwrap();
+    assert_eq!(floors.load(of).await.unwrap(), None);
+    floors.store(of, 1).await.unwrap();
+    let floor = floors.load(of).await.unwrap().unwrap();
+    // The ledger was set back or made anew since, or an older version stored the floor.
+    let rewritten = LedgerPosition { digest: Digest::of(b"another event"), ..floor };
+    let replaced = LedgerPosition { ledger: LedgerId::new(fresh_uuid()), ..floor };
+    let set_back = LedgerPosition { sequence: 9, ..floor };
+    let others = [rewritten, replaced, set_back].map(|floor| json!(floor).to_string());
+    let client = tester(&given.server).await;
+    let bucket = jetstream::new(client).get_key_value("QUEUE_FLOORS").await.unwrap();
+    for text in others.into_iter().chain(["1".to_owned()]) {
+        bucket.put(of.to_string(), text.into()).await.unwrap();
+        assert_eq!(floors.load(of).await.unwrap(), None);
+    }
     let mut worker = given.worker(ACK_WAIT).await;
     assert_eq!(one(&mut worker).await.aggregate.id(), first.id());
 }
@@ -430,7 +462,7 @@ async fn two_workers_with_different_ack_waits_take_no_job_from_each_other() {
 
 /// A client that knows nothing of ours, as an operator has one.
 async fn ledger_stream(given: &Given) -> jetstream::stream::Stream {
-    let client = async_nats::connect(given.server.url()).await.unwrap();
+    let client = tester(&given.server).await;
     jetstream::new(client).get_stream(LEDGER_STREAM).await.unwrap()
 }
 
@@ -446,7 +478,7 @@ async fn a_durable_that_was_changed_is_mended_and_keeps_its_position() {
     let changed = Config {
         max_deliver: 2,
         max_ack_pending: 1,
-        filter_subject: "ledger.submission.submit.normal.core.*".to_owned(),
+        filter_subject: "ledger.submission.submit.normal.core.*.*".to_owned(),
         headers_only: true,
         inactive_threshold: Duration::from_mins(1),
         description: Some("an operator's".to_owned()),
@@ -478,15 +510,65 @@ async fn a_durable_of_another_ack_policy_is_made_anew() {
     given.settled(Backlog { waiting: 0, held: 1 }).await;
 }
 
+/// Publishes to the queue of the lane `run` what no writer of ours would write there.
+async fn publish(given: &Given, id: SubmissionId, payload: impl Into<Bytes>) {
+    let client = tester(&given.server).await;
+    let subject = format!("ledger.submission.run.normal.core.{}.{id}", id.key_part());
+    client.request(subject, payload.into()).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_job_in_a_newer_form_holds_up_no_other_and_is_not_lost() {
     let given = given().await;
     let mut worker = given.worker(ACK_WAIT).await;
-    let client = async_nats::connect(given.server.url()).await.unwrap();
-    let subject = format!("ledger.submission.run.normal.core.{}", fresh_id());
-    client.request(subject, r#"{"specversion":"9"}"#.into()).await.unwrap();
+    let id = fresh_id();
+    let event = Event::Accepted(Box::new(accepted()));
+    let (_, bytes) = Envelope::write(id, event, &writer("api"), None, start_of_time());
+    let newer = String::from_utf8(bytes).unwrap().replace("accepted:2\"", "accepted:3\"");
+    publish(&given, id, newer).await;
     let good = submit(&given.ledger).await;
     assert_eq!(one(&mut worker).await.aggregate.id(), good.id());
-    // The bad one waits to be delivered again.
+    // The newer one waits to be delivered again.
     given.settled(Backlog { waiting: 0, held: 2 }).await;
+}
+
+#[tokio::test]
+async fn deliveries_that_break_a_connection_are_ended_and_hold_up_no_job() {
+    let given = given().await;
+    let mut worker = given.worker(SHORT_ACK_WAIT).await;
+    for (id, headers) in ["no colon\r\n\r\n", "a b: c\r\n\r\n"].iter().enumerate() {
+        let subject = format!("ledger.submission.run.normal.core.x.{id}");
+        let headers = format!("NATS/1.0\r\n{headers}");
+        publish_bytes(&given.server, subject.as_bytes(), headers.as_bytes()).await;
+    }
+    let good = submit(&given.ledger).await;
+    assert!(fetch_until(&mut worker, good.id()).await.contains(&good.id()));
+    given.settled(EMPTY).await;
+}
+
+#[tokio::test]
+async fn a_delivery_with_a_status_of_its_writer_is_ended() {
+    let given = given().await;
+    let mut worker = given.worker(ACK_WAIT).await;
+    let subject = b"ledger.submission.run.normal.core.x.1";
+    publish_bytes(&given.server, subject, b"NATS/1.0 100\r\n\r\n").await;
+    let good = submit(&given.ledger).await;
+    assert_eq!(one(&mut worker).await.aggregate.id(), good.id());
+    given.settled(Backlog { waiting: 0, held: 1 }).await;
+}
+
+#[tokio::test]
+async fn foreign_bytes_on_a_queue_are_ended_and_hold_up_no_job() {
+    let given = given().await;
+    let mut worker = given.worker(ACK_WAIT).await;
+    publish(&given, fresh_id(), "hi").await;
+    publish(&given, fresh_id(), vec![0, 0xff]).await;
+    // An event that can be read, and is no submission.
+    let (id, event) = (fresh_id(), start(1, BootId::new(fresh_uuid())));
+    publish(&given, id, Envelope::write(id, event, &writer("x"), None, start_of_time()).1).await;
+    let good = submit(&given.ledger).await;
+    let job = one(&mut worker).await;
+    assert_eq!(job.aggregate.id(), good.id());
+    job.receipt.ack().await.unwrap();
+    given.settled(EMPTY).await;
 }

@@ -2,10 +2,13 @@
 
 use ledger::testing::small_streams;
 use ledger::verify::verify_chain;
-use ledger::{Accepting, Connection, ExecuteError, Ledger};
-use servers::testing::NatsServer;
+use ledger::{Accepting, ExecuteError, Ledger};
+use servers::testing::{NatsServer, TESTER};
 
-use crate::common::{accepted, clock, connect, fresh_id, kinds, lose, start, submit, writer};
+use crate::common::{
+    FreshIds, accepted, client_of, clock, connect, fresh_id, kinds, lose, open_as, provisioner,
+    start, submit, writer,
+};
 use crate::load::{
     Load, a_lost_answer_leaves_one_event, one_acceptance_wins_each_round,
     one_writer_wins_each_round,
@@ -18,7 +21,7 @@ const ROUNDS: usize = 50;
 async fn ledgers(server: &NatsServer) -> Vec<Ledger> {
     let mut ledgers = vec![connect(server).await.ledger(clock())];
     for _ in 1..WRITERS {
-        let connection = Connection::open(&server.url(), "writer").await.unwrap();
+        let connection = open_as(&server.url(), TESTER).await;
         ledgers.push(connection.ledger(clock()));
     }
     ledgers
@@ -55,10 +58,11 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
 #[tokio::test]
 async fn a_full_stream_refuses_and_leaves_nothing_half_done() {
     let server = NatsServer::start().await;
-    let connection = Connection::open(&server.url(), "test").await.unwrap();
+    let (provisioner, connection) =
+        (provisioner(&server).await, open_as(&server.url(), TESTER).await);
     let mut settings = small_streams(1, vec![server.monitor_url()]);
     settings.ledger_bytes_max = 64 * 1024;
-    connection.provision(&settings).await.unwrap();
+    provisioner.provision(&settings, &FreshIds).await.unwrap();
     let ledger = connection.ledger(clock());
 
     let mut aggregate = submit(&ledger).await;
@@ -80,7 +84,7 @@ async fn a_full_stream_refuses_and_leaves_nothing_half_done() {
 
     // With more room the same event goes through: the refusal left nothing behind.
     settings.ledger_bytes_max *= 2;
-    connection.provision(&settings).await.unwrap();
+    provisioner.provision(&settings, &FreshIds).await.unwrap();
     ledger.execute(&mut aggregate, start(1, executor.instance), &executor).await.unwrap();
     assert_eq!(ledger.history(aggregate.id()).await.unwrap().len(), 2);
 }
@@ -140,11 +144,15 @@ async fn any_client_can_read_what_is_stored() {
     let started = start(1, executor.instance);
     let recorded = ledger.execute(&mut aggregate, started, &executor).await.unwrap();
 
-    let client = async_nats::connect(server.url()).await.unwrap();
-    let stream = async_nats::jetstream::new(client).get_stream("LEDGER").await.unwrap();
+    let client = client_of("viewer").connect(server.url()).await.unwrap();
+    let context = async_nats::jetstream::with_domain(client, "view");
+    let stream = context.get_stream("LEDGER").await.unwrap();
     let message = stream.direct_get(2).await.unwrap();
     let id = aggregate.id();
-    assert_eq!(message.subject.as_str(), format!("ledger.outcome.run.normal.core.{id}"));
+    assert_eq!(
+        message.subject.as_str(),
+        format!("ledger.outcome.run.normal.core.{}.{id}", id.key_part())
+    );
     let header = |name: &str| message.headers.get(name).map(ToString::to_string).unwrap();
     assert_eq!(header("Nats-Msg-Id"), recorded[0].envelope.id.to_string());
     assert_eq!(header("Nats-Expected-Last-Subject-Sequence"), "0");

@@ -8,8 +8,10 @@ use events::subject::Family;
 use events::{Lane, Priority, Subject};
 use futures::StreamExt as _;
 use ledger::EventStore;
-use ledger::memory::{Checks, MemoryStore, PAYLOAD_BYTES_MAX};
-use ledger::store::{Expected, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX};
+use ledger::memory::{Checks, MemoryStore};
+use ledger::store::{
+    Expected, MESSAGE_BYTES_MAX, Message, Publication, PublishError, SUBJECT_MESSAGES_MAX,
+};
 use servers::testing::{NatsCluster, NatsServer};
 
 use crate::common::{connect, connect_cluster, fresh_id, fresh_uuid, pool, standing};
@@ -119,24 +121,30 @@ async fn an_id_is_known_on_every_subject(store: &dyn EventStore) {
     assert_eq!(store.last(&elsewhere.subject).await.unwrap(), None);
 }
 
-async fn none_matching_spans_lanes_and_pools(store: &dyn EventStore) {
+async fn a_condition_on_a_filter_spans_lanes_and_pools(store: &dyn EventStore) {
     let id = fresh_id();
     let filter = Subject::lookup_filter(Family::Submission, id);
     let subject = |lane| {
         Subject { family: Family::Submission, lane, priority: Priority::Normal, pool: pool(), id }
             .to_string()
     };
-    let condition = Expected::NoneMatching(filter.clone());
-    let first = publication(&subject(Lane::Run), condition.clone());
+    let after = |last| Expected::LastMatching { filter: filter.clone(), last };
+    let first = publication(&subject(Lane::Run), after(0));
     let sequence = store.publish(&first).await.unwrap().sequence;
-    let refused = store.publish(&publication(&subject(Lane::Submit), condition)).await;
-    assert!(matches!(refused, Err(PublishError::WrongLast)), "{refused:?}");
+    for wrong in [0, sequence - 1, sequence + 1] {
+        let refused = store.publish(&publication(&subject(Lane::Submit), after(wrong))).await;
+        assert!(matches!(refused, Err(PublishError::WrongLast)), "{wrong}: {refused:?}");
+    }
     assert_eq!(store.last(&filter).await.unwrap().unwrap().sequence, sequence);
+    // Behind a message of another lane, whose sequence is named.
+    let behind = publication(&subject(Lane::Submit), after(sequence));
+    let second = store.publish(&behind).await.unwrap().sequence;
+    assert_eq!(store.last(&filter).await.unwrap().unwrap().sequence, second);
 }
 
 async fn what_is_too_large_is_refused(store: &dyn EventStore) {
     let subject = fresh_subject();
-    let payload = Bytes::from(vec![b'x'; PAYLOAD_BYTES_MAX + 1]);
+    let payload = Bytes::from(vec![b'x'; MESSAGE_BYTES_MAX as usize + 1]);
     let large = Publication { payload, ..publication(&subject, Expected::Last(0)) };
     let refused = store.publish(&large).await;
     assert!(matches!(refused, Err(PublishError::TooLarge)), "{refused:?}");
@@ -159,12 +167,37 @@ async fn a_follower_sees_all_in_order(store: &dyn EventStore) {
     let (first, second) = (fresh_subject(), fresh_subject());
     put(store, &first, 0).await;
     let mut following = store.follow(before + 1);
-    assert_eq!(following.next().await.unwrap().subject, first);
+    assert_eq!(following.next().await.unwrap().unwrap().subject, first);
     put(store, &second, 0).await;
-    let next = following.next().await.unwrap();
+    let next = following.next().await.unwrap().unwrap();
     assert_eq!((next.subject, next.sequence), (second, before + 2));
     let found = store.get(before + 2).await.unwrap().unwrap();
     assert_eq!((next.id, next.stored_at, next.payload), (found.id, found.stored_at, found.payload));
+}
+
+async fn what_matches_a_filter_is_found_from_a_sequence_on(store: &dyn EventStore) {
+    let id = fresh_id();
+    let filter = Subject::lookup_filter(Family::Outcome, id);
+    let subject = |lane| {
+        let (family, priority, pool) = (Family::Outcome, Priority::Normal, pool());
+        Subject { family, lane, priority, pool, id }.to_string()
+    };
+    let (_, first) = put(store, &subject(Lane::Run), 0).await;
+    put(store, &fresh_subject(), 0).await;
+    let (_, second) = put(store, &subject(Lane::Submit), 0).await;
+    let found =
+        async |from| store.next(&filter, from).await.unwrap().map(|message| message.sequence);
+    assert_eq!(found(1).await, Some(first));
+    assert_eq!(found(first + 1).await, Some(second));
+    assert_eq!(found(second + 1).await, None);
+}
+
+async fn the_extent_names_the_ledger_and_grows(store: &dyn EventStore) {
+    let before = store.extent().await.unwrap();
+    put(store, &fresh_subject(), 0).await;
+    let after = store.extent().await.unwrap();
+    assert!(before.ledger.is_some() && before.ledger == after.ledger, "{after:?}");
+    assert_eq!((after.first_sequence, after.last_sequence), (1, before.last_sequence + 1));
 }
 
 async fn usage_grows(store: &dyn EventStore) {
@@ -183,10 +216,12 @@ async fn contract(store: Arc<dyn EventStore>) {
     a_wrong_expectation_stores_nothing(store).await;
     publishing_again_stores_nothing(store).await;
     an_id_is_known_on_every_subject(store).await;
-    none_matching_spans_lanes_and_pools(store).await;
+    a_condition_on_a_filter_spans_lanes_and_pools(store).await;
     what_is_too_large_is_refused(store).await;
     a_subject_has_a_bound(store).await;
     a_follower_sees_all_in_order(store).await;
+    what_matches_a_filter_is_found_from_a_sequence_on(store).await;
+    the_extent_names_the_ledger_and_grows(store).await;
     usage_grows(store).await;
 }
 

@@ -2,6 +2,7 @@
 //! `RUNLEDGER__SECTION__KEY`. The only place that reads the environment. What a section means is
 //! its type's business.
 
+mod bounded;
 mod env;
 mod error;
 mod sections;
@@ -16,11 +17,12 @@ use figment::{Figment, Provider};
 pub use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
+pub use self::bounded::Bounded;
 use self::env::EnvLayer;
 pub use self::error::ConfigError;
 pub use self::sections::{
     AuthConfig, HttpConfig, LogConfig, LogFilter, LogFormat, MongoConfig, NatsConfig,
-    PostgresConfig, TokenSecret, TokenSecretError,
+    OutputsConfig, PostgresConfig, TokenSecret, TokenSecretError,
 };
 
 /// What every name of ours in the environment begins with.

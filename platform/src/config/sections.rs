@@ -2,6 +2,8 @@
 //! sections of its own.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
@@ -38,10 +40,15 @@ fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAd
 #[serde(deny_unknown_fields)]
 pub struct NatsConfig {
     /// The servers, such as `nats://127.0.0.1:4222`; several are separated by commas.
+    // No password stands in it: addresses are logged.
     pub url: String,
+    /// As whom the service connects: each has a user of its own in `users.conf`.
+    pub user: String,
+    /// That user's password.
+    pub password: SecretString,
     /// The monitoring addresses of all servers, such as `http://127.0.0.1:8222`, separated by
-    /// commas: only they tell whether a server syncs before it acknowledges. Needed to make the
-    /// streams.
+    /// commas: only they tell whether a server syncs before it acknowledges. Needed by the
+    /// provisioner, by command-api and by executors.
     #[serde(default)]
     pub monitor_url: String,
 }
@@ -70,6 +77,21 @@ pub struct MongoConfig {
     pub url: SecretString,
     /// The database's name.
     pub database: String,
+}
+
+/// `[outputs]`: outputs that are too large for an event.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputsConfig {
+    /// How long they are kept, in seconds.
+    pub age_s: NonZeroU32,
+}
+
+impl OutputsConfig {
+    /// Returns how long they are kept.
+    pub fn age(self) -> Duration {
+        Duration::from_secs(self.age_s.get().into())
+    }
 }
 
 /// `[auth]`: which tokens are accepted.

@@ -18,8 +18,10 @@ use crate::telemetry::Metrics;
 /// How long one check may take.
 pub const CHECK_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// One thing that a service cannot work without: `Ok`, or why it does not work.
-type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+/// What a check has found: well, perhaps with something to tell, or why it does not work.
+type Finding = Result<Option<String>, String>;
+/// One thing that a service cannot work without.
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Finding> + Send + Sync>;
 
 /// The checks of a service, by name.
 #[derive(Clone, Default)]
@@ -40,10 +42,23 @@ impl HealthChecks {
     /// Adds a check, asked under `/health/<name>` and with all others under `/health/ready`. Its
     /// error goes to the client.
     #[must_use]
-    pub fn with<F, T>(mut self, name: &'static str, check: F) -> Self
+    pub fn with<F, T>(self, name: &'static str, check: F) -> Self
     where
         F: Fn() -> T + Send + Sync + 'static,
         T: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.telling(name, move || {
+            let found = check();
+            async move { found.await.map(|()| None) }
+        })
+    }
+
+    /// Adds a check that may have something to tell although all is well.
+    #[must_use]
+    pub fn telling<F, T>(mut self, name: &'static str, check: F) -> Self
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: Future<Output = Result<Option<String>, String>> + Send + 'static,
     {
         self.0.push((name, Arc::new(move || Box::pin(check()))));
         self
@@ -65,14 +80,15 @@ impl HealthChecks {
     }
 }
 
-async fn run(name: &'static str, check: &Check) -> (&'static str, Result<(), String>) {
+async fn run(name: &'static str, check: &Check) -> (&'static str, Finding) {
     let late = || Err(format!("no answer within {} ms", CHECK_TIME_MAX.as_millis()));
     (name, tokio::time::timeout(CHECK_TIME_MAX, check()).await.unwrap_or_else(|_| late()))
 }
 
-fn shown(result: Result<(), String>) -> Value {
-    match result {
-        Ok(()) => json!({"ok": true}),
+fn shown(finding: Finding) -> Value {
+    match finding {
+        Ok(None) => json!({"ok": true}),
+        Ok(Some(detail)) => json!({"ok": true, "detail": detail}),
         Err(detail) => json!({"ok": false, "detail": detail}),
     }
 }

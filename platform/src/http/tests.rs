@@ -252,6 +252,17 @@ async fn metrics_are_rendered_as_text() {
     assert!(body.contains("ledger_appends_total 3"));
 }
 
+#[tokio::test]
+async fn a_check_may_have_something_to_tell_although_all_is_well() {
+    let checks = health::HealthChecks::new()
+        .telling("quiet", || async { Ok(None) })
+        .telling("views", || async { Ok(Some("one is old".to_owned())) });
+    let (status, body) = health(checks, "/health/ready").await;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("ok")));
+    assert_eq!(body["checks"]["views"], json!({"ok": true, "detail": "one is old"}));
+    assert_eq!(body["checks"]["quiet"], json!({"ok": true}));
+}
+
 async fn start(router: Router) -> (std::net::SocketAddr, Shutdown) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::new());

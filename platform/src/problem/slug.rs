@@ -24,6 +24,7 @@ pub enum Slug {
     Internal,
     Unavailable,
     NotOffered,
+    StorageExceeded,
 }
 
 impl Slug {
@@ -71,6 +72,9 @@ impl Slug {
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "Not available at the moment"),
             Self::NotOffered => {
                 (StatusCode::SERVICE_UNAVAILABLE, "No executor has this language at the moment")
+            }
+            Self::StorageExceeded => {
+                (StatusCode::TOO_MANY_REQUESTS, "You have stored as much as you may")
             }
         }
     }

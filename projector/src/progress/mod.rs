@@ -2,7 +2,8 @@
 //!
 //! No transaction binds the documents together. Each document names the last event folded into it
 //! and skips what it has. The order of the writes loses nothing in a crash at any point: views,
-//! then the memory of submissions that the views' facts were derived from, then the checkpoint.
+//! then the memory of submissions that the views' facts were derived from, then the checkpoint. The
+//! server removes the memory of a submission some time after its end.
 
 mod fact;
 mod fold;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use events::{Digest, SubmissionId, UserId};
+use events::{Clock, Digest, SubmissionId, UserId};
 use views::error::WriteError;
 use views::generation::{Audience, Position, ViewStore};
 use views::progress::{
@@ -30,6 +30,7 @@ const USERS_MAX: usize = 500;
 #[derive(Clone, Debug)]
 pub struct ProgressProjection {
     writer: ProgressWriter,
+    clock: Arc<dyn Clock>,
     last_batch: Arc<LastBatch<Recalled>>,
 }
 
@@ -54,8 +55,8 @@ impl Recalled {
 
 impl ProgressProjection {
     /// Makes the projection that writes to this store.
-    pub fn new(writer: ProgressWriter) -> Self {
-        Self { writer, last_batch: Arc::default() }
+    pub fn new(writer: ProgressWriter, clock: Arc<dyn Clock>) -> Self {
+        Self { writer, clock, last_batch: Arc::default() }
     }
 
     /// Returns the store.
@@ -64,10 +65,15 @@ impl ProgressProjection {
     }
 
     /// Folds a batch into the documents of one generation. Returns those that it touched.
-    async fn write_batch(&self, at: Position, batch: &EventBatch) -> Result<Recalled, WriteError> {
+    async fn write_batch(
+        &self,
+        audience: Audience,
+        at: Position,
+        batch: &EventBatch,
+    ) -> Result<Recalled, WriteError> {
         let mut recalled = self.last_batch.take(at);
         for _ in 0..CONFLICTS_MAX {
-            if let Some(written) = self.try_batch(at.generation, batch, recalled).await? {
+            if let Some(written) = self.try_batch(audience, at, batch, recalled).await? {
                 return Ok(written);
             }
             // Another writer has changed a document, so what was recalled may be old: load all of
@@ -82,13 +88,15 @@ impl ProgressProjection {
     /// Loads, folds and writes once; `None` if another writer was faster.
     async fn try_batch(
         &self,
-        generation: i32,
+        audience: Audience,
+        at: Position,
         batch: &EventBatch,
         recalled: Recalled,
     ) -> Result<Option<Recalled>, WriteError> {
+        let generation = at.generation;
         let Recalled { tracked: mut known, progress } = recalled;
         self.load_tracked(generation, batch, &mut known).await?;
-        let derived = derive(generation, &known, batch);
+        let mut derived = derive(generation, &known, batch);
         let mut before = Views { progress, ..Views::default() };
         self.load_views(generation, Viewed::of(&derived.facts), &mut before).await?;
         // Taken before the fold changes the documents: a replacement has to find what was loaded.
@@ -103,6 +111,17 @@ impl ProgressProjection {
         }
         // After the views: a crash in between derives the same facts again, and the views that have
         // them skip them. The other way round, the facts would be lost.
+        if audience == Audience::Rebuild {
+            // A rebuild alone writes its generation, and it folds no event twice. So an end says
+            // nothing to a later batch, unless an earlier one has stored the beginning.
+            derived.tracked.retain(|id, it| !it.state.is_terminal() || known.contains_key(id));
+        }
+        // Not the time of the event: a projector that catches up folds ends that are long past, and
+        // the server would remove at once what another projector has to meet.
+        let now = self.clock.now();
+        for ended in derived.tracked.values_mut().filter(|it| it.state.is_terminal()) {
+            ended.ended_at = Some(now.into());
+        }
         let tracked = self.writer.replace(&guards(&known), &derived.tracked).await?;
         if tracked == Written::Conflict {
             return Ok(None);
@@ -170,11 +189,11 @@ impl Projection for ProgressProjection {
         if is_read {
             // Before any document: a rebuild learns from the reservation how far readers may have
             // seen.
-            self.writer.reserve(at, next.sequence).await?;
+            self.writer.reserve(at, batch.last()).await?;
         }
-        let written = self.write_batch(at, batch).await?;
+        let written = self.write_batch(audience, at, batch).await?;
         if is_read {
-            self.writer.commit(at, next.sequence).await?;
+            self.writer.commit(at, batch.last()).await?;
         }
         self.last_batch.keep(next, written.latest());
         Ok(next)

@@ -24,6 +24,7 @@ pub(super) fn begin(generation: i32, recorded: &Recorded) -> Option<TrackedSubmi
         lost,
         compiled,
         results,
+        ended_at: None,
     })
 }
 
@@ -33,7 +34,7 @@ pub(super) fn lifecycle(tracked: &TrackedSubmission) -> Lifecycle {
     Lifecycle { state, case_count, attempt, lost, compiled, results }
 }
 
-/// Remembers where the submission is in its life now.
+/// Remembers where the submission is in its life.
 pub(super) fn remember(before: TrackedSubmission, lifecycle: Lifecycle) -> TrackedSubmission {
     // Named one by one: a field that the rules get later must not compile until it is stored.
     let Lifecycle { state, case_count, attempt, lost, compiled, results } = lifecycle;

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use events::{Fold, SubmissionId};
+use events::{Fold, LedgerId, SubmissionId};
+use ledger::ForeignMessage;
 use views::error::WriteError;
 use views::generation::{Audience, Position, ViewStore};
-use views::results::ResultsWriter;
+use views::results::{QuarantinedMessage, ResultsWriter};
 
 use super::changes::{States, changes_between, fold};
 use crate::batch::EventBatch;
@@ -58,6 +59,9 @@ impl Projection for ResultsProjection {
         known.extend(writing.load(&unknown).await?);
         let after = fold(&known, batch);
         writing.write(changes_between(&known, &after)?).await?;
+        let ledger = batch.last().ledger;
+        let passed_by = batch.foreign().iter().map(|foreign| quarantined(ledger, foreign));
+        writing.quarantine(passed_by.collect()).await?;
         writing.commit(next).await?;
         // Only after the commit: if it fails, memory must not hold what the store does not have.
         known.extend(after);
@@ -66,6 +70,21 @@ impl Projection for ResultsProjection {
         keep_latest(&mut known, SUBMISSIONS_MAX, last_event);
         self.last_batch.keep(next, known);
         Ok(next)
+    }
+}
+
+fn quarantined(ledger: LedgerId, foreign: &ForeignMessage) -> QuarantinedMessage {
+    let ForeignMessage { subject, sequence, stored_at, payload, digest, reason } = foreign;
+    let kept = payload.len().min(QuarantinedMessage::PAYLOAD_BYTES_MAX);
+    QuarantinedMessage {
+        ledger,
+        sequence: *sequence,
+        digest: *digest,
+        subject: subject.clone(),
+        payload: payload[..kept].to_vec(),
+        payload_bytes: payload.len() as u64,
+        reason: reason.clone(),
+        stored_at: *stored_at,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The binary as an operator runs it, on real servers, killed and rebuilt while events come in.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use events::Recorded;
@@ -7,14 +8,15 @@ use futures::StreamExt as _;
 use tokio::process::Child;
 
 use crate::support::history::record;
+use crate::support::memory::recorded;
 use crate::support::process::World;
 use crate::support::scripted::scramble;
 use crate::support::view::View as _;
 
 /// What the ledger says, read back from it.
 async fn replayed(world: &World, count: usize) -> Vec<Recorded> {
-    let stored: Vec<_> = world.ledger.follow(1).take(count).collect().await;
-    stored.into_iter().map(|stored| stored.unwrap().recorded).collect()
+    let followed: Vec<_> = world.ledger.follow(None).take(count).collect().await;
+    followed.into_iter().filter_map(|followed| recorded(followed.unwrap().entry)).collect()
 }
 
 /// Compares both views with the fold of the ledger, row by row and document by document.
@@ -73,21 +75,43 @@ async fn a_rebuild_beside_the_running_service_ends_with_the_fold_of_the_ledger()
 }
 
 #[tokio::test]
+async fn two_services_lead_one_at_a_time_and_make_no_churn_of_consumers() {
+    let world = World::fresh().await;
+    let history = record(&scramble(400));
+    let mut first = world.serve();
+    let second = world.serve_beside();
+    world.wait_for(&mut first, "/health/ready", 200).await;
+    let mut consumers = BTreeSet::new();
+    for part in history[..200].chunks(10) {
+        let last = world.append(part).await;
+        world.views_reach(last).await;
+        consumers.extend(world.consumers().await);
+    }
+    // One for each projection, whichever process leads in it.
+    assert_eq!(consumers.len(), 2, "{consumers:?}");
+    first.kill().await.unwrap();
+    let last = world.append(&history[200..]).await;
+    let taken_over = tokio::time::timeout(Duration::from_secs(30), world.views_reach(last));
+    taken_over.await.expect("the other one leads by now");
+    assert_views_are_the_fold(&world, 400).await;
+    terminate(second).await;
+    world.remove().await;
+}
+
+#[tokio::test]
 async fn it_answers_operators_and_says_what_is_away() {
     let mut world = World::fresh().await;
     let (status, told) = world.run(&["migrate"]).await;
     assert!(status.success(), "{told}");
     let (status, told) = world.run(&["serve", "--check-config"]).await;
     assert!(status.success(), "{told}");
+    let (status, told) = world.run(&["sweep"]).await;
+    assert!(status.success() && told.contains("removed 0 objects"), "{told}");
     let mut service = world.serve();
     for path in ["/health/live", "/health/ready", "/health/db", "/health/queue"] {
         world.wait_for(&mut service, path, 200).await;
     }
-    let metrics = world.wait_for(&mut service, "/metrics", 200).await;
-    assert!(
-        metrics.contains("ledger_projection_generation{projection=\"results\"} 1"),
-        "{metrics}"
-    );
+    world.wait_for_metric("ledger_projection_generation{projection=\"results\"} 1").await;
     world.stop_nats();
     world.wait_for(&mut service, "/health/queue", 503).await;
     world.wait_for(&mut service, "/health/ready", 503).await;

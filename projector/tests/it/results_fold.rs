@@ -4,7 +4,7 @@ use projector::results::{States, changes_between, fold};
 use proptest::prelude::*;
 use views::results::{AttemptRow, CaseRow, JsonText, RowChanges, SubmissionRow};
 
-use crate::support::history::{Kind, batch, batches, id, record, replay, step, steps};
+use crate::support::history::{Kind, batch, batches, followed, id, record, replay, step, steps};
 
 proptest! {
     #[test]
@@ -155,6 +155,7 @@ fn a_hole_among_attempts_is_impossible() {
 fn a_hole_in_a_batch_is_refused() {
     let mut history = record(&[step(0, Kind::Accept), step(0, Kind::Start), step(0, Kind::Lose)]);
     history.remove(1);
-    let error = projector::batch::EventBatch::new(history).unwrap_err();
+    let error =
+        projector::batch::EventBatch::new(history.iter().map(followed).collect()).unwrap_err();
     assert_eq!(error, projector::batch::BatchError::Hole { previous: 1, next: 3 });
 }

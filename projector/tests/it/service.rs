@@ -6,24 +6,45 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use events::testing::LEDGER;
+use events::{Digest, LedgerId, LedgerPosition, Recorded};
 use ledger::Ledger;
 use platform::shutdown::Shutdown;
 use projector::projection::Projection;
 use projector::rebuild::{RebuildError, RebuildStage, rebuild};
 use projector::results::ResultsProjection;
-use projector::serve::start;
+use projector::runner::ProjectionRunner;
 use projector::status::{Phase, Status};
-use views::results::ResultsWriter;
+use servers::testing::Proxy;
+use views::results::{QuarantinedMessage, ResultsReader, ResultsView as _, ResultsWriter};
 
-use crate::support::history::{Kind, id, record, step, subject};
+use crate::support::history::{Kind, id, position, record, step, subject};
 use crate::support::memory::Memory;
-use crate::support::proxy::Proxy;
+use crate::support::process::World;
 use crate::support::scripted::scramble;
 use crate::support::view::View;
 use crate::support::{mongo, postgres};
 
 /// How long anything may take here before the test has failed.
 const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Starts projections that no other process folds.
+fn start(
+    ledger: &Ledger,
+    projections: impl IntoIterator<Item = Arc<dyn Projection>>,
+    shutdown: &Shutdown,
+) -> Vec<Status> {
+    projections
+        .into_iter()
+        .map(|projection| {
+            let status = Status::new(projection.store().name());
+            let stop = shutdown.token();
+            let runner = ProjectionRunner::new(ledger.clone(), projection, status.clone());
+            shutdown.spawn_vital(status.name(), async move { runner.run(&stop).await });
+            status
+        })
+        .collect()
+}
 
 fn run(ledger: &Ledger, projection: impl Projection + 'static) -> (Status, Shutdown) {
     let shutdown = Shutdown::new();
@@ -104,20 +125,59 @@ async fn one_projection_without_its_store_does_not_stop_the_other() {
     database.remove().await;
 }
 
+/// An event as a later version writes it.
+fn newer_form(started: &Recorded) -> String {
+    let text = String::from_utf8(started.envelope.encode()).unwrap();
+    text.replace("execution.started:2", "execution.started:9")
+}
+
+/// Runs `results` as one of several services does.
+async fn run_beside(world: &World, holder: &str, ledger: &Ledger, shutdown: &Shutdown) -> Status {
+    let status = Status::new("results");
+    let projection = Arc::new(world.results.another_projection().await);
+    let runner = ProjectionRunner::new(ledger.clone(), projection, status.clone());
+    let (leadership, stop) = (world.leadership(holder), shutdown.token());
+    shutdown.spawn_vital(status.name(), async move {
+        runner.run_while_leading(&leadership, &stop).await;
+    });
+    status
+}
+
+/// A rolling upgrade: the older process leads, and does not know what the newer ones write.
+#[tokio::test]
+async fn a_process_that_leads_and_cannot_fold_leaves_the_lead_to_one_that_can() {
+    let world = World::fresh().await;
+    let history = record(&[step(0, Kind::Accept), step(1, Kind::Accept), step(0, Kind::Start)]);
+    let (known, unknown) = (Memory::of(&history), Memory::of(&history[..2]));
+    unknown.store.put_raw(&subject(&history[2]), newer_form(&history[2]));
+    let shutdown = Shutdown::new();
+    let older = run_beside(&world, "older", &unknown.ledger, &shutdown).await;
+    soon(older.stopped()).await;
+    let newer = run_beside(&world, "newer", &known.ledger, &shutdown).await;
+    soon(newer.reached(3)).await;
+    let waits = async {
+        while older.phase() != Phase::Waiting {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(waits).await;
+    assert_eq!((older.check(), newer.check()), (Ok(()), Ok(())));
+    shutdown.finish(PATIENCE).await.unwrap();
+    world.remove().await;
+}
+
 #[tokio::test]
 async fn an_event_in_an_unknown_form_stops_the_projection_before_it() {
     let database = postgres::Database::fresh().await;
     let history = record(&[step(0, Kind::Accept), step(1, Kind::Accept), step(0, Kind::Start)]);
     let memory = Memory::of(&history[..2]);
-    let text = String::from_utf8(history[2].envelope.encode()).unwrap();
-    let newer = text.replace("execution.started:2", "execution.started:9");
-    memory.store.put_raw(&subject(&history[2]), newer);
+    memory.store.put_raw(&subject(&history[2]), newer_form(&history[2]));
     memory.append(&record(&[step(2, Kind::Accept)]));
     let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
     let why = soon(status.stopped()).await;
     assert!(why.contains("after event 2") && why.contains("execution.started:9"), "{why}");
     assert!(status.check().is_err());
-    assert_eq!(database.store().position().await.unwrap().sequence, 2);
+    assert_eq!(database.store().position().await.unwrap().sequence(), 2);
     assert_eq!(database.visible().await.len(), 2);
     shutdown.finish(PATIENCE).await.unwrap();
     database.remove().await;
@@ -131,7 +191,7 @@ async fn a_hole_in_the_ledger_stops_the_projection_before_it() {
     let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
     let why = soon(status.stopped()).await;
     assert!(why.contains("hole"), "{why}");
-    assert_eq!(database.store().position().await.unwrap().sequence, 10);
+    assert_eq!(database.store().position().await.unwrap().sequence(), 10);
     shutdown.finish(PATIENCE).await.unwrap();
     database.remove().await;
 }
@@ -146,8 +206,140 @@ async fn a_view_that_is_ahead_of_the_ledger_is_not_touched() {
     let shorter = Memory::of(&history[..5]);
     let (status, shutdown) = run(&shorter.ledger, database.another_projection().await);
     let why = soon(status.stopped()).await;
-    assert!(why.contains("stands at event 20 and the ledger ends at 5"), "{why}");
+    assert!(why.contains("stands at event 20") && why.contains("ends at sequence 5"), "{why}");
+    assert!(status.check().is_err());
     shutdown.finish(PATIENCE).await.unwrap();
+    database.remove().await;
+}
+
+/// Documents may hold events 41 to 50 of before; the checkpoint stands at 40, which is still there.
+#[tokio::test]
+async fn a_batch_that_was_cut_off_before_a_set_back_is_not_forgotten() {
+    let database = mongo::Database::fresh().await;
+    let history = record(&scramble(60));
+    let memory = Memory::of(&history[..40]);
+    let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
+    soon(status.reached(40)).await;
+    shutdown.finish(PATIENCE).await.unwrap();
+    database.announce(position(&history[49])).await;
+    // Other events have the sequences from 41 on.
+    memory.append(&history[45..]);
+    let (status, shutdown) = run(&memory.ledger, database.another_projection().await);
+    let why = soon(status.stopped()).await;
+    assert!(why.contains("stands at event 50"), "{why}");
+    let rebuilt = rebuild(&memory.ledger, database.projection(), &mut |_| {}).await.unwrap();
+    assert_eq!((rebuilt.generation, rebuilt.sequence()), (2, 55));
+    soon(status.reached_in(2, 55)).await;
+    shutdown.finish(PATIENCE).await.unwrap();
+    database.assert_is_fold_of(&memory.replay().await).await;
+    database.remove().await;
+}
+
+async fn after_a_set_back_a_rebuild_is_the_cure_and_the_service_goes_on<V: View>()
+where
+    V::Projection: 'static,
+{
+    let view = V::fresh().await;
+    let history = record(&scramble(60));
+    let memory = Memory::of(&history[..50]);
+    let (status, shutdown) = run(&memory.ledger, view.another_projection().await);
+    soon(status.reached(50)).await;
+    memory.store.set_back(30);
+    let why = soon(status.stopped()).await;
+    assert!(why.contains("set back") && why.contains("ends at sequence 30"), "{why}");
+    // Other events have these sequences now.
+    memory.append(&history[50..]);
+    let rebuilt = rebuild(&memory.ledger, view.projection(), &mut |_| {}).await.unwrap();
+    assert_eq!((rebuilt.generation, rebuilt.sequence()), (2, 40));
+    memory.append(&history[45..50]);
+    soon(status.reached_in(2, 45)).await;
+    assert_eq!(status.check(), Ok(()));
+    shutdown.finish(PATIENCE).await.unwrap();
+    view.assert_is_fold_of(&memory.replay().await).await;
+    view.remove().await;
+}
+
+#[tokio::test]
+async fn after_a_set_back_a_rebuild_mends_results_and_the_service_goes_on() {
+    after_a_set_back_a_rebuild_is_the_cure_and_the_service_goes_on::<postgres::Database>().await;
+}
+
+#[tokio::test]
+async fn after_a_set_back_a_rebuild_mends_progress_and_the_service_goes_on() {
+    after_a_set_back_a_rebuild_is_the_cure_and_the_service_goes_on::<mongo::Database>().await;
+}
+
+async fn foreign_bytes_are_passed_by_in_service_and_in_a_rebuild<V: View>()
+where
+    V::Projection: 'static,
+{
+    let view = V::fresh().await;
+    let history = record(&scramble(60));
+    let memory = Memory::of(&history[..20]);
+    memory.store.put_raw("ledger.oops", "hi");
+    memory.append(&history[20..40]);
+    let (status, shutdown) = run(&memory.ledger, view.another_projection().await);
+    soon(status.reached(41)).await;
+    // A batch of nothing else, on the subject of a submission that lives.
+    memory.store.put_raw(&subject(&history[39]), vec![0, 0xff]);
+    soon(status.reached(42)).await;
+    memory.append(&history[40..]);
+    soon(status.reached(62)).await;
+    assert_eq!(status.check(), Ok(()));
+    view.assert_is_fold_of(&memory.replay().await).await;
+    rebuild(&memory.ledger, view.projection(), &mut |_| {}).await.unwrap();
+    shutdown.finish(PATIENCE).await.unwrap();
+    view.assert_is_fold_of(&memory.replay().await).await;
+    view.remove().await;
+}
+
+#[tokio::test]
+async fn foreign_bytes_are_passed_by_in_results() {
+    foreign_bytes_are_passed_by_in_service_and_in_a_rebuild::<postgres::Database>().await;
+}
+
+#[tokio::test]
+async fn foreign_bytes_are_passed_by_in_progress() {
+    foreign_bytes_are_passed_by_in_service_and_in_a_rebuild::<mongo::Database>().await;
+}
+
+#[tokio::test]
+async fn foreign_bytes_are_quarantined_once_whatever_they_are() {
+    let database = postgres::Database::fresh().await;
+    let memory = Memory::empty();
+    let large = vec![0_u8; 100_000];
+    memory.store.put_raw("ledger.oops", "hi");
+    memory.store.put_raw(&format!("ledger.a\0b.{}", "x".repeat(1_000)), large.clone());
+    memory.store.put_raw("ledger.empty", "");
+    for _ in 0..2 {
+        rebuild(&memory.ledger, &database.projection, &mut |_| {}).await.unwrap();
+    }
+    assert_eq!(database.projection.writer().count_quarantined().await.unwrap(), 3);
+    let reader = ResultsReader::open(&database.url()).unwrap();
+    let found = reader.quarantined(None, 10).await.unwrap();
+    let sequences: Vec<u64> = found.iter().map(|message| message.sequence).collect();
+    assert_eq!(sequences, [3, 2, 1]);
+    let Some(QuarantinedMessage { ledger, payload, payload_bytes, digest, subject, .. }) =
+        found.get(1)
+    else {
+        panic!("{found:?}");
+    };
+    assert_eq!((*ledger, *payload_bytes, *digest), (LEDGER, 100_000, Digest::of(&large)));
+    assert_eq!(payload.len(), QuarantinedMessage::PAYLOAD_BYTES_MAX);
+    assert!(subject.starts_with("ledger.a\u{FFFD}b.") && subject.len() < 600, "{subject}");
+    assert_eq!(
+        (found[2].payload.as_slice(), found[2].subject.as_str()),
+        (&b"hi"[..], "ledger.oops")
+    );
+    assert!(found[2].reason.contains("not a stored event"), "{}", found[2].reason);
+    let page = reader.quarantined(Some(found[0].place()), 1).await.unwrap();
+    assert_eq!(page.iter().map(|message| message.sequence).collect::<Vec<_>>(), [2]);
+    // Of another ledger at the same sequence.
+    let other = LedgerId::new(uuid::Uuid::max());
+    let before = LedgerPosition { ledger: other, ..found[0].place() };
+    let page = reader.quarantined(Some(before), 1).await.unwrap();
+    assert_eq!(page.iter().map(|message| message.sequence).collect::<Vec<_>>(), [3]);
+    reader.close().await;
     database.remove().await;
 }
 
@@ -180,12 +372,12 @@ async fn rebuild_while_it_grows(
     memory: &Memory,
     projection: &dyn Projection,
     live: &Status,
-    coming: &[events::Recorded],
+    coming: &[Recorded],
 ) {
     let switched = AtomicU64::new(0);
     let mut report = |stage| {
         if let RebuildStage::Switched(position) = stage {
-            switched.store(position.sequence, Ordering::SeqCst);
+            switched.store(position.sequence(), Ordering::SeqCst);
         }
     };
     let growing = async {
@@ -271,7 +463,7 @@ async fn a_rebuild_of_an_empty_ledger_is_an_empty_view() {
     let database = postgres::Database::fresh().await;
     let memory = Memory::empty();
     let rebuilt = rebuild(&memory.ledger, &database.projection, &mut |_| {}).await.unwrap();
-    assert_eq!((rebuilt.generation, rebuilt.sequence), (2, 0));
+    assert_eq!((rebuilt.generation, rebuilt.last), (2, None));
     assert_eq!(database.store().position().await.unwrap(), rebuilt);
     database.remove().await;
 }

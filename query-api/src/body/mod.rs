@@ -5,21 +5,25 @@ mod event;
 mod language;
 mod output;
 mod progress;
+mod quarantine;
 mod stamp;
 mod submission;
 mod summary;
 
 pub(crate) use self::event::EventBody;
 pub(crate) use self::language::LanguagesBody;
-pub(crate) use self::output::OutputBody;
+pub(crate) use self::output::OutputName;
 pub(crate) use self::progress::ProgressBody;
+pub(crate) use self::quarantine::{QuarantineBody, QuarantinedBody};
 pub(crate) use self::stamp::Stamp;
-pub(crate) use self::submission::{FetchedOutputs, SubmissionBody, captured_outputs};
+pub(crate) use self::submission::{FetchedOutputs, SubmissionBody};
 pub(crate) use self::summary::{PageBody, SummaryBody};
 
-use events::event::{CasesSummary, LanguageRef};
-use events::{LanguageSlug, Usage};
+use events::event::{Completed, LanguageRef};
+use events::submission::Outcome;
+use events::{LanguageSlug, Submission, Usage};
 use serde::Serialize;
+use views::results::Score;
 
 /// A language in a submission.
 #[derive(Debug, Serialize)]
@@ -69,10 +73,17 @@ pub(crate) struct ScoreBody {
     total: u32,
 }
 
-impl From<&CasesSummary> for ScoreBody {
-    fn from(cases: &CasesSummary) -> Self {
-        // Named one by one, so that a new field is shown or left out on purpose.
-        let CasesSummary { points, points_max, passed, total, run: _, results_sha256: _ } = *cases;
+impl From<Score> for ScoreBody {
+    fn from(score: Score) -> Self {
+        let Score { points, points_max, passed, total } = score;
         Self { points, points_max, passed, total }
+    }
+}
+
+/// Returns the end of a submission that has a verdict.
+fn completed(submission: &Submission) -> Option<&Completed> {
+    match &submission.outcome {
+        Some(Outcome::Completed(completed)) => Some(completed),
+        Some(Outcome::Failed(_) | Outcome::Cancelled(_)) | None => None,
     }
 }

@@ -40,7 +40,7 @@ impl From<&Summary> for SummaryBody {
             accepted_at: Stamp(summary.accepted_at),
             finished_at: summary.finished_at.map(Stamp),
             usage: summary.usage.map(UsageBody::from),
-            score: summary.cases.as_ref().map(ScoreBody::from),
+            score: summary.score.map(ScoreBody::from),
             sequence: summary.sequence,
         }
     }

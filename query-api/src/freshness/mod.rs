@@ -5,3 +5,4 @@ mod min_seq;
 mod seen;
 
 pub(crate) use self::min_seq::FreshSubmissions;
+pub use self::seen::{SeenSequences, ViewHistory};

@@ -1,5 +1,5 @@
-//! Long polls: requests that wait for a change of a submission. One follower of the ledger wakes
-//! all of them, so that no request polls by itself.
+//! Long polls: requests that wait for a change of a submission. One follower of the ledger folds
+//! what they wait for and wakes them, so that no request reads while nothing happens.
 
 mod feed;
 mod waiters;

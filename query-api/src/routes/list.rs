@@ -38,7 +38,7 @@ pub(super) struct ListParams {
 /// The size of a page.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "u32")]
-struct Limit(u32);
+pub(super) struct Limit(pub(super) u32);
 
 impl Default for Limit {
     fn default() -> Self {

@@ -4,6 +4,7 @@ mod events;
 mod languages;
 mod list;
 mod progress;
+mod quarantine;
 mod submissions;
 
 use std::sync::Arc;
@@ -17,13 +18,14 @@ use crate::app::{QueryApi, Sight};
 
 /// Returns every path with its handlers.
 // A list and not calls on the router, which cannot tell its paths: a test goes through them.
-pub fn table() -> [(&'static str, MethodRouter<QueryApi>); 5] {
+pub fn table() -> [(&'static str, MethodRouter<QueryApi>); 6] {
     [
         ("/v1/submissions", get(list::list_submissions)),
         ("/v1/submissions/{id}", get(submissions::get_submission)),
         ("/v1/submissions/{id}/events", get(events::list_events)),
         ("/v1/languages", get(languages::list_languages)),
         ("/v1/users/me/progress", get(progress::get_progress)),
+        ("/v1/admin/quarantine", get(quarantine::list_quarantine)),
     ]
 }
 

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::IF_NONE_MATCH;
+use axum::http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use axum::response::Response;
 use events::Submission;
 use platform::auth::Caller;
@@ -17,6 +16,7 @@ use super::sight;
 use crate::app::{LongPoll, QueryApi};
 use crate::body::SubmissionBody;
 use crate::caching::{Keep, Tag};
+use crate::output_ages::OutputAges;
 
 /// The parameters.
 #[derive(Debug, Deserialize)]
@@ -57,17 +57,29 @@ pub(super) async fn get_submission(
     Query(params): Query<SubmissionParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let tag = |submission: &Submission| Tag::of(id, submission.sequence);
+    let tag_of = |submission: &Submission, ages: &OutputAges| {
+        Tag::of(id, submission.sequence).with_expired(ages.expired.len())
+    };
     // A client whose tag is older than the first read has its news already, and need not wait.
-    let has =
-        |now: &Submission| !headers.contains_key(IF_NONE_MATCH) || tag(now).is_known_to(&headers);
+    let has = |now: &Submission| {
+        let tag = tag_of(now, &app.output_ages(now));
+        !headers.contains_key(IF_NONE_MATCH) || tag.is_known_to(&headers)
+    };
     let poll = LongPoll { wait: params.wait.0, min_seq: params.min_seq, has: &has };
     let submission = app.submission(id, &sight(&caller), poll).await?;
-    let (tag, keep) = (tag(&submission), Keep::ended(submission.state.is_terminal()));
+    let mut ages = app.output_ages(&submission);
+    let keep = Keep::until_expiry(submission.state.is_terminal(), ages.next_in);
+    let tag = tag_of(&submission, &ages);
     // Before the outputs are fetched, which may be several MiB that the client has already.
     if tag.is_known_to(&headers) {
         return Ok(tag.answer(&headers, keep, ()));
     }
-    let body = SubmissionBody::of(&submission, app.fetch_outputs(&submission).await?);
-    Ok(tag.answer(&headers, keep, Json(body)))
+    let fetched = app.fetch_outputs(&submission, &mut ages).await?;
+    let body = SubmissionBody::of(&submission, fetched);
+    // By what was found: an answer without an output that is gone is another version.
+    Ok(tag_of(&submission, &ages).answer(
+        &headers,
+        keep,
+        ([(CONTENT_TYPE, "application/json")], body.into_body()),
+    ))
 }

@@ -1,8 +1,12 @@
 //! The contract of `ResultsView`, held on the fake and on Postgres; and what only Postgres can
 //! show.
 
+use std::time::{Duration, Instant};
+
 use events::event::Completed;
 use events::{Captured, Lane, State, Submission, SubmissionId, Verdict};
+use futures::FutureExt as _;
+use servers::testing::Proxy;
 use views::error::ViewError;
 use views::results::testing::ResultsDatabase;
 use views::results::{ListQuery, ResultsReader, ResultsView, Summary, find_sql, list_sql};
@@ -86,6 +90,8 @@ async fn listed(view: &dyn ResultsView, query: ListQuery) -> Vec<SubmissionId> {
 /// What every view does that holds `kinds` and stands at `position`.
 async fn holds(view: &dyn ResultsView, kinds: &[Submission], position: u64) {
     view.ping().await.unwrap();
+    let last = view.position().await.unwrap();
+    assert_eq!(last.map(|last| last.sequence), Some(position));
     for kind in kinds {
         let found = view.find(kind.id).await.unwrap();
         assert_eq!((found.submission.as_ref(), found.position), (Some(kind), position));
@@ -124,11 +130,12 @@ async fn the_fake_keeps_the_contract() {
 #[tokio::test]
 async fn postgres_keeps_the_contract() {
     let (postgres, kinds) = (ResultsDatabase::migrated().await, every_kind().await);
+    let view = reader(&postgres);
+    assert_eq!(view.position().await.unwrap(), None);
     for kind in &kinds {
         postgres.put(1, kind).await;
     }
     postgres.move_to(1, 99).await;
-    let view = reader(&postgres);
     holds(&view, &kinds, 99).await;
     view.close().await;
     postgres.remove().await;
@@ -176,6 +183,8 @@ async fn an_impossible_row_is_told_by_table_column_and_key() {
         ("update submissions set outcome = '{}'", format!("submissions.outcome of {id}")),
         ("update submissions set pool = '*'", format!("submissions.pool of {id}")),
         ("update submissions set case_count = -1", format!("submissions.case_count of {id}")),
+        ("update submissions set wall_us = 1", format!("submissions.cpu_us of {id}")),
+        ("update submissions set points = 1", format!("submissions.points of {id}")),
         (
             "update attempts set sandbox_profile = 'x'",
             format!("attempts.sandbox_profile of {id}/1"),
@@ -221,6 +230,8 @@ async fn plan(
     sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
     let explain = format!("explain execute it({parameters})");
     let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+    // Another question may get the same connection.
+    sqlx::raw_sql("deallocate it").execute(&mut *connection).await.unwrap();
     rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
 }
 
@@ -228,8 +239,9 @@ async fn plan(
 async fn every_question_is_answered_by_an_index() {
     let postgres = ResultsDatabase::migrated().await;
     let rows = "insert into submissions
-        select 1, gen_random_uuid(), 'u' || n % 50, 'run', 'core', 'python', '3', 'native', 'accepted', null, now(),
-               null, null, null, n, n, 0, 0, null, 'x', null, null
+        select 1, gen_random_uuid(), 'u' || n % 50, (array['run', 'submit'])[n % 2 + 1], 'core',
+               'l' || n % 7, '3', 'native', (array['accepted', 'running', 'cancelling'])[n % 3 + 1],
+               null, now(), null, null, null, n, n, 0, 0, null, 'x', null, null
         from generate_series(1, 20000) n;
         analyze";
     postgres.execute(rows).await;
@@ -242,9 +254,115 @@ async fn every_question_is_answered_by_an_index() {
     ] {
         assert!(find.contains(index), "{index} is not in {find}");
     }
-    let types = "text, bigint, text, text, text, bigint";
-    let list = plan(&postgres, &list_sql(), types, "'u7', 9000, null, null, null, 21").await;
-    assert!(list.contains("submissions_principal_generation_accepted_sequence_idx"), "{list}");
-    assert!(!list.contains("Sort"), "{list}");
+    let (state, lane) = (Some(State::Running), Some(Lane::Submit));
+    let language = || Some("l3".parse().unwrap());
+    for (filter, query, values) in [
+        ("", all(), ""),
+        ("state_", ListQuery { state, ..all() }, ", 'running'"),
+        ("language_", ListQuery { language: language(), ..all() }, ", 'l3'"),
+        ("lane_", ListQuery { lane, ..all() }, ", 'submit'"),
+    ] {
+        let types =
+            format!("text, bigint, bigint{}", if values.is_empty() { "" } else { ", text" });
+        let parameters = format!("'u7', 9000, 21{values}");
+        let list = plan(&postgres, &list_sql(&query), &types, &parameters).await;
+        let index = format!("submissions_principal_generation_{filter}accepted_sequence_idx");
+        assert!(list.contains(&index), "{index} is not in {list}");
+        assert!(!list.contains("Sort") && !list.contains("Filter"), "{list}");
+    }
+    postgres.remove().await;
+}
+
+#[tokio::test]
+async fn a_list_that_takes_too_long_takes_nothing_from_other_questions() {
+    let (postgres, kinds) = (ResultsDatabase::migrated().await, every_kind().await);
+    postgres.put(1, &kinds[0]).await;
+    let view = reader(&postgres);
+    view.find(kinds[0].id).await.unwrap();
+    let mut lock = postgres.pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table submissions").execute(&mut *lock).await.unwrap();
+    let error = view.list(&all()).await.unwrap_err();
+    assert!(matches!(error, ViewError::Away { .. }), "{error:?}");
+    lock.rollback().await.unwrap();
+    // The server has told that the statement was slow, and so it is there.
+    assert_eq!(view.find(kinds[0].id).await.unwrap().submission.as_ref(), Some(&kinds[0]));
+    assert_eq!(listed(&view, all()).await, [kinds[0].id]);
+    view.close().await;
+    postgres.remove().await;
+}
+
+#[tokio::test]
+async fn many_slow_lists_leave_single_submissions_alone() {
+    let (postgres, kinds) = (ResultsDatabase::migrated().await, every_kind().await);
+    postgres.put(1, &kinds[0]).await;
+    // A list of this view takes five seconds, and a look-up of a submission does not.
+    let slow = "alter view results_submissions rename to quick_submissions;
+        create view results_submissions as
+        select * from quick_submissions
+        where current_query() not like '%accepted_sequence <%' or pg_sleep(5) is not null";
+    postgres.execute(slow).await;
+    let (view, query) = (reader(&postgres), all());
+    let refused = |_| view.list(&query).map(|listed| listed.is_err());
+    let lists = futures::future::join_all((0..20).map(refused));
+    let finds = async {
+        tokio::task::yield_now().await;
+        for _ in 0..20 {
+            let found = view.find(kinds[0].id).await.unwrap();
+            assert_eq!(found.submission.as_ref(), Some(&kinds[0]));
+        }
+    };
+    let (refused, ()) = tokio::join!(lists, finds);
+    assert!(refused.iter().all(|refused| *refused), "a list was quick");
+    view.close().await;
+    postgres.remove().await;
+}
+
+#[tokio::test]
+async fn a_store_that_comes_back_is_asked_again() {
+    let (postgres, kinds) = (ResultsDatabase::migrated().await, every_kind().await);
+    postgres.put(1, &kinds[0]).await;
+    let way = Proxy::closed(ResultsDatabase::server_address()).await;
+    let view = ResultsReader::open(&postgres.url_by(way.address)).unwrap();
+    view.find(kinds[0].id).await.unwrap_err();
+    let began = Instant::now();
+    for _ in 0..100 {
+        view.find(kinds[0].id).await.unwrap_err();
+    }
+    assert!(began.elapsed() < Duration::from_millis(500), "a request found out for the others");
+    way.open();
+    let back = async {
+        while view.find(kinds[0].id).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), back).await.expect("it is not asked again");
+    view.close().await;
+    postgres.remove().await;
+}
+
+#[tokio::test]
+async fn rows_from_before_their_columns_were_there_get_them_from_their_outcome() {
+    let (postgres, kinds) = (ResultsDatabase::migrated().await, every_kind().await);
+    for kind in &kinds {
+        postgres.put(1, kind).await;
+    }
+    let view = reader(&postgres);
+    let before = view.list(&all()).await.unwrap();
+    let columns = "drop view results_submissions; alter table submissions
+        drop column cpu_us, drop column wall_us, drop column discounted_us, drop column memory_kib,
+        drop column cases_total, drop column cases_passed, drop column points, drop column points_max";
+    postgres.execute(columns).await;
+    let indexes = "drop index submissions_principal_generation_state_accepted_sequence_idx;
+        drop index submissions_principal_generation_language_accepted_sequence_idx;
+        drop index submissions_principal_generation_lane_accepted_sequence_idx";
+    postgres.execute(indexes).await;
+    postgres.execute(include_str!("../../../migrations/0010_submission_lists.sql")).await;
+    view.close().await;
+    let view = reader(&postgres);
+    assert_eq!(view.list(&all()).await.unwrap(), before);
+    for kind in &kinds {
+        assert_eq!(view.find(kind.id).await.unwrap().submission.as_ref(), Some(kind));
+    }
+    view.close().await;
     postgres.remove().await;
 }

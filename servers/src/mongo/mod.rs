@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use rustix::process::Signal;
 
 use crate::{Program, Server, files};
@@ -34,12 +34,27 @@ impl Mongo {
         format!("mongodb://{}/?replicaSet={REPLICA_SET}", self.address())
     }
 
+    /// Returns how many bytes a database has on disk, with its indexes.
+    pub fn database_bytes(&self, database: &str) -> Result<u64> {
+        // Files grow with the next checkpoint only, which may be a minute away. One that is under way
+        // for longer than an answer may take ends all the same.
+        let _perhaps_late = self.run(doc! { "fsync": 1 });
+        let stats = wire::run(&self.address(), database, doc! { "dbStats": 1 })?;
+        let bytes = stats.get("totalSize").context("dbStats has no totalSize")?;
+        match bytes {
+            Bson::Int32(bytes) => Ok((*bytes).try_into()?),
+            Bson::Int64(bytes) => Ok((*bytes).try_into()?),
+            // A whole number all the same.
+            bytes => Ok(bytes.to_string().trim_end_matches(".0").parse()?),
+        }
+    }
+
     fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     fn run(&self, command: Document) -> Result<Document> {
-        wire::run(&self.address(), command)
+        wire::run(&self.address(), "admin", command)
     }
 
     fn initiate(&self) -> Result<()> {

@@ -21,14 +21,14 @@ const BEFORE_DOCUMENT_BYTES: usize = 5;
 /// An answer to the commands here has some KiB.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Runs a command on the database `admin`.
-pub(super) fn run(address: &str, mut command: Document) -> Result<Document> {
+/// Runs a command on a database.
+pub(super) fn run(address: &str, database: &str, mut command: Document) -> Result<Document> {
     let resolved = address.parse().with_context(|| format!("the address {address}"))?;
     let mut connection =
         TcpStream::connect_timeout(&resolved, ASK_PATIENCE).context("no answer")?;
     connection.set_read_timeout(Some(ASK_PATIENCE))?;
     connection.set_write_timeout(Some(ASK_PATIENCE))?;
-    command.insert("$db", "admin");
+    command.insert("$db", database);
     connection.write_all(&request(&command)?).context("ask mongod")?;
     let answer = read_answer(&mut connection).context("broken answer of mongod")?;
     // A failed command is answered as well, with `ok: 0.0`.

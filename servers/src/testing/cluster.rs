@@ -17,23 +17,35 @@ pub struct NatsCluster {
 impl NatsCluster {
     /// Starts `size` servers and waits until they have a leader.
     pub async fn start(size: usize) -> Self {
-        // All before the first start: the configuration of each server names the routes of all.
-        let routes: Vec<ClaimedPort> =
-            (0..size).map(|_| ClaimedPort::any().expect("a port")).collect();
-        let all: Vec<String> =
-            routes.iter().map(|port| format!("nats://{}", port.address())).collect();
-        let all = all.join(", ");
-        let mut servers: Vec<NatsServer> = routes
-            .iter()
-            .enumerate()
-            .map(|(index, route)| {
-                let listen = route.address();
-                let more =
-                    format!("cluster {{\n  name: test\n  listen: {listen}\n  routes: [{all}]\n}}");
-                let options = ServerOptions { more, ..ServerOptions::default() };
-                NatsServer::configured(&format!("n{index}"), &options)
-            })
-            .collect();
+        let routes = Self::claim_routes(size);
+        let all: Vec<String> = routes.iter().map(ClaimedPort::address).collect();
+        Self::start_on(routes, |_| all.clone(), "").await
+    }
+
+    /// Claims the ports on which the servers of a cluster meet.
+    // All before the first start: the configuration of each server names the routes of all.
+    pub(super) fn claim_routes(size: usize) -> Vec<ClaimedPort> {
+        (0..size).map(|_| ClaimedPort::any().expect("a port")).collect()
+    }
+
+    /// Starts a server on each route. `ways` gives the addresses at which a server finds the
+    /// others.
+    pub(super) async fn start_on(
+        routes: Vec<ClaimedPort>,
+        ways: impl Fn(usize) -> Vec<String>,
+        more: &str,
+    ) -> Self {
+        let configured = |(index, route): (usize, &ClaimedPort)| {
+            let ways: Vec<String> =
+                ways(index).iter().map(|address| format!("nats://{address}")).collect();
+            let (listen, ways) = (route.address(), ways.join(", "));
+            let more = format!(
+                "cluster {{\n  name: test\n  listen: {listen}\n  routes: [{ways}]\n{more}}}"
+            );
+            let options = ServerOptions { more, ..ServerOptions::default() };
+            NatsServer::configured(&format!("n{index}"), &options)
+        };
+        let mut servers: Vec<NatsServer> = routes.iter().enumerate().map(configured).collect();
         // All before the first is waited for: a single server has no majority, and is never ready.
         servers.iter_mut().for_each(NatsServer::launch);
         for server in &servers {

@@ -2,7 +2,9 @@
 //! the test. They die with the test, however it ends.
 
 mod cluster;
+mod divisible;
 mod nats;
+mod proxy;
 mod tied;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +17,9 @@ use crate::port::ClaimedPort;
 use crate::ready::wait_until_ready;
 
 pub use cluster::NatsCluster;
-pub use nats::{BINARY_VARIABLE, NatsServer, ServerOptions};
+pub use divisible::DivisibleCluster;
+pub use nats::{BINARY_VARIABLE, NatsServer, ServerOptions, TESTER, password_of, test_passwords};
+pub use proxy::Proxy;
 pub use tied::TiedProcess;
 
 /// How long a server may take to be ready; an executor makes its first cells meanwhile, and the

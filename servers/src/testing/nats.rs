@@ -5,10 +5,12 @@
 use std::fs;
 use std::path::PathBuf;
 
+use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
 use super::{TestServer, workspace_root};
-use crate::nats::Nats;
+use crate::files;
+use crate::nats::{Nats, NatsPasswords};
 use crate::port::ClaimedPort;
 
 /// Names the nats-server binary to test with.
@@ -16,6 +18,20 @@ pub const BINARY_VARIABLE: &str = "RUNLEDGER_TEST_NATS_SERVER";
 
 /// The line that makes an acknowledged event stay over a crash of the machine.
 const SYNC_ALWAYS: &str = "sync_interval: always";
+
+/// A user whom only tests have, and who may do everything: a foreign writer, an operator with too
+/// many rights, or several services at once.
+pub const TESTER: &str = "tester";
+
+/// Returns a user's password on every server of tests.
+pub fn password_of(user: &str) -> String {
+    format!("password-of-{user}")
+}
+
+/// Returns the passwords of every server of tests.
+pub fn test_passwords() -> NatsPasswords {
+    NatsPasswords::of_each(|user| Ok(password_of(user))).expect("no password can be missing")
+}
 
 /// How a server is to differ from the deployed one.
 #[derive(Clone, Debug)]
@@ -37,7 +53,7 @@ impl Default for ServerOptions {
 pub struct NatsServer {
     name: String,
     server: TestServer<Nats>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl NatsServer {
@@ -60,11 +76,9 @@ impl NatsServer {
         // The deployed file and not one for tests, so that a mistake in it fails here.
         let deployed = fs::read_to_string(workspace_root().join("deploy/nats/nats.conf"))
             .expect("the deployed configuration");
-        assert!(deployed.contains(SYNC_ALWAYS), "the deployed server syncs always");
-        let sync = if options.sync_always { SYNC_ALWAYS } else { "" };
-        let text = format!("{}\n{}\n", deployed.replace(SYNC_ALWAYS, sync), options.more);
         let config = directory.path().join("nats.conf");
-        fs::write(&config, text).expect("a configuration file");
+        fs::write(&config, format!("{deployed}\n{}\n", options.more)).expect("a configuration");
+        fs::write(directory.path().join("users.conf"), users()).expect("a file of users");
         let ports = [(); 2].map(|()| ClaimedPort::any().expect("a port"));
         let [address, monitor_address] = ports.each_ref().map(ClaimedPort::address);
         let server = Nats {
@@ -74,10 +88,18 @@ impl NatsServer {
             address,
             monitor_address,
             store: directory.path().join("data"),
+            passwords: test_passwords(),
         };
         let server = TestServer::new("nats", server, ports.into(), directory.path());
         let server = server.expect("a server's directories");
-        Self { name: name.to_owned(), server, _directory: directory }
+        let server = Self { name: name.to_owned(), server, directory };
+        server.sync_always(options.sync_always);
+        server
+    }
+
+    /// Lets it sync before it acknowledges, or later, from its next start on.
+    pub fn sync_always(&self, always: bool) {
+        self.server.server.sync_always(always).expect("the configuration");
     }
 
     /// Starts the process, and does not wait for it.
@@ -110,6 +132,30 @@ impl NatsServer {
         &self.name
     }
 
+    /// Kills it, and puts a copy of its store aside.
+    pub fn save(&mut self) {
+        self.kill();
+        files::copy_tree(&self.server.server.store, &self.saved()).expect("the store is copied");
+    }
+
+    /// Kills it, and puts the copy back in place of its store, as an operator does who restores a
+    /// backup.
+    pub fn set_back(&mut self) {
+        self.kill();
+        let store = &self.server.server.store;
+        files::remove_tree(store).expect("the store is removed");
+        files::copy_tree(&self.saved(), store).expect("the copy is put back");
+    }
+
+    fn saved(&self) -> PathBuf {
+        self.directory.path().join("saved")
+    }
+
+    /// Returns what it has logged.
+    pub fn log(&self) -> String {
+        self.server.process.log().expect("the log of nats-server")
+    }
+
     /// Kills it at once, as a crash would (`kill -9`). One that was killed already stays dead.
     pub fn kill(&mut self) {
         if self.server.process.is_running() {
@@ -123,6 +169,28 @@ impl NatsServer {
         self.launch();
         self.wait().await;
     }
+}
+
+impl Nats {
+    /// Lets a server of a test sync before it acknowledges, or later, from its next start on.
+    pub fn sync_always(&self, always: bool) -> Result<()> {
+        let without = format!("# {SYNC_ALWAYS}");
+        let text = fs::read_to_string(&self.config)?.replace(&without, SYNC_ALWAYS);
+        ensure!(text.contains(SYNC_ALWAYS), "the deployed server does not sync always");
+        let text = if always { text } else { text.replace(SYNC_ALWAYS, &without) };
+        Ok(fs::write(&self.config, text)?)
+    }
+}
+
+/// Returns the deployed users, and the tests' own.
+fn users() -> String {
+    let file = workspace_root().join("deploy/nats/users.conf");
+    let deployed = fs::read_to_string(file).expect("the deployed users");
+    let first = "users = [";
+    assert!(deployed.contains(first), "the deployed file lists its users");
+    let tester = format!("{first} {{ user: {TESTER}, password: {} }}", password_of(TESTER));
+    // The first account is the one with the streams.
+    deployed.replacen(first, &tester, 1)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test launcher has no configuration but this one")]

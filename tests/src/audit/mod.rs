@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use events::{Fold, Submission, SubmissionId};
 
-pub use self::stream::{Message, read_ledger};
+pub use self::stream::{AuditedForeign, AuditedLedger, Message, read_ledger};
 use crate::client::Submitted;
 use crate::wait::wait_until;
 use crate::world::World;
@@ -23,8 +23,12 @@ const CATCH_UP_PATIENCE: Duration = Duration::from_mins(5);
 /// The ledger as it was when it was read, and what it folds to.
 #[derive(Debug)]
 pub struct Audit {
-    /// Every message, in order.
+    /// Every event, in order.
     pub messages: Vec<Message>,
+    /// What is no event of ours. That there is some is no fault: the stream keeps it for ever.
+    pub foreign: Vec<AuditedForeign>,
+    /// The sequence of the last message.
+    pub last_sequence: u64,
     /// The fold of every submission.
     pub folds: BTreeMap<SubmissionId, Fold>,
 }
@@ -33,12 +37,12 @@ impl Audit {
     /// Reads the ledger of a world and folds it. An illegal event, a hole or a broken chain is an
     /// error.
     pub async fn read(world: &World) -> Result<Self> {
-        let messages = read_ledger(&world.nats().url()).await?;
+        let AuditedLedger { messages, foreign, last_sequence } = read_ledger(world).await?;
         let folds = stream::fold(&messages)?;
         for (id, fold) in &folds {
             ensure!(fold.violations == 0, "submission {id} has {} illegal events", fold.violations);
         }
-        Ok(Self { messages, folds })
+        Ok(Self { messages, foreign, last_sequence, folds })
     }
 
     /// Checks everything that must hold once all of `submitted`, and nothing else, has been
@@ -53,7 +57,7 @@ impl Audit {
 
     /// I9: no reference to an object dangles. Returns how many objects there are.
     pub async fn check_objects(&self, world: &World) -> Result<usize> {
-        objects::check(&world.nats().url(), &self.messages).await
+        objects::check(world, &self.messages).await
     }
 
     /// I1 and I2: every 2xx has its accepted event, nothing else has one, and each has exactly one
@@ -82,12 +86,13 @@ impl Audit {
 
     /// I6 and I7: both views are the fold of the replay.
     pub async fn check_views(&self, world: &World) -> Result<()> {
-        let last = self.messages.last().map_or(0, |message| message.recorded.sequence);
+        let last = self.last_sequence;
         wait_until("Postgres has the whole ledger", CATCH_UP_PATIENCE, async || {
             postgres::caught_up(world.postgres(), last).await
         })
         .await?;
         postgres::compare(world.postgres(), &self.folds).await?;
+        postgres::compare_quarantine(world.postgres(), &self.foreign).await?;
         wait_until("MongoDB has the whole ledger", CATCH_UP_PATIENCE, async || {
             progress::caught_up(world.mongo(), last).await
         })

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use events::event::CaseResult;
-use events::submission::Attempt;
+use events::submission::{Attempt, Outcome};
 use events::{Exit, Fold, Submission, SubmissionId, Timestamp};
 use serde_json::{Map, Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
+use super::AuditedForeign;
 use crate::servers::postgres::ResultsDatabase;
 
 /// Fails while the view is behind `sequence`.
@@ -43,6 +44,23 @@ pub(super) async fn compare(
     same("results_attempts", "submission_id, number", &mut connection, attempts.collect()).await?;
     same("results_case_results", "submission_id, case_number", &mut connection, results.collect())
         .await
+}
+
+/// Checks that every foreign message is on record.
+pub(super) async fn compare_quarantine(
+    postgres: &ResultsDatabase,
+    foreign: &[AuditedForeign],
+) -> Result<()> {
+    let mut connection = PgConnection::connect(&postgres.url()?).await?;
+    let query = "select sequence, payload_bytes, digest from quarantined_messages";
+    let recorded: Vec<(i64, i64, String)> =
+        sqlx::query_as(query).fetch_all(&mut connection).await?;
+    for message in foreign {
+        let AuditedForeign { sequence, length, sha256, .. } = message;
+        let row = (i64::try_from(*sequence)?, i64::try_from(*length)?, sha256.to_string());
+        ensure!(recorded.contains(&row), "{message:?} is not in quarantined_messages");
+    }
+    Ok(())
 }
 
 /// `expected` is in the order of the key: submissions by id, and numbers rising.
@@ -92,6 +110,12 @@ fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
 }
 
 fn submission_row(submission: &Submission, violations: u32) -> Value {
+    let completed = match &submission.outcome {
+        Some(Outcome::Completed(completed)) => Some(completed),
+        Some(Outcome::Failed(_) | Outcome::Cancelled(_)) | None => None,
+    };
+    let usage = completed.and_then(|completed| completed.program_usage());
+    let cases = completed.and_then(|completed| completed.cases.as_ref());
     object([
         ("submission_id", json!(submission.id)),
         ("principal", json!(submission.principal)),
@@ -114,6 +138,14 @@ fn submission_row(submission: &Submission, violations: u32) -> Value {
         ("request_hash", json!(submission.request_hash)),
         ("compiled", json!(submission.compiled)),
         ("outcome", json!(submission.outcome)),
+        ("cpu_us", json!(usage.map(|usage| usage.cpu_us))),
+        ("wall_us", json!(usage.map(|usage| usage.wall_us))),
+        ("discounted_us", json!(usage.map(|usage| usage.discounted_us))),
+        ("memory_kib", json!(usage.map(|usage| usage.memory_kib))),
+        ("cases_total", json!(cases.map(|cases| cases.total))),
+        ("cases_passed", json!(cases.map(|cases| cases.passed))),
+        ("points", json!(cases.map(|cases| cases.points))),
+        ("points_max", json!(cases.map(|cases| cases.points_max))),
     ])
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use async_nats::jetstream;
+use async_nats::jetstream::message::StreamMessage;
 use events::submission::{Attempt, apply};
 use events::{Digest, Envelope, Event, Family, Fold, Recorded, Subject, SubmissionId};
+
+use crate::world::World;
 
 /// One stored message.
 #[derive(Clone, Debug)]
@@ -25,28 +27,65 @@ impl Message {
     }
 }
 
+/// A stored message that is no event of ours. The ledger keeps it, and so does the record of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
+pub struct AuditedForeign {
+    pub sequence: u64,
+    pub subject: String,
+    pub length: u64,
+    pub sha256: Digest,
+}
+
+/// Everything that the stream holds, in order.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "plain data: the names say it")]
+pub struct AuditedLedger {
+    pub messages: Vec<Message>,
+    pub foreign: Vec<AuditedForeign>,
+    pub last_sequence: u64,
+}
+
+impl AuditedLedger {
+    fn take_in(&mut self, message: &StreamMessage) -> Result<()> {
+        let (sequence, payload) = (message.sequence, message.payload.to_vec());
+        let subject = message.subject.to_string();
+        self.last_sequence = sequence;
+        let recorded = match Recorded::decode(sequence, message.time, &payload) {
+            Err(error) if error.is_newer() => {
+                return Err(error).with_context(|| format!("sequence {sequence}"));
+            }
+            read => read.ok(),
+        };
+        let id = subject.parse::<Subject>().ok().map(|subject| subject.id);
+        let its_own = recorded.filter(|recorded| id == Some(recorded.envelope.submission));
+        if let Some(recorded) = its_own {
+            self.messages.push(Message { subject, payload, recorded });
+        } else {
+            let (length, sha256) = (payload.len() as u64, Digest::of(&payload));
+            self.foreign.push(AuditedForeign { sequence, subject, length, sha256 });
+        }
+        Ok(())
+    }
+}
+
 /// Reads every message from the stream's leader.
-pub async fn read_ledger(url: &str) -> Result<Vec<Message>> {
-    let client = async_nats::connect(url).await.context("connect to NATS")?;
-    let stream = jetstream::new(client).get_stream("LEDGER").await.context("open LEDGER")?;
+pub async fn read_ledger(world: &World) -> Result<AuditedLedger> {
+    let stream = world.viewer().await?.get_stream("LEDGER").await.context("open LEDGER")?;
     let state = &stream.cached_info().state;
     ensure!(
         state.messages == 0 || state.first_sequence == 1,
         "the ledger begins at {}",
         state.first_sequence
     );
-    let mut messages = Vec::new();
+    let mut ledger = AuditedLedger::default();
     for sequence in 1..=state.last_sequence {
         let message = stream.get_raw_message(sequence).await;
         let message = message.with_context(|| format!("sequence {sequence} is missing"))?;
         ensure!(message.sequence == sequence, "asked for {sequence}, got {}", message.sequence);
-        let payload = message.payload.to_vec();
-        let recorded = Recorded::decode(sequence, message.time, &payload).with_context(|| {
-            format!("sequence {sequence}: {}", String::from_utf8_lossy(&payload))
-        })?;
-        messages.push(Message { subject: message.subject.to_string(), payload, recorded });
+        ledger.take_in(&message)?;
     }
-    Ok(messages)
+    Ok(ledger)
 }
 
 /// Folds every submission, and checks subjects, hash chains and who wrote what on the way (I3, I4).

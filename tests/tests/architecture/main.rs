@@ -13,7 +13,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// What each package imports of ours: what it is built on, and what only its tests add. A line that
 /// allows more than there is fails as much as one that is missing, so that this list is the map.
-const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
+const IMPORTS: [(&str, &[&str], &[&str]); 16] = [
     ("events", &[], &[]),
     ("ledger", &["events"], &["servers"]),
     ("views", &["events"], &[]),
@@ -23,7 +23,9 @@ const IMPORTS: [(&str, &[&str], &[&str]); 14] = [
     ("command-api", &["events", "ledger", "platform", "sandbox"], &["servers"]),
     ("executor", &["events", "ledger", "platform", "sandbox"], &["servers"]),
     ("projector", &["events", "ledger", "platform", "views"], &["servers"]),
-    ("query-api", &["events", "ledger", "platform", "sandbox", "views"], &[]),
+    ("load-generator", &["events", "ledger", "platform"], &[]),
+    ("provisioner", &["events", "ledger", "platform"], &["servers"]),
+    ("query-api", &["events", "ledger", "platform", "sandbox", "views"], &["servers"]),
     ("client", &[], &[]),
     ("runledger", &["client", "events", "platform"], &[]),
     ("dev", &["client", "servers"], &["platform"]),

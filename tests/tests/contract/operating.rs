@@ -107,7 +107,8 @@ async fn health_and_metrics_are_for_operators_and_not_at_the_edge() -> Result<()
             let submitted = user.submit(&python("print(1)")).await?;
             user.ended(&submitted).await?;
             for (service, checks) in [
-                ("command-api", &["queue"][..]),
+                ("provisioner", &["streams"][..]),
+                ("command-api", &["queue"]),
                 ("query-api", &["db", "queue"]),
                 ("executor", &["queue", "docker"]),
                 ("projector", &["db", "queue"]),

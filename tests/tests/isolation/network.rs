@@ -47,7 +47,7 @@ print(json.dumps({
 #[tokio::test]
 async fn there_is_no_network() -> Result<()> {
     play(async |user, world| {
-        let services = [world.nats().url(), world.edge()?.url(), world.service("command-api")?.url()];
+        let services = [world.nats()?.url(), world.edge()?.url(), world.service("command-api")?.url()];
         let ports = services.iter().map(|url| url.rsplit(':').next().unwrap_or_default());
         let mut body = python(NETWORK);
         body["args"] = ports.collect();

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use blackbox::programs::expect;
 use serde_json::json;
+use servers::testing::password_of;
 
 use super::{play, report};
 
@@ -72,8 +73,12 @@ async fn init_can_be_neither_read_nor_signalled_and_leaves_no_descriptor_open() 
 async fn the_environment_holds_nothing_of_ours() -> Result<()> {
     play(async |user, world| {
         let report = report(user, "import json, os\nprint(json.dumps(dict(os.environ)))").await?;
-        let secrets =
-            [world.secret().text().to_owned(), world.nats().url(), world.mongo().database.clone()];
+        let secrets = [
+            world.secret().text().to_owned(),
+            world.nats()?.url(),
+            password_of("executor"),
+            world.mongo().database.clone(),
+        ];
         let names = report.as_object().context("no environment")?;
         for (name, value) in names {
             let plain = [

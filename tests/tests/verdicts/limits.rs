@@ -100,7 +100,8 @@ async fn a_program_that_allocates_without_end_is_stopped_by_its_memory() -> Resu
 
         expect(&view, &json!({ "verdict": "memory_limit" }))?;
         let (cpu, wall, memory) = usage(&view)?;
-        ensure!((49_152..=98_304).contains(&memory) && wall >= cpu * 0.9, "{view}");
+        // A busy machine looks at the memory late, and the program goes on until then.
+        ensure!((49_152..=131_072).contains(&memory) && wall >= cpu * 0.9, "{view}");
         Ok(())
     })
     .await

@@ -2,19 +2,20 @@
 //! pointer, and deleted when superseded.
 
 use async_trait::async_trait;
+use events::LedgerPosition;
 use futures::TryStreamExt as _;
-use mongodb::Database;
+use mongodb::Collection;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 
 use super::document::GuardedDocument as _;
-use super::pointer::{GenerationPointer, NAME, Pointers};
+use super::pointer::{NAME, Pointers};
 use super::solved::SolvedSuite;
 use super::tracked::TrackedSubmission;
 use super::users::UserProgress;
 use super::writer::ProgressWriter;
 use crate::error::WriteError;
-use crate::generation::{Hold, Position, SwitchOutcome, ViewStore};
+use crate::generation::{Hold, LiveHistory, Position, SwitchOutcome, ViewStore};
 
 /// How many documents of one collection are deleted in one command.
 const DELETED_DOCUMENTS_MAX: i64 = 1_000;
@@ -28,6 +29,7 @@ pub(super) const COLLECTIONS: [&str; 3] =
 struct ProgressHold {
     pointers: Pointers,
     live: Position,
+    seen: Option<LedgerPosition>,
 }
 
 #[async_trait]
@@ -53,37 +55,58 @@ impl ViewStore for ProgressWriter {
         }
     }
 
+    async fn seen(&self) -> Result<Option<LedgerPosition>, WriteError> {
+        Ok(self.pointers.get().await?.reserved())
+    }
+
     async fn begin_generation(&self) -> Result<Position, WriteError> {
-        Ok(Position { generation: self.pointers.begin().await?, sequence: 0 })
+        Ok(Position { generation: self.pointers.begin().await?, last: None })
     }
 
     async fn hold(&self) -> Result<Box<dyn Hold>, WriteError> {
-        let GenerationPointer { generation, reserved, .. } =
-            // A token for each hold, so that a writer lifts only the one that it has waited for.
-            self.pointers.hold(&ObjectId::new().to_hex()).await?;
-        let live = Position { generation, sequence: reserved };
-        Ok(Box::new(ProgressHold { pointers: self.pointers.clone(), live }))
+        // A token for each hold, so that a writer lifts only the one that it has waited for.
+        let pointer = self.pointers.hold(&ObjectId::new().to_hex()).await?;
+        let (live, seen) = (pointer.position(), pointer.reserved());
+        Ok(Box::new(ProgressHold { pointers: self.pointers.clone(), live, seen }))
     }
 
-    async fn delete_superseded(&self) -> Result<u64, WriteError> {
+    async fn delete_superseded(
+        &self,
+        report: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), WriteError> {
         let live = self.pointers.get().await?.generation;
         let mut deleted = 0;
         for collection in COLLECTIONS {
-            deleted += delete_some(&self.database, collection, live).await?;
+            let collection = self.database.collection::<Document>(collection);
+            // Before every key.
+            let mut reached = Bson::Document(Document::new());
+            loop {
+                let keys = delete_some(&collection, &reached, live).await?;
+                let Some(last) = keys.last() else { break };
+                reached = last.clone();
+                deleted += keys.len() as u64;
+                report(deleted);
+            }
         }
-        Ok(deleted)
+        Ok(())
     }
 }
 
-/// Deletes a bounded number of documents of generations before the live one.
-async fn delete_some(database: &Database, collection: &str, live: i32) -> Result<u64, WriteError> {
-    let collection = database.collection::<Document>(collection);
+/// Deletes a bounded number of documents of generations before the live one, those after `reached`.
+/// Returns their keys in order.
+async fn delete_some(
+    collection: &Collection<Document>,
+    reached: &Bson,
+    live: i32,
+) -> Result<Vec<Bson>, WriteError> {
     // Keys are compared field by field, and the generation is the first: everything below is of
-    // earlier ones.
-    let superseded = doc! {"_id": {"$lt": {"generation": live}}};
+    // earlier ones. From the place reached on, since the entries of deleted documents stay in the
+    // index for a while, and a search from the beginning would pass all of them each time.
+    let superseded = doc! {"_id": {"$gt": reached, "$lt": {"generation": live}}};
     let found: Vec<Document> = collection
         .find(superseded)
         .projection(doc! {"_id": 1})
+        .sort(doc! {"_id": 1})
         .limit(DELETED_DOCUMENTS_MAX)
         .await?
         .try_collect()
@@ -91,10 +114,10 @@ async fn delete_some(database: &Database, collection: &str, live: i32) -> Result
     // By key, since a delete by range has no limit, and a long one would hold up the live
     // generation.
     let keys: Vec<Bson> = found.into_iter().filter_map(|mut found| found.remove("_id")).collect();
-    if keys.is_empty() {
-        return Ok(0);
+    if !keys.is_empty() {
+        collection.delete_many(doc! {"_id": {"$in": keys.as_slice()}}).await?;
     }
-    Ok(collection.delete_many(doc! {"_id": {"$in": keys}}).await?.deleted_count)
+    Ok(keys)
 }
 
 #[async_trait]
@@ -103,8 +126,19 @@ impl Hold for ProgressHold {
         self.live
     }
 
-    async fn switch(self: Box<Self>, rebuilt: Position) -> Result<SwitchOutcome, WriteError> {
-        if self.pointers.switch(rebuilt).await? {
+    fn seen(&self) -> Option<LedgerPosition> {
+        self.seen
+    }
+
+    async fn switch(
+        self: Box<Self>,
+        rebuilt: Position,
+        live: LiveHistory,
+    ) -> Result<SwitchOutcome, WriteError> {
+        if self.live.generation >= rebuilt.generation {
+            return Ok(SwitchOutcome::Overtaken);
+        }
+        if self.pointers.switch(self.live, rebuilt, live).await? {
             return Ok(SwitchOutcome::Done);
         }
         // The refusal does not say which condition failed, so the pointer is read once more.

@@ -1,14 +1,17 @@
 //! The document that says which generation readers see, and where it stands. Every move of it is
 //! one guarded update.
 
-use mongodb::bson::{Document, RawDocumentBuf, doc};
+use events::{Digest, LedgerId, LedgerPosition};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{Acknowledgment, ReturnDocument, WriteConcern};
 use mongodb::{Collection, Database};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::document::read;
+use super::field::text;
 use crate::error::{TooLarge, WriteError};
-use crate::generation::Position;
+use crate::generation::{LiveHistory, Position};
 
 /// Where pointers lie.
 pub(super) const POINTERS: &str = "projections";
@@ -28,18 +31,55 @@ pub(super) struct GenerationPointer {
     pub(super) last_generation: i32,
     /// Every event up to this one is in the documents.
     pub(super) sequence: u64,
+    /// What that event is, and of which ledger; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) folded: Option<NamedEntry>,
     /// No event after this one is in any document: it is moved before the documents are.
     pub(super) reserved: u64,
+    /// What that event is, and of which ledger; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reserved_entry: Option<NamedEntry>,
     /// Present while a rebuild asks the live generation to stand still: which one asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) hold: Option<String>,
 }
 
+/// What an entry of the ledger is, beside its sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedEntry {
+    #[serde(with = "text")]
+    ledger: LedgerId,
+    digest: Digest,
+}
+
+impl NamedEntry {
+    /// Returns what a pointer from before ledgers had ids names: no ledger has it, so that the
+    /// projector asks for a rebuild.
+    fn unknown() -> Self {
+        Self { ledger: LedgerId::new(Uuid::nil()), digest: Digest::of(&[]) }
+    }
+
+    fn document_of(last: LedgerPosition) -> Document {
+        doc! {"ledger": last.ledger.to_string(), "digest": last.digest.to_string()}
+    }
+}
+
 impl GenerationPointer {
     /// Returns where the live generation stands.
     pub(super) fn position(&self) -> Position {
-        Position { generation: self.generation, sequence: self.sequence }
+        Position { generation: self.generation, last: position_of(self.sequence, self.folded) }
     }
+
+    /// Returns the last entry that may be in any document; none before the first.
+    pub(super) fn reserved(&self) -> Option<LedgerPosition> {
+        position_of(self.reserved, self.reserved_entry)
+    }
+}
+
+fn position_of(sequence: u64, entry: Option<NamedEntry>) -> Option<LedgerPosition> {
+    let NamedEntry { ledger, digest } = entry.unwrap_or_else(NamedEntry::unknown);
+    (sequence > 0).then_some(LedgerPosition { ledger, sequence, digest })
 }
 
 /// The collection of pointers.
@@ -73,11 +113,22 @@ impl Pointers {
 
     /// Announces that documents may hold events up to `to`. False when `at` is not where the live
     /// generation stands, or a rebuild holds it.
-    pub(super) async fn reserve(&self, at: Position, to: u64) -> Result<bool, WriteError> {
+    pub(super) async fn reserve(
+        &self,
+        at: Position,
+        to: LedgerPosition,
+    ) -> Result<bool, WriteError> {
         let mut stands = pointer_at(at)?;
         stands.insert("hold", doc! {"$exists": false});
+        let sequence = signed(to.sequence)?;
+        let entry = NamedEntry::document_of(to);
         // Never lower: a batch that was cut off may have written documents up to the higher number.
-        let reserved = doc! {"$max": {"reserved": signed(to)?}};
+        let higher =
+            |new: Bson, old: &str| doc! {"$cond": [{"$gt": [sequence, "$reserved"]}, new, old]};
+        let reserved = vec![doc! {"$set": {
+            "reserved": higher(sequence.into(), "$reserved"),
+            "reserved_entry": higher(entry.into(), "$reserved_entry"),
+        }}];
         // Not worth a sync of its own: documents follow with one, and the server's journal keeps
         // the order of writes.
         let done = self.0.update_one(stands, reserved).write_concern(taken_by_primary()).await?;
@@ -85,9 +136,14 @@ impl Pointers {
     }
 
     /// Moves the checkpoint, durably. False when it is not at `at` any more.
-    pub(super) async fn commit(&self, at: Position, to: u64) -> Result<bool, WriteError> {
+    pub(super) async fn commit(
+        &self,
+        at: Position,
+        to: LedgerPosition,
+    ) -> Result<bool, WriteError> {
         // A hold does not stop this: a batch that was reserved before it may be finished.
-        let moved = doc! {"$set": {"sequence": signed(to)?}};
+        let folded = NamedEntry::document_of(to);
+        let moved = doc! {"$set": {"sequence": signed(to.sequence)?, "folded": folded}};
         let done =
             self.0.update_one(pointer_at(at)?, moved).write_concern(on_disk_of_majority()).await?;
         Ok(done.matched_count == 1)
@@ -118,19 +174,36 @@ impl Pointers {
         Ok(())
     }
 
-    /// Points at a rebuilt generation, if it is later and holds everything that any reader may have
-    /// seen.
-    pub(super) async fn switch(&self, to: Position) -> Result<bool, WriteError> {
-        let sequence = signed(to.sequence)?;
-        // By `reserved`, not by `sequence`: readers may have seen documents of a batch that is not
-        // committed.
-        let behind = doc! {
-            "_id": NAME, "generation": {"$lt": to.generation}, "reserved": {"$lte": sequence},
+    /// Points at a rebuilt generation, if it is later than the live one and holds everything that
+    /// readers may still rely on.
+    pub(super) async fn switch(
+        &self,
+        live: Position,
+        to: Position,
+        history: LiveHistory,
+    ) -> Result<bool, WriteError> {
+        let sequence = signed(to.sequence())?;
+        let behind = match history {
+            // By `reserved`, not by `sequence`: readers may have seen documents of a batch that is
+            // not committed.
+            LiveHistory::Same => doc! {
+                "_id": NAME, "generation": {"$lt": to.generation}, "reserved": {"$lte": sequence},
+            },
+            // As it stood when its history was found to be gone.
+            LiveHistory::Gone => doc! {
+                "_id": NAME, "generation": live.generation, "sequence": signed(live.sequence())?,
+            },
         };
-        let ahead = doc! {
-            "$set": {"generation": to.generation, "sequence": sequence, "reserved": sequence},
-            "$unset": {"hold": ""},
-        };
+        let mut set =
+            doc! {"generation": to.generation, "sequence": sequence, "reserved": sequence};
+        let mut unset = doc! {"hold": ""};
+        for field in ["folded", "reserved_entry"] {
+            match to.last.map(NamedEntry::document_of) {
+                Some(entry) => set.insert(field, entry),
+                None => unset.insert(field, ""),
+            };
+        }
+        let ahead = doc! {"$set": set, "$unset": unset};
         let done = self.0.update_one(behind, ahead).write_concern(on_disk_of_majority()).await?;
         Ok(done.matched_count == 1)
     }
@@ -151,7 +224,13 @@ impl Pointers {
 }
 
 fn pointer_at(at: Position) -> Result<Document, WriteError> {
-    Ok(doc! {"_id": NAME, "generation": at.generation, "sequence": signed(at.sequence)?})
+    let sequence = signed(at.sequence())?;
+    let mut pointer = doc! {"_id": NAME, "generation": at.generation, "sequence": sequence};
+    // Another ledger has the same sequences.
+    if let Some(last) = at.last {
+        pointer.insert("folded", NamedEntry::document_of(last));
+    }
+    Ok(pointer)
 }
 
 fn signed(value: u64) -> Result<i64, TooLarge> {

@@ -1,11 +1,19 @@
-//! `progress_submissions_v1`: the projector's own memory of each submission. Readers have no use
-//! for it.
+//! `progress_submissions_v1`: the projector's own memory of each submission, until some time after
+//! its end. Readers have no use for it.
+
+use std::time::Duration;
 
 use events::{Digest, Lane, LanguageSlug, State, SubmissionId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::document::GuardedDocument;
-use super::field::text;
+use super::field::{Moment, text};
+
+/// How long the end of a submission is remembered.
+// Not forgotten at once: while two projectors fold the same events, one of them may be about to
+// store an earlier state. It meets this document and loads the end; without the document it would
+// leave a submission that never ends. A fold takes a minute at most.
+pub(super) const REMEMBERED_AFTER_END: Duration = Duration::from_mins(10);
 
 /// What is remembered of one accepted submission: whose it is, and just enough to ask the ledger's
 /// own rules whether the next event is legal. Outputs, results and times stay out.
@@ -37,6 +45,10 @@ pub struct TrackedSubmission {
     pub compiled: bool,
     /// How many results that attempt has; 0 once all is over, when no rule asks any more.
     pub results: u32,
+    /// When its end was stored here. From then on the document is only there for
+    /// [`REMEMBERED_AFTER_END`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Moment>,
 }
 
 /// The key of what is remembered of one submission.

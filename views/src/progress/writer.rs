@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use events::LedgerPosition;
 use futures::TryStreamExt as _;
 use mongodb::bson::{self, Bson, Document, RawDocumentBuf, doc};
 use mongodb::options::{ClientOptions, IndexOptions};
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use super::document::{GuardedDocument, read};
 use super::pointer::{GenerationPointer, Pointers};
 use super::solved::SolvedSuite;
+use super::tracked::{REMEMBERED_AFTER_END, TrackedSubmission};
 use crate::error::{OpenError, WriteError};
 use crate::generation::Position;
 
@@ -93,6 +95,16 @@ impl ProgressWriter {
             .collection::<SolvedSuite>(SolvedSuite::COLLECTION)
             .create_index(index)
             .await?;
+        // The server removes what has ended for so long. What has not ended lacks the field.
+        let options = IndexOptions::builder()
+            .name("ended_at".to_owned())
+            .sparse(true)
+            .expire_after(REMEMBERED_AFTER_END);
+        let expiry = IndexModel::builder().keys(doc! {"ended_at": 1}).options(options.build());
+        self.database
+            .collection::<TrackedSubmission>(TrackedSubmission::COLLECTION)
+            .create_index(expiry.build())
+            .await?;
         Ok(())
     }
 
@@ -158,12 +170,12 @@ impl ProgressWriter {
 
     /// Announces that documents of the live generation may hold events up to `to`, before any of
     /// them does.
-    pub async fn reserve(&self, at: Position, to: u64) -> Result<(), WriteError> {
+    pub async fn reserve(&self, at: Position, to: LedgerPosition) -> Result<(), WriteError> {
         if self.pointers.reserve(at, to).await? { Ok(()) } else { Err(self.refusal(at).await?) }
     }
 
     /// Moves the checkpoint, after the documents.
-    pub async fn commit(&self, at: Position, to: u64) -> Result<(), WriteError> {
+    pub async fn commit(&self, at: Position, to: LedgerPosition) -> Result<(), WriteError> {
         if self.pointers.commit(at, to).await? { Ok(()) } else { Err(WriteError::Moved) }
     }
 

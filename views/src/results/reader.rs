@@ -1,13 +1,11 @@
 //! The readers' side of `results`. Each question is one statement, so that what it returns is of
-//! one moment and of one generation. Each has a deadline, and one that went unanswered spares the
-//! next ones the wait.
+//! one moment and of one generation.
 
 use std::fmt;
 use std::str::FromStr as _;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use events::{Lane, LanguageSlug, State, Submission, SubmissionId, UserId};
+use events::{Lane, LanguageSlug, LedgerPosition, State, Submission, SubmissionId, UserId};
 use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, FromRow as _, PgPool, Row as _};
@@ -15,19 +13,28 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::attempts::AttemptRow;
-use super::breaker::CircuitBreaker;
 use super::case_results::CaseRow;
-use super::checkpoint::NAME;
+use super::checkpoint::{self, NAME};
 use super::column_values::RowPlace;
+use super::quarantine::{self, QuarantinedMessage};
+use super::questions::{QUESTION_TIME_MAX, Questions, STATEMENT_TIME_MAX, away};
 use super::submissions::SubmissionRow;
-use super::summaries::{LEFT_OUT, PARTS_OF_OUTCOME, READABLE_OUTCOME, Summary, SummaryRow};
+use super::summaries::{COLUMNS, Summary, SummaryRow};
 use super::table::{JsonText, TableRow, key_list, select_list};
 use crate::error::{Impossible, OpenError, ViewError};
 
 /// The most connections. Reads are short, and PostgreSQL has work of its own.
+// One for each question that may be under way, so that no question waits for a connection that a
+// question of another kind holds.
 const CONNECTIONS_MAX: u32 = 8;
-/// How long one question may take, connecting included.
-const QUESTION_TIME_MAX: Duration = Duration::from_secs(1);
+/// Single submissions that are looked up at once.
+const FINDS_MAX: usize = 4;
+/// Lists that are read at once.
+const LISTS_MAX: usize = 3;
+/// Signs of life and positions that are asked for at once.
+const PINGS_MAX: usize = 1;
+/// The place of a list's first filter among its parameters.
+const FIRST_FILTER: usize = 4;
 
 /// Answers from the view. It does not ask who may see what.
 #[async_trait]
@@ -37,6 +44,17 @@ pub trait ResultsView: fmt::Debug + Send + Sync {
 
     /// Lists submissions, the newest first.
     async fn list(&self, query: &ListQuery) -> Result<Vec<Summary>, ViewError>;
+
+    /// Lists what stands in the ledger and is no event: the last `limit` messages before a place,
+    /// or of all. At one sequence each ledger and each digest is a place of its own.
+    async fn quarantined(
+        &self,
+        before: Option<LedgerPosition>,
+        limit: u32,
+    ) -> Result<Vec<QuarantinedMessage>, ViewError>;
+
+    /// Returns the last entry of the ledger that is in the view; none before the first.
+    async fn position(&self) -> Result<Option<LedgerPosition>, ViewError>;
 
     /// Asks for a sign of life.
     async fn ping(&self) -> Result<(), ViewError>;
@@ -68,52 +86,58 @@ pub struct ListQuery {
     pub limit: u32,
 }
 
+impl ListQuery {
+    /// Returns the columns that must have a value, each with its value.
+    fn filters(&self) -> Vec<(&'static str, String)> {
+        let filters = [
+            ("state", self.state.map(|state| state.as_str().to_owned())),
+            ("language", self.language.as_ref().map(ToString::to_string)),
+            ("lane", self.lane.map(|lane| lane.as_str().to_owned())),
+        ];
+        filters.into_iter().filter_map(|(column, value)| Some((column, value?))).collect()
+    }
+}
+
 /// The view in PostgreSQL.
 pub struct ResultsReader {
     pool: PgPool,
-    breaker: CircuitBreaker,
+    finds: Questions,
+    lists: Questions,
+    pings: Questions,
 }
 
 impl ResultsReader {
     /// Prepares connections to `url`; none is made before the first question.
     pub fn open(url: &str) -> Result<Self, OpenError> {
-        // Every question here is answered by an index. Without this, a plan that was made while a
-        // table was small is kept while it grows, until statistics are taken again.
-        let plans = [("enable_seqscan", "off")];
-        let options = PgConnectOptions::from_str(url)?.application_name("query-api").options(plans);
+        let settings = [
+            // Every question here is answered by an index. Without this, a plan that was made while
+            // a table was small is kept while it grows, until statistics are taken again.
+            ("enable_seqscan", "off".to_owned()),
+            ("statement_timeout", STATEMENT_TIME_MAX.as_millis().to_string()),
+        ];
+        let options = PgConnectOptions::from_str(url)?;
+        let options = options.application_name("query-api").options(settings);
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(QUESTION_TIME_MAX)
             .connect_lazy_with(options);
-        Ok(Self { pool, breaker: CircuitBreaker::default() })
+        let questions = |at_once_max| Questions::new(pool.clone(), at_once_max);
+        let [finds, lists, pings] = [FINDS_MAX, LISTS_MAX, PINGS_MAX].map(questions);
+        Ok(Self { pool, finds, lists, pings })
     }
 
     /// Closes every connection.
     pub async fn close(&self) {
         self.pool.close().await;
-    }
-
-    async fn ask<T>(
-        &self,
-        question: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, ViewError> {
-        if !self.breaker.may_try() {
-            return Err(away("it did not answer a moment ago"));
+        for questions in [&self.finds, &self.lists, &self.pings] {
+            questions.finish().await;
         }
-        // The pool's own limit bounds the wait for a connection, not the wait for an answer.
-        let answer = tokio::time::timeout(QUESTION_TIME_MAX, question).await;
-        let answer = answer.map_err(away).and_then(|answer| answer.map_err(away));
-        match &answer {
-            Ok(_) => self.breaker.close(),
-            Err(_) => self.breaker.open(),
-        }
-        answer
     }
 }
 
 impl fmt::Debug for ResultsReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResultsReader").field("breaker", &self.breaker).finish_non_exhaustive()
+        f.debug_struct("ResultsReader").field("finds", &self.finds).finish_non_exhaustive()
     }
 }
 
@@ -121,30 +145,54 @@ impl fmt::Debug for ResultsReader {
 impl ResultsView for ResultsReader {
     #[instrument(skip_all, fields(submission.id = %id))]
     async fn find(&self, id: SubmissionId) -> Result<FoundSubmission, ViewError> {
-        // Safe: the text is made of names in this crate; what clients send is bound.
-        let question = sqlx::query(AssertSqlSafe(find_sql())).bind(id.as_uuid());
-        let row = self.ask(question.fetch_one(&self.pool)).await?;
+        let question = move |pool: PgPool| async move {
+            // Safe: the text is made of names in this crate; what clients send is bound.
+            let find = sqlx::query(AssertSqlSafe(find_sql())).bind(id.as_uuid());
+            find.fetch_one(&pool).await
+        };
+        let row = self.finds.ask(question).await?;
         found(id, &row)
     }
 
     #[instrument(skip_all)]
     async fn list(&self, query: &ListQuery) -> Result<Vec<Summary>, ViewError> {
-        let before = query.before.and_then(|before| i64::try_from(before).ok());
-        let question = sqlx::query_as::<_, SummaryRow>(AssertSqlSafe(list_sql()))
-            .bind(query.principal.as_str())
-            // A bound that the column cannot hold lies above every row.
-            .bind(before.unwrap_or(i64::MAX))
-            .bind(query.state.map(State::as_str))
-            .bind(query.language.as_ref().map(LanguageSlug::as_str))
-            .bind(query.lane.map(Lane::as_str))
-            .bind(i64::from(query.limit));
-        let rows = self.ask(question.fetch_all(&self.pool)).await?;
+        let (sql, filters) = (list_sql(query), query.filters());
+        let principal = query.principal.to_string();
+        // A bound that the column cannot hold lies above every row.
+        let before = query.before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
+        let limit = i64::from(query.limit);
+        let question = move |pool: PgPool| async move {
+            let list = sqlx::query_as::<_, SummaryRow>(AssertSqlSafe(sql));
+            let list = list.bind(principal).bind(before).bind(limit);
+            let list = filters.into_iter().fold(list, |list, (_, value)| list.bind(value));
+            list.fetch_all(&pool).await
+        };
+        let rows = self.lists.ask(question).await?;
         Ok(rows.into_iter().map(Summary::try_from).collect::<Result<_, _>>()?)
     }
 
+    #[instrument(skip_all)]
+    async fn quarantined(
+        &self,
+        before: Option<LedgerPosition>,
+        limit: u32,
+    ) -> Result<Vec<QuarantinedMessage>, ViewError> {
+        let question =
+            move |pool: PgPool| async move { quarantine::list(&pool, before, limit).await };
+        let found = self.lists.ask(question).await?;
+        Ok(found.into_iter().collect::<Result<_, _>>()?)
+    }
+
+    async fn position(&self) -> Result<Option<LedgerPosition>, ViewError> {
+        let question = |pool: PgPool| async move { checkpoint::readers_position(&pool).await };
+        Ok(self.pings.ask(question).await??)
+    }
+
     async fn ping(&self) -> Result<(), ViewError> {
-        let question = sqlx::query("select sequence from results_position");
-        self.ask(question.fetch_one(&self.pool)).await.map(drop)
+        let question = |pool: PgPool| async move {
+            sqlx::query("select sequence from results_position").fetch_one(&pool).await
+        };
+        self.pings.ask(question).await.map(drop)
     }
 }
 
@@ -153,7 +201,7 @@ impl ResultsView for ResultsReader {
 pub fn find_sql() -> String {
     // Joined to the id rather than selected by it, so that the position comes even where there is
     // no submission.
-    let columns = select_list::<SubmissionRow>(&[]);
+    let columns = select_list::<SubmissionRow>();
     let (attempts, results) = (rows_as_json::<AttemptRow>(), rows_as_json::<CaseRow>());
     format!(
         "select (select sequence from results_position) as position, {columns},
@@ -163,27 +211,28 @@ pub fn find_sql() -> String {
     )
 }
 
-/// Spells the statement for the newest submissions of one principal, before a sequence.
-pub fn list_sql() -> String {
-    // One text for every combination of filters, so that each connection prepares one statement.
-    let columns = select_list::<SubmissionRow>(&LEFT_OUT);
+/// Spells the statement for the newest submissions of one principal, before a sequence, with the
+/// filters that are asked for.
+pub fn list_sql(query: &ListQuery) -> String {
+    // A text for each combination of filters: in one text for all, a filter that is not asked for
+    // would have to be left open, and no index answers what is open.
+    let filters = query.filters().into_iter().zip(FIRST_FILTER..);
+    let filters = filters.map(|((column, _), number)| format!("and {column} = ${number} "));
+    let filters = filters.collect::<Vec<_>>().concat();
+    let columns = COLUMNS.join(", ");
     format!(
-        "select {columns}, {PARTS_OF_OUTCOME}
-        from results_submissions {READABLE_OUTCOME}
-        where principal = $1
-          and accepted_sequence < $2
-          and ($3::text is null or state = $3)
-          and ($4::text is null or language = $4)
-          and ($5::text is null or lane = $5)
+        "select {columns}
+        from results_submissions
+        where principal = $1 and accepted_sequence < $2 {filters}
         order by accepted_sequence desc
-        limit $6"
+        limit $3"
     )
 }
 
 /// Spells the rows of another table that belong to the submission, so that one statement brings
 /// them all.
 fn rows_as_json<R: TableRow>() -> String {
-    let (columns, table, key) = (select_list::<R>(&[]), R::TABLE, key_list::<R>());
+    let (columns, table, key) = (select_list::<R>(), R::TABLE, key_list::<R>());
     format!(
         "(select json_agg(row order by {key})
             from (select {columns} from results_{table} where submission_id = wanted.id) row)::text"
@@ -216,8 +265,4 @@ fn from_json<R: TableRow + DeserializeOwned>(
     let place = RowPlace { table: R::TABLE, key: id };
     // All columns come as one text, so it is the source of the error that names the faulty one.
     rows.map(|rows| place.json("*", &rows)).transpose().map(Option::unwrap_or_default)
-}
-
-fn away(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
-    ViewError::Away { detail: "the results view does not answer", source: source.into() }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
 use super::column_values::RowPlace;
+use super::outcome_columns::{score_from_columns, shown_of_outcome, usage_from_columns};
 use super::table::{JsonText, TableRow as _, table};
 use crate::error::{Impossible, TooLarge};
 
@@ -36,6 +37,14 @@ table! {
         request_hash: String => Fixed,
         compiled: Option<JsonText> => Changing,
         outcome: Option<JsonText> => Changing,
+        cpu_us: Option<i64> => Changing,
+        wall_us: Option<i64> => Changing,
+        discounted_us: Option<i64> => Changing,
+        memory_kib: Option<i64> => Changing,
+        cases_total: Option<i64> => Changing,
+        cases_passed: Option<i64> => Changing,
+        points: Option<i64> => Changing,
+        points_max: Option<i64> => Changing,
     }
 }
 
@@ -43,6 +52,8 @@ impl SubmissionRow {
     /// Writes a submission as its row.
     pub fn from_submission(submission: &Submission, violations: u32) -> Result<Self, TooLarge> {
         let place = RowPlace { table: Self::TABLE, key: submission.id };
+        let (usage, score) = shown_of_outcome(submission);
+        let fits = |column, value: Option<u64>| value.map(|it| place.fits(column, it)).transpose();
         Ok(Self {
             submission_id: submission.id.as_uuid(),
             principal: submission.principal.to_string(),
@@ -65,6 +76,14 @@ impl SubmissionRow {
             request_hash: submission.request_hash.to_string(),
             compiled: submission.compiled.as_ref().map(JsonText::write),
             outcome: submission.outcome.as_ref().map(JsonText::write),
+            cpu_us: fits("cpu_us", usage.map(|it| it.cpu_us))?,
+            wall_us: fits("wall_us", usage.map(|it| it.wall_us))?,
+            discounted_us: fits("discounted_us", usage.map(|it| it.discounted_us))?,
+            memory_kib: fits("memory_kib", usage.map(|it| it.memory_kib))?,
+            cases_total: score.map(|it| it.total.into()),
+            cases_passed: score.map(|it| it.passed.into()),
+            points: fits("points", score.map(|it| it.points))?,
+            points_max: fits("points_max", score.map(|it| it.points_max))?,
         })
     }
 
@@ -113,7 +132,7 @@ impl SubmissionRow {
     }
 
     /// Reads the language's columns.
-    pub(super) fn language(&self, place: &RowPlace<Uuid>) -> Result<LanguageRef, Impossible> {
+    fn language(&self, place: &RowPlace<Uuid>) -> Result<LanguageRef, Impossible> {
         let slug = place.text("language", &self.language)?;
         Ok(LanguageRef { slug, version: self.language_version.clone() })
     }
@@ -132,6 +151,15 @@ impl SubmissionRow {
         }
         if self.verdict.as_deref() != submission.verdict().map(Verdict::as_str) {
             return Err(place.impossible("verdict", "the outcome has another"));
+        }
+        let (usage, score) = shown_of_outcome(submission);
+        let columns = [self.cpu_us, self.wall_us, self.discounted_us, self.memory_kib];
+        if usage_from_columns(place, columns)? != usage {
+            return Err(place.impossible("cpu_us", "the outcome has another usage"));
+        }
+        let columns = [self.cases_total, self.cases_passed, self.points, self.points_max];
+        if score_from_columns(place, columns)? != score {
+            return Err(place.impossible("points", "the outcome has another score"));
         }
         if (1..).zip(&submission.attempts).any(|(number, attempt)| attempt.number != number) {
             return Err(place.impossible("attempts", "their numbers have a hole"));

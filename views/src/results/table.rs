@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::error::WriteError;
 
-/// Declares a table: the struct of its row, and [`TableRow`] for it. Each column is named here and
-/// nowhere else in SQL.
+/// Declares a table: the struct of its row, and [`TableRow`] for it. Statements for whole
+/// rows are made of its columns.
 ///
 /// ```text
 /// table! {
@@ -152,12 +152,9 @@ impl JsonText {
     }
 }
 
-/// Spells the columns of a `select`. Those left out are null: they are large, and the reader has no
-/// use for them.
-pub(super) fn select_list<R: TableRow>(left_out: &[&str]) -> String {
+/// Spells the columns of a `select`.
+pub(super) fn select_list<R: TableRow>() -> String {
     let selected = |column: &Column| match (column.name, column.sql_type) {
-        // Null rather than absent, so that the same row type reads the answer.
-        (name, _) if left_out.contains(&name) => format!("null::text as {name}"),
         (name, "json") => format!("{name}::text as {name}"),
         (name, _) => name.to_owned(),
     };
@@ -182,7 +179,7 @@ where
         return Ok(Vec::new());
     }
     // In the order of the keys: a fold has its attempts and results as vectors, by number.
-    let (columns, table, key) = (select_list::<R>(&[]), R::TABLE, key_list::<R>());
+    let (columns, table, key) = (select_list::<R>(), R::TABLE, key_list::<R>());
     // Safe: every part of the text is a name that a `table!` of this crate spells.
     let select = AssertSqlSafe(format!(
         "select {columns} from {table} where generation = $1 and submission_id = any($2) order by {key}"

@@ -81,7 +81,7 @@ impl ResultsDatabase {
 
     /// Reads the submissions that have events and no acceptance, in the live generation.
     pub async fn unaccepted(&self) -> BTreeMap<SubmissionId, Fold> {
-        let columns = select_list::<UnacceptedRow>(&[]);
+        let columns = select_list::<UnacceptedRow>();
         let select = AssertSqlSafe(format!(
             "select {columns} from unaccepted_submissions
              where generation = (select generation from projections where projection_name = 'results')"
@@ -119,10 +119,14 @@ impl ResultsDatabase {
 
     /// Moves the checkpoint of a generation, which need not exist.
     pub async fn move_to(&self, generation: i32, sequence: u64) {
-        let insert = "insert into checkpoints values ('results', $1, $2)
-            on conflict (projection_name, generation) do update set sequence = excluded.sequence";
+        let insert = "insert into checkpoints values ('results', $1, $2, $3, $4)
+            on conflict (projection_name, generation) do update
+            set sequence = excluded.sequence, ledger_id = excluded.ledger_id, digest = excluded.digest";
+        let is_begun = sequence > 0;
         let sequence = i64::try_from(sequence).unwrap();
-        sqlx::query(insert).bind(generation).bind(sequence).execute(&self.pool).await.unwrap();
+        let insert = sqlx::query(insert).bind(generation).bind(sequence);
+        let insert = insert.bind(is_begun.then(Uuid::nil)).bind(is_begun.then(|| "0".repeat(64)));
+        insert.execute(&self.pool).await.unwrap();
     }
 
     /// Makes a generation the live one.
@@ -167,7 +171,7 @@ async fn seen<R>(connection: &mut PgConnection) -> Vec<R>
 where
     R: TableRow + for<'r> FromRow<'r, PgRow> + Send + Unpin,
 {
-    let (columns, table, key) = (select_list::<R>(&[]), R::TABLE, key_list::<R>());
+    let (columns, table, key) = (select_list::<R>(), R::TABLE, key_list::<R>());
     let select = AssertSqlSafe(format!("select {columns} from results_{table} order by {key}"));
     sqlx::query_as(select).fetch_all(connection).await.unwrap()
 }

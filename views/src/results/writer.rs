@@ -15,6 +15,7 @@ use super::attempts::AttemptRow;
 use super::case_results::CaseRow;
 use super::changes::RowChanges;
 use super::checkpoint;
+use super::quarantine::{self, QuarantinedMessage};
 use super::submissions::SubmissionRow;
 use super::table::select;
 use super::unaccepted_submissions::UnacceptedRow;
@@ -71,6 +72,11 @@ impl ResultsWriter {
         Ok(connection.close().await?)
     }
 
+    /// Counts the messages of the ledger that are no event.
+    pub async fn count_quarantined(&self) -> Result<u64, WriteError> {
+        quarantine::count(&self.pool).await
+    }
+
     /// Begins a batch, if the generation still stands at `at`.
     pub async fn begin(
         &self,
@@ -123,6 +129,14 @@ impl ResultsBatch {
     /// Writes what the batch changes.
     pub async fn write(&mut self, changes: RowChanges) -> Result<(), WriteError> {
         changes.write(&mut self.transaction, self.generation).await
+    }
+
+    /// Records what the batch passes by.
+    pub async fn quarantine(
+        &mut self,
+        messages: Vec<QuarantinedMessage>,
+    ) -> Result<(), WriteError> {
+        quarantine::write(&mut self.transaction, messages).await
     }
 
     /// Moves the checkpoint to `next`, and makes it durable together with the rows.

@@ -12,15 +12,18 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request, request};
-use command_api::admission::Admission;
+use command_api::admission::{Admission, AdmissionConfig};
 use command_api::app::{App, Parts};
 use command_api::config::TotalTimeConfig;
-use command_api::fair_shares::{FairShares, ShareLimits};
+use command_api::fair_shares::FairShares;
+use command_api::limited_store::LimitedStore;
+use command_api::owed_room::OwedRoom;
 use command_api::service::router;
+use command_api::stored_bytes::{StoredBytes, StoredLimits};
 use events::testing::{ManualClock, SeededIds};
 use events::{BootId, Clock, LimitPolicy, SubmissionId};
 use ledger::memory::{MemoryObjects, MemoryStore, Mishap};
-use ledger::{Aggregate, KnownOffers, LanguageOffer, Ledger};
+use ledger::{Aggregate, Durability, KnownOffers, LanguageOffer, Ledger, StorageUsage};
 use platform::auth::{Claims, Verifier, mint};
 use platform::config::{AuthConfig, TokenSecret};
 use platform::http::health::HealthChecks;
@@ -41,6 +44,18 @@ pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
 pub(crate) const TOTAL_TIME_MS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
 /// How long ago an executor may have had a language.
 pub(crate) const OFFERED_WITHIN: Duration = Duration::from_mins(10);
+/// What one principal may have in the buckets, in bytes.
+pub(crate) const STORED_BYTES_MAX: u64 = 1024 * 1024;
+/// What each store may hold, in bytes.
+const STORE_BYTES_MAX: u64 = 1000 * 1024 * 1024;
+const ADMISSION: AdmissionConfig = AdmissionConfig {
+    used_percent_max: 80,
+    refresh_ms: 1_000,
+    offered_within_s: 600,
+    waiting_max: 3,
+    waiting_of_principal_max: 300,
+    stored_bytes_of_principal_max: STORED_BYTES_MAX,
+};
 
 /// The service.
 pub(crate) struct TestApp {
@@ -51,6 +66,10 @@ pub(crate) struct TestApp {
     pub(crate) announcer: Arc<FakeAnnouncer>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) offers_clock: Arc<ManualClock>,
+    /// The ledger's clock.
+    pub(crate) store_clock: Arc<ManualClock>,
+    pub(crate) owed: OwedRoom,
+    pub(crate) stored: StoredBytes,
 }
 
 impl TestApp {
@@ -75,16 +94,24 @@ impl TestApp {
             .with_deadline(Duration::from_secs(2));
         let objects = Arc::new(MemoryObjects::default());
         let announcer = Arc::new(FakeAnnouncer::default());
-        let admission = Admission::new(KnownOffers::new(offers_clock.clone()), OFFERED_WITHIN);
+        let owed = OwedRoom::new(&Catalog::builtin());
+        owed.all_is_heard();
+        let limits = StoredLimits { bytes_max: STORED_BYTES_MAX, age: OFFERED_WITHIN };
+        let stored = StoredBytes::new(limits, clock.clone());
+        stored.all_is_heard();
+        let offers = KnownOffers::new(offers_clock.clone());
+        let durability = Durability::told();
+        let admission =
+            Admission::new(&ADMISSION, offers, owed.clone(), stored.clone(), durability);
         let admission = Arc::new(admission);
-        let shares = FairShares::new(ShareLimits { of_person_max: 3, of_principal_max: 300 });
+        let shares = FairShares::new(ADMISSION.share_limits());
         shares.set_fed(true);
         let app = App::from(Parts {
             ledger: ledger.clone(),
             objects: Arc::<MemoryObjects>::clone(&objects),
             announcer: Arc::<FakeAnnouncer>::clone(&announcer),
             admission: Arc::clone(&admission),
-            verifier: Arc::new(Verifier::new(&auth()).with_clock(clock)),
+            verifier: Arc::new(Verifier::new(&auth()).with_clock(clock.clone())),
             catalog: Catalog::builtin(),
             policy: LimitPolicy::default(),
             shares,
@@ -94,8 +121,19 @@ impl TestApp {
         });
         let (_recorder, metrics) = Metrics::local().unwrap();
         let router = router(app, BODY_BYTES_MAX, &HealthChecks::new(), metrics);
-        let test = Self { router, ledger, store, objects, announcer, admission, offers_clock };
-        test.fill(0);
+        let test = Self {
+            router,
+            ledger,
+            store,
+            objects,
+            announcer,
+            admission,
+            offers_clock,
+            store_clock: clock,
+            owed,
+            stored,
+        };
+        test.fill(LimitedStore::Ledger, 0);
         test.admission.offers().all_is_read(now);
         test.offer_languages();
         test
@@ -106,9 +144,16 @@ impl TestApp {
         self.admission.offers().note(every_language(), self.offers_clock.now());
     }
 
-    /// Lets the gate see a ledger that is so full.
-    pub(crate) fn fill(&self, percent: u64) {
-        self.admission.refresh(percent, 80);
+    /// Lets the gate see a store that is so full, and the others empty.
+    pub(crate) fn fill(&self, store: LimitedStore, percent: u64) {
+        let usage = |of| StorageUsage {
+            bytes: if of == store { STORE_BYTES_MAX / 100 * percent } else { 0 },
+            bytes_max: STORE_BYTES_MAX,
+            messages: 1,
+            first_sequence: 1,
+            last_sequence: 1,
+        };
+        self.admission.refresh(LimitedStore::ALL.map(|of| (of, usage(of))).to_vec());
     }
 
     /// Sends a request as it is.

@@ -5,11 +5,12 @@ use std::time::Duration;
 use events::content::INLINE_BYTES_MAX;
 use events::event::{Accepted, Checker, Event, FailureClass, Suite};
 use events::{Content, Digest, ObjectBucket, ObjectRef, StopCause, Verdict};
-use ledger::ObjectStore as _;
-use ledger::memory::PAYLOAD_BYTES_MAX;
+use ledger::{OBJECT_BYTES_MAX, ObjectStore as _, StorageUsage};
+use platform::config::load_from;
 use sandbox::protocol::ExceededLimit;
 
 use super::{Stage, boot};
+use crate::config::{Config, DEFAULTS};
 use crate::testing::{Act, Said, Script, accepted, accepted_with_cases, fails, prints, stopped};
 
 fn ends(report: sandbox::protocol::StageReport) -> Act {
@@ -135,15 +136,20 @@ async fn a_suite_may_lie_in_the_object_store() {
 
 #[tokio::test]
 async fn an_outcome_that_no_message_can_hold_is_the_platform_s_failure() {
-    let Some(Suite::Inline { mut cases, sha256: _ }) = accepted_with_cases("python", 1).suite
+    // Enough that a group of results says more than the cases do.
+    const CASES: usize = 16;
+    let Some(Suite::Inline { mut cases, sha256: _ }) = accepted_with_cases("python", CASES).suite
     else {
         panic!("the suite is inline")
     };
-    cases[0].name = Some("n".repeat(PAYLOAD_BYTES_MAX));
+    // As long as an object may be.
+    cases[0].name = Some(String::new());
+    let others = serde_json::to_vec(&cases).unwrap().len();
+    cases[0].name = Some("n".repeat(OBJECT_BYTES_MAX - others));
     let json = serde_json::to_vec(&cases).unwrap();
     let object = ObjectRef::of(ObjectBucket::Tests, &json);
-    let suite = Some(Suite::Object { object, count: 1 });
-    let stage = Stage::with(Accepted { suite, ..accepted_with_cases("python", 1) }).await;
+    let suite = Some(Suite::Object { object, count: u32::try_from(CASES).unwrap() });
+    let stage = Stage::with(Accepted { suite, ..accepted_with_cases("python", CASES) }).await;
     stage.objects.put(ObjectBucket::Tests, json).await.unwrap();
     assert_eq!(stage.deliver(1, &Script::new([])).await, [Said::Ack]);
     let Some(Event::Failed(failed)) = stage.events().await.pop() else { panic!("it did not fail") };
@@ -185,6 +191,28 @@ async fn a_compiler_that_ate_the_cell_s_memory_did_not_compile() {
         (completed.verdict, completed.stopped_by),
         (Verdict::CompileError, Some(StopCause::Memory))
     );
+}
+
+#[tokio::test]
+async fn an_output_is_cut_to_what_fits_into_its_event_long_before_the_bucket_is_full() {
+    let stage = Stage::with(accepted("python")).await;
+    let filled = |percent| StorageUsage {
+        bytes: percent,
+        bytes_max: 100,
+        messages: 1,
+        first_sequence: 1,
+        last_sequence: 1,
+    };
+    let password = ("RUNLEDGER__NATS__PASSWORD".to_owned(), "of executor".to_owned());
+    let config: Config = load_from(DEFAULTS, None, [password]).unwrap();
+    let room = &stage.deliveries.context.outputs_room;
+    room.note(&filled(0), &filled(60), config.room);
+    let long = vec![b'x'; 2 * INLINE_BYTES_MAX];
+    stage.deliver(1, &Script::new([ends(prints(&long))])).await;
+    let stdout = stage.completed().await.stdout;
+    assert_eq!(stdout.content.bytes().unwrap().len(), INLINE_BYTES_MAX);
+    assert_eq!((stdout.bytes_total, stdout.truncated), (long.len() as u64, true));
+    assert!(stage.objects.stored().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Histories: several submissions of several users, interleaved, with illegal events among the
 //! legal ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration};
 use events::envelope::Writer;
@@ -11,10 +11,12 @@ use events::event::{
     Started, Suite, Timings,
 };
 use events::submission::apply;
+use events::testing::LEDGER;
 use events::{
-    BootId, Captured, Content, Digest, Envelope, Event, Exit, Family, Fold, Lane, Priority,
-    Recorded, StopCause, Subject, Submission, SubmissionId, Timestamp, Usage, Verdict,
+    BootId, Captured, Content, Digest, Envelope, Event, Exit, Family, Fold, Lane, LedgerPosition,
+    Priority, Recorded, StopCause, Subject, Submission, SubmissionId, Timestamp, Usage, Verdict,
 };
+use ledger::{Followed, ForeignMessage, LedgerEntry, Stored};
 use projector::batch::EventBatch;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -79,6 +81,13 @@ pub(crate) fn step(submission: u8, kind: Kind) -> Step {
     Step { submission, kind, salt: 0, slip: 0, hours: 0 }
 }
 
+/// Leaves out what the ledger never takes: a second acceptance of one id.
+pub(crate) fn accepted_once(steps: &[Step]) -> Vec<Step> {
+    let mut accepted = BTreeSet::new();
+    let fits = |step: &&Step| step.kind != Kind::Accept || accepted.insert(step.submission);
+    steps.iter().filter(fits).copied().collect()
+}
+
 /// The id of one of the submissions.
 pub(crate) fn id(submission: u8) -> SubmissionId {
     SubmissionId::new(Uuid::from_u128(
@@ -103,7 +112,44 @@ pub(crate) fn record(steps: &[Step]) -> Vec<Recorded> {
 
 /// The whole history as one batch.
 pub(crate) fn batch(history: &[Recorded]) -> EventBatch {
-    EventBatch::new(history.to_vec()).unwrap()
+    let mut entries: Vec<Followed> = Vec::new();
+    for recorded in history {
+        let next = entries.last().map_or(recorded.sequence, |last| last.position.sequence + 1);
+        // What a replay has left out was foreign.
+        entries.extend((next..recorded.sequence).map(foreign));
+        entries.push(followed(recorded));
+    }
+    EventBatch::new(entries).unwrap()
+}
+
+fn foreign(sequence: u64) -> Followed {
+    let digest = Digest::of(b"hi");
+    let message = ForeignMessage {
+        subject: "ledger.oops".to_owned(),
+        sequence,
+        stored_at: start(),
+        payload: "hi".into(),
+        digest,
+        reason: "not a stored event".to_owned(),
+    };
+    let position = LedgerPosition { ledger: LEDGER, sequence, digest };
+    Followed { position, entry: LedgerEntry::Foreign(message) }
+}
+
+/// A recorded event as a follower gets it.
+pub(crate) fn followed(recorded: &Recorded) -> Followed {
+    let (payload, recorded) = (recorded.envelope.encode().into(), recorded.clone());
+    let subject = subject(&recorded).parse().unwrap();
+    Followed {
+        position: position(&recorded),
+        entry: LedgerEntry::Event(Box::new(Stored { subject, payload, recorded })),
+    }
+}
+
+/// Where a reader stands that has taken in this event.
+pub(crate) fn position(recorded: &Recorded) -> LedgerPosition {
+    let Recorded { sequence, digest, .. } = *recorded;
+    LedgerPosition { ledger: LEDGER, sequence, digest }
 }
 
 /// The history cut into batches: after each event whose place is in `cuts`.
@@ -113,11 +159,11 @@ pub(crate) fn batches(history: &[Recorded], cuts: &[usize]) -> Vec<EventBatch> {
     for (place, recorded) in history.iter().enumerate() {
         open.push(recorded.clone());
         if cuts.contains(&place) {
-            batches.push(EventBatch::new(std::mem::take(&mut open)).unwrap());
+            batches.push(batch(&std::mem::take(&mut open)));
         }
     }
     if !open.is_empty() {
-        batches.push(EventBatch::new(open).unwrap());
+        batches.push(batch(&open));
     }
     batches
 }
@@ -157,7 +203,8 @@ pub(crate) fn subject(recorded: &Recorded) -> String {
 }
 
 fn start() -> Timestamp {
-    DateTime::from_timestamp(1_795_000_000, 123_456_789).unwrap()
+    // In the year 2096: a server must not take anything of these histories for long past.
+    DateTime::from_timestamp(4_000_000_000, 123_456_789).unwrap()
 }
 
 fn stored(sequence: u64, stored_at: Timestamp, event: Event, step: Step) -> Recorded {

@@ -7,9 +7,17 @@ use events::Recorded;
 use events::testing::ManualClock;
 use futures::StreamExt as _;
 use ledger::memory::MemoryStore;
-use ledger::{EventStore as _, Ledger};
+use ledger::{EventStore as _, Ledger, LedgerEntry};
 
 use super::history::subject;
+
+/// The event of an entry, unless it is foreign.
+pub(crate) fn recorded(entry: LedgerEntry) -> Option<Recorded> {
+    match entry {
+        LedgerEntry::Event(stored) => Some(stored.recorded),
+        LedgerEntry::Foreign(_) => None,
+    }
+}
 
 /// A ledger in memory.
 pub(crate) struct Memory {
@@ -34,7 +42,7 @@ impl Memory {
         memory
     }
 
-    /// Connections events as they are, legal or not.
+    /// Appends events as they are, legal or not.
     pub(crate) fn append(&self, history: &[Recorded]) {
         for recorded in history {
             self.store.put_raw(&subject(recorded), recorded.envelope.encode());
@@ -45,7 +53,8 @@ impl Memory {
     pub(crate) async fn replay(&self) -> Vec<Recorded> {
         let last = self.store.usage().await.unwrap().last_sequence;
         let count = usize::try_from(last).unwrap();
-        let stored: Vec<_> = self.ledger.follow(1).take(count).collect().await;
-        stored.into_iter().map(|stored| stored.unwrap().recorded).collect()
+        let followed: Vec<_> = self.ledger.follow(None).take(count).collect().await;
+        let entries = followed.into_iter().map(|followed| followed.unwrap().entry);
+        entries.filter_map(recorded).collect()
     }
 }

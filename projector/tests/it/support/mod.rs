@@ -5,6 +5,5 @@ pub(crate) mod memory;
 pub(crate) mod mongo;
 pub(crate) mod postgres;
 pub(crate) mod process;
-pub(crate) mod proxy;
 pub(crate) mod scripted;
 pub(crate) mod view;

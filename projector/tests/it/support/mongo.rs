@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use events::{Digest, Recorded, SubmissionId, UserId};
+use events::{Digest, LedgerPosition, Recorded, SubmissionId, UserId};
+use platform::clock::SystemClock;
 use projector::progress::{ProgressProjection, Viewed, Views, derive, view};
 use views::progress::testing::ProgressDatabase;
 use views::progress::{
     ProgressReader, ProgressView as _, ProgressWriter, SolvedSuite, TrackedSubmission, UserProgress,
 };
-use views::testing::mongodb::bson::Document;
+use views::testing::mongodb::bson::{Document, doc};
 
 use super::history::batch;
 use super::view::View;
@@ -35,7 +37,9 @@ impl Visible {
         let derived = derive(0, &BTreeMap::new(), &batch(history));
         let Views { progress, solved } = view(0, Views::default(), &derived.facts);
         assert_eq!(Viewed::of(&derived.facts).users.len(), progress.len());
-        Self { progress, solved, tracked: derived.tracked }
+        let mut tracked = derived.tracked;
+        tracked.retain(|_, it| !it.state.is_terminal());
+        Self { progress, solved, tracked }
     }
 }
 
@@ -43,6 +47,16 @@ impl Database {
     /// Reads the pointer.
     pub(crate) async fn pointer(&self) -> Document {
         self.database.pointer().await
+    }
+
+    /// Leaves a batch up to `last` as a crash in the middle of it does: documents may have it, and
+    /// the checkpoint does not.
+    pub(crate) async fn announce(&self, last: LedgerPosition) {
+        let sequence = i64::try_from(last.sequence).unwrap();
+        let entry = doc! {"ledger": last.ledger.to_string(), "digest": last.digest.to_string()};
+        let announced = doc! {"$set": {"reserved": sequence, "reserved_entry": entry}};
+        let pointers = self.documents.collection::<Document>("projections");
+        pointers.update_one(doc! {}, announced).await.unwrap();
     }
 
     /// Reads the live generation. Only for when nothing writes.
@@ -59,7 +73,8 @@ impl Database {
             ((it.key.principal.clone(), it.key.suite_sha256), it)
         });
         let tracked = self.database.all::<TrackedSubmission>(generation).await;
-        let tracked = tracked.into_iter().map(|mut it| {
+        // What has ended may be gone, at a time of the server's choice.
+        let tracked = tracked.into_iter().filter(|it| it.ended_at.is_none()).map(|mut it| {
             it.key.generation = 0;
             (it.key.submission, it)
         });
@@ -126,5 +141,6 @@ impl View for Database {
 }
 
 async fn projection(url: &str, database: &str) -> ProgressProjection {
-    ProgressProjection::new(ProgressWriter::connect_lazy(url, database).await.unwrap())
+    let writer = ProgressWriter::connect_lazy(url, database).await.unwrap();
+    ProgressProjection::new(writer, Arc::new(SystemClock))
 }

@@ -1,7 +1,7 @@
 //! A long, fixed history with everything in it, for tests on servers, where random ones would be
 //! too slow.
 
-use super::history::{Kind, SUBMISSIONS, Step};
+use super::history::{Kind, SUBMISSIONS, Step, accepted_once};
 
 /// What happens, some of it more often.
 const KINDS: [Kind; 15] = [
@@ -22,8 +22,20 @@ const KINDS: [Kind; 15] = [
     Kind::Cancel,
 ];
 
+/// How many groups of submissions follow one another: as many as a number of a submission tells
+/// apart.
+const GROUPS: usize = 42;
+
 /// Makes `count` steps from a fixed seed: a scramble of all kinds of events over all submissions.
 pub(crate) fn scramble(count: usize) -> Vec<Step> {
+    // A rebuild forgets what has ended, and would begin a submission anew that is accepted again.
+    let mut steps = accepted_once(&drawn(2 * count));
+    assert!(steps.len() >= count, "only {} of {count} steps are left", steps.len());
+    steps.truncate(count);
+    steps
+}
+
+fn drawn(count: usize) -> Vec<Step> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut draw = move |below: u64| {
         state =
@@ -33,7 +45,8 @@ pub(crate) fn scramble(count: usize) -> Vec<Step> {
     (0..count)
         .map(|place| Step {
             // The submissions change over time, so that old ones end and new ones begin.
-            submission: u8::try_from(place / 24 % 30).unwrap() * SUBMISSIONS
+            submission: u8::try_from(place * GROUPS / count.max(GROUPS * 24)).unwrap()
+                * SUBMISSIONS
                 + draw(u64::from(SUBMISSIONS)),
             kind: KINDS[usize::from(draw(15))],
             salt: draw(256),

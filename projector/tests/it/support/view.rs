@@ -9,7 +9,7 @@ use projector::projection::Projection;
 use views::generation::{Position, ViewStore};
 
 /// Where a view without events stands.
-pub(crate) const BEGINNING: Position = Position { generation: 1, sequence: 0 };
+pub(crate) const BEGINNING: Position = Position { generation: 1, last: None };
 
 /// A view in a database of a test's own.
 pub(crate) trait View: Sized {

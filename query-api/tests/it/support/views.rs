@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use events::submission::Outcome;
-use events::{Submission, SubmissionId, UserId};
+use events::testing::LEDGER;
+use events::{Digest, LedgerPosition, Submission, SubmissionId, UserId};
 use views::error::{Impossible, ViewError};
 use views::progress::{ProgressView, UserProgress};
-use views::results::{FoundSubmission, ListQuery, ResultsView, Summary};
+use views::results::{FoundSubmission, ListQuery, QuarantinedMessage, ResultsView, Score, Summary};
 
 /// Submissions by the sequence of their acceptance.
 #[derive(Debug, Default)]
@@ -17,23 +19,47 @@ pub(crate) struct FakeResults {
     state: Mutex<State>,
     is_away: AtomicBool,
     is_broken: AtomicBool,
+    is_slow: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    position: u64,
+    last: Option<LedgerPosition>,
     submissions: BTreeMap<u64, Submission>,
+    quarantined: Vec<QuarantinedMessage>,
 }
 
 impl FakeResults {
     pub(crate) fn put(&self, submission: &Submission, position: u64) {
         let mut state = self.state.lock().unwrap();
-        state.position = position;
+        let digest = Digest::of(b"the last");
+        state.last = Some(LedgerPosition { ledger: LEDGER, sequence: position, digest });
         state.submissions.insert(submission.accepted_sequence, submission.clone());
+    }
+
+    /// Puts a submission as it is at a position.
+    pub(crate) fn put_at(&self, submission: &Submission, last: Option<LedgerPosition>) {
+        self.put(submission, 0);
+        self.state.lock().unwrap().last = last;
+    }
+
+    /// Forgets everything, as a rebuild does with a history that is gone.
+    pub(crate) fn clear(&self) {
+        *self.state.lock().unwrap() = State::default();
+    }
+
+    /// Puts foreign messages into the view, the last first.
+    pub(crate) fn quarantine(&self, messages: Vec<QuarantinedMessage>) {
+        self.state.lock().unwrap().quarantined = messages;
     }
 
     pub(crate) fn go_away(&self, is_away: bool) {
         self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    /// Answers a look-up only after a second, as a database does that has much to do.
+    pub(crate) fn be_slow(&self) {
+        self.is_slow.store(true, Ordering::SeqCst);
     }
 
     /// From now on every row is impossible.
@@ -58,9 +84,13 @@ impl FakeResults {
 impl ResultsView for FakeResults {
     async fn find(&self, id: SubmissionId) -> Result<FoundSubmission, ViewError> {
         self.check()?;
+        if self.is_slow.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
         let state = self.state.lock().unwrap();
         let submission = state.submissions.values().find(|known| known.id == id).cloned();
-        Ok(FoundSubmission { position: state.position, submission })
+        let position = state.last.map_or(0, |last| last.sequence);
+        Ok(FoundSubmission { position, submission })
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<Summary>, ViewError> {
@@ -74,6 +104,26 @@ impl ResultsView for FakeResults {
                 && query.language.as_ref().is_none_or(|slug| *slug == known.language.slug)
         });
         Ok(wanted.take(query.limit as usize).map(summary).collect())
+    }
+
+    async fn quarantined(
+        &self,
+        before: Option<LedgerPosition>,
+        limit: u32,
+    ) -> Result<Vec<QuarantinedMessage>, ViewError> {
+        self.check()?;
+        let state = self.state.lock().unwrap();
+        let order = |place: LedgerPosition| (place.sequence, place.ledger, place.digest);
+        let is_wanted = |it: &&QuarantinedMessage| {
+            before.is_none_or(|before| order(it.place()) < order(before))
+        };
+        let wanted = state.quarantined.iter().filter(is_wanted);
+        Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn position(&self) -> Result<Option<LedgerPosition>, ViewError> {
+        self.check()?;
+        Ok(self.state.lock().unwrap().last)
     }
 
     async fn ping(&self) -> Result<(), ViewError> {
@@ -95,7 +145,7 @@ fn summary(known: &Submission) -> Summary {
         accepted_at: known.accepted_at,
         finished_at: known.finished_at,
         usage: completed.and_then(|it| it.program_usage()),
-        cases: completed.and_then(|completed| completed.cases.clone()),
+        score: completed.and_then(|completed| completed.cases.as_ref()).map(Score::from),
         accepted_sequence: known.accepted_sequence,
         sequence: known.sequence,
     }

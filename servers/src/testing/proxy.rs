@@ -1,4 +1,4 @@
-//! A TCP proxy that can be cut, to take a store away and give it back.
+//! A TCP proxy that can be cut, to take a server away and give it back.
 
 use std::net::SocketAddr;
 
@@ -8,8 +8,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The proxy. Connections to it are cut while it is closed.
-pub(crate) struct Proxy {
-    pub(crate) address: SocketAddr,
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where it listens.
+    pub address: SocketAddr,
     open: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -17,9 +19,9 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Starts it, closed.
     #[expect(clippy::disallowed_methods, reason = "the proxy ends with its test")]
-    pub(crate) async fn closed(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    pub async fn closed(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it listens");
         let open = watch::Sender::new(false);
         let gate = open.clone();
         let task = tokio::spawn(async move {
@@ -31,12 +33,12 @@ impl Proxy {
     }
 
     /// Lets connections through.
-    pub(crate) fn open(&self) {
+    pub fn open(&self) {
         self.open.send_replace(true);
     }
 
     /// Cuts every connection, and refuses new ones.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.open.send_replace(false);
     }
 }

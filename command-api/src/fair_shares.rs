@@ -1,15 +1,11 @@
 //! Fair shares: how many submissions of each person wait, and which priority the next one gets. A
 //! person with a thousand of them must not make another one wait for a thousand.
 
-mod feed;
-
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events::event::Accepted;
 use events::{EndUser, Event, Lane, PoolName, Priority, SubmissionId, UserId};
-
-pub(crate) use self::feed::ShareFeed;
 
 /// Who has a share: a person in one lane of a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -120,7 +116,8 @@ impl FairShares {
         }
     }
 
-    fn hear(&self, id: SubmissionId, event: &Event) {
+    /// Takes an event into account.
+    pub(crate) fn hear(&self, id: SubmissionId, event: &Event) {
         match event {
             Event::Accepted(accepted) => {
                 let owner = ShareOwner::from(accepted.as_ref());
