@@ -267,7 +267,8 @@ async fn until_durability_is(world: &World, wanted: u16) -> Result<()> {
     Ok(())
 }
 
-/// Lets the ledger's leader alone until it has noticed and another one leads.
+/// Lets the ledger's leader alone until it has noticed and another one leads. Ends when the servers
+/// are one cluster again.
 async fn cut_off_leader(world: &World) -> Result<()> {
     let divisible = world.cluster()?;
     let leader = divisible.cluster.leader_of(LEDGER_STREAM).context("nobody leads")?;
@@ -275,7 +276,11 @@ async fn cut_off_leader(world: &World) -> Result<()> {
     // As long as the fault lasts: nothing happens at its end that could be waited for.
     tokio::time::sleep(CUT_OFF_TIME).await;
     divisible.unite();
-    Ok(())
+    wait_until("the cluster is whole", PATIENCE, async || {
+        ensure!(divisible.cluster.is_whole(), "its servers disagree");
+        Ok(())
+    })
+    .await
 }
 
 /// Fills the disk until submissions are refused, makes room, and restarts NATS, which has given up

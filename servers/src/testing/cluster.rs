@@ -1,5 +1,7 @@
 //! Several nats-servers that keep the same streams.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::nats::{NatsServer, ServerOptions};
@@ -69,12 +71,56 @@ impl NatsCluster {
     pub fn leader_of(&self, stream: &str) -> Option<usize> {
         // Any server knows the leader, so one that the test has killed is passed over.
         let leader = self.servers.iter().find_map(|server| {
-            let (_, body) = http::get(server.monitor_address(), "/jsz?streams=true").ok()?;
-            let answer: Value = serde_json::from_str(&body).ok()?;
-            let details = answer["account_details"][0]["stream_detail"].as_array()?;
-            let found = details.iter().find(|detail| detail["name"] == stream)?;
+            let known = jetstream_of(server)?;
+            let found = streams_of(&known).find(|detail| detail["name"] == stream)?;
             Some(found["cluster"]["leader"].as_str()?.to_owned())
         })?;
         self.servers.iter().position(|server| server.name() == leader)
     }
+
+    /// Tells whether all servers name the same leaders, and every copy has what its leader has. A
+    /// server that was away may bring on elections until then.
+    pub fn is_whole(&self) -> bool {
+        let known: Vec<Value> = self.servers.iter().filter_map(jetstream_of).collect();
+        let groups = || {
+            self.servers.iter().zip(&known).flat_map(|(server, known)| {
+                groups_of(known).map(move |(name, group)| (server.name(), name, group))
+            })
+        };
+        let leaders: BTreeSet<(String, String)> =
+            groups().map(|(_, name, group)| (name, group["leader"].to_string())).collect();
+        let names: BTreeSet<&String> = leaders.iter().map(|(name, _)| name).collect();
+        // Only a leader knows how far the copies are.
+        let mut led = groups().filter(|(server, _, group)| group["leader"] == *server);
+        known.len() == self.servers.len()
+            && leaders.len() == names.len()
+            && leaders.iter().all(|(_, leader)| leader != "null")
+            && led.all(|(.., group)| listed(&group["replicas"]).all(|copy| copy["current"] == true))
+    }
+}
+
+/// Returns what a server knows about JetStream, or nothing if it does not answer.
+fn jetstream_of(server: &NatsServer) -> Option<Value> {
+    let (_, body) = http::get(server.monitor_address(), "/jsz?consumers=true").ok()?;
+    serde_json::from_str(&body).ok()
+}
+
+fn streams_of(known: &Value) -> impl Iterator<Item = &Value> {
+    listed(&known["account_details"][0]["stream_detail"])
+}
+
+/// Returns every group of servers that has a leader, by its name: that of all servers, and that of
+/// each stream and consumer.
+fn groups_of(known: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let streams = streams_of(known).flat_map(|stream| {
+        let consumers = listed(&stream["consumer_detail"]);
+        let named = move |consumer: &Value| format!("{}/{}", stream["name"], consumer["name"]);
+        let consumers = consumers.map(move |consumer| (named(consumer), &consumer["cluster"]));
+        consumers.chain([(stream["name"].to_string(), &stream["cluster"])])
+    });
+    streams.chain([("all".to_owned(), &known["meta_cluster"])])
+}
+
+fn listed(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }
