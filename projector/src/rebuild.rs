@@ -5,6 +5,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use ledger::{Ledger, ReadError};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -14,10 +15,13 @@ use crate::reader::{BatchLimits, Reader, ReaderError};
 use views::error::WriteError;
 use views::generation::{Audience, Hold, LiveHistory, Position, SwitchOutcome};
 
-// Larger batches than the running service takes: no reader waits for a single event here. A wait of
-// zero still takes every event that is ready, since `timeout_at` asks the stream before the clock.
-const LIMITS: BatchLimits =
-    BatchLimits { events_max: 2_000, bytes_max: 16 * 1024 * 1024, time_max: Duration::ZERO };
+// Larger batches than the running service takes: no reader waits for a single event here, and a
+// user's document is written once for each batch that the user has an event in.
+const LIMITS: BatchLimits = BatchLimits {
+    events_max: 20_000,
+    bytes_max: 16 * 1024 * 1024,
+    time_max: Duration::from_millis(200),
+};
 /// How long the live generation may be held to draw level with it, before it is let go on.
 // Shorter than a store grants a hold, so that the switch itself still falls into it.
 const LEVEL_TIME_MAX: Duration = Duration::from_secs(3);
@@ -65,8 +69,7 @@ pub async fn rebuild(
     let mut replay = Replay {
         projection,
         position: projection.store().begin_generation().await?,
-        reader: Reader::after(ledger, None, LIMITS),
-        ahead: None,
+        batches: read_ahead(ledger),
     };
     loop {
         // Most of the way without a hold, since a held generation falls behind the ledger.
@@ -106,9 +109,28 @@ pub async fn rebuild(
 struct Replay<'a> {
     projection: &'a dyn Projection,
     position: Position,
-    reader: Reader,
-    /// Was read while the batch before it was written.
-    ahead: Option<EventBatch>,
+    batches: mpsc::Receiver<Result<EventBatch, ReaderError>>,
+}
+
+/// Reads the ledger in a task of its own, so that the next batch is decoded on another processor
+/// than the one that folds and the one that the store writes on.
+fn read_ahead(ledger: &Ledger) -> mpsc::Receiver<Result<EventBatch, ReaderError>> {
+    let mut reader = Reader::after(ledger, None, LIMITS);
+    let (sender, batches) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let batch = tokio::select! {
+                batch = reader.next() => batch,
+                // The rebuild has ended, and the next event may be long in coming.
+                () = sender.closed() => return,
+            };
+            let has_failed = batch.is_err();
+            if sender.send(batch).await.is_err() || has_failed {
+                return;
+            }
+        }
+    });
+    batches
 }
 
 impl Replay<'_> {
@@ -119,7 +141,7 @@ impl Replay<'_> {
         report: &mut (dyn FnMut(RebuildStage) + Send),
     ) -> Result<(), RebuildError> {
         while self.position.sequence() < last {
-            self.fold_next_batch(last).await?;
+            self.fold_next_batch().await?;
             let (generation, sequence) = (self.position.generation, self.position.sequence());
             // The last batch may go past `last`, and what is left must not come out negative.
             report(RebuildStage::Replaying { generation, sequence, last: last.max(sequence) });
@@ -136,27 +158,14 @@ impl Replay<'_> {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
-            self.fold_next_batch(last).await?;
+            self.fold_next_batch().await?;
         }
         Ok(true)
     }
 
-    /// Folds the next batch, of a ledger that goes on up to `last` at least.
-    async fn fold_next_batch(&mut self, last: u64) -> Result<(), RebuildError> {
-        let batch = match self.ahead.take() {
-            Some(batch) => batch,
-            None => self.reader.next().await?,
-        };
-        let folding = self.projection.fold(Audience::Rebuild, self.position, &batch);
-        let folded = if batch.last().sequence < last {
-            // At the same time, since the store writes on another processor than the one that
-            // decodes. Never past `last`, where the next event may be long in coming.
-            let (folded, ahead) = tokio::join!(folding, self.reader.next());
-            self.ahead = Some(ahead?);
-            folded
-        } else {
-            folding.await
-        };
+    async fn fold_next_batch(&mut self) -> Result<(), RebuildError> {
+        let batch = self.batches.recv().await.ok_or(ReaderError::Ended)??;
+        let folded = self.projection.fold(Audience::Rebuild, self.position, &batch).await;
         self.position = match folded {
             // Our generation is gone: another rebuild switched to a later one and deleted ours.
             Err(WriteError::Moved) => return Err(RebuildError::Overtaken),
