@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ledger::{Ledger, ReadError};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -69,7 +70,7 @@ pub async fn rebuild(
     let mut replay = Replay {
         projection,
         position: projection.store().begin_generation().await?,
-        batches: read_ahead(ledger),
+        reader: ReadAhead::begin(ledger),
     };
     loop {
         // Most of the way without a hold, since a held generation falls behind the ledger.
@@ -109,28 +110,38 @@ pub async fn rebuild(
 struct Replay<'a> {
     projection: &'a dyn Projection,
     position: Position,
-    batches: mpsc::Receiver<Result<EventBatch, ReaderError>>,
+    reader: ReadAhead,
 }
 
 /// Reads the ledger in a task of its own, so that the next batch is decoded on another processor
 /// than the one that folds and the one that the store writes on.
-fn read_ahead(ledger: &Ledger) -> mpsc::Receiver<Result<EventBatch, ReaderError>> {
-    let mut reader = Reader::after(ledger, None, LIMITS);
-    let (sender, batches) = mpsc::channel(1);
-    tokio::spawn(async move {
-        loop {
-            let batch = tokio::select! {
-                batch = reader.next() => batch,
-                // The rebuild has ended, and the next event may be long in coming.
-                () = sender.closed() => return,
-            };
-            let has_failed = batch.is_err();
-            if sender.send(batch).await.is_err() || has_failed {
-                return;
+struct ReadAhead {
+    batches: mpsc::Receiver<Result<EventBatch, ReaderError>>,
+    /// Ends the task when it is dropped.
+    _task: JoinSet<()>,
+}
+
+impl ReadAhead {
+    /// Reads everything from the first event on.
+    fn begin(ledger: &Ledger) -> Self {
+        let mut reader = Reader::after(ledger, None, LIMITS);
+        let (sender, batches) = mpsc::channel(1);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            loop {
+                let batch = reader.next().await;
+                let has_failed = batch.is_err();
+                if sender.send(batch).await.is_err() || has_failed {
+                    return;
+                }
             }
-        }
-    });
-    batches
+        });
+        Self { batches, _task: task }
+    }
+
+    async fn next(&mut self) -> Result<EventBatch, ReaderError> {
+        self.batches.recv().await.ok_or(ReaderError::Ended)?
+    }
 }
 
 impl Replay<'_> {
@@ -164,7 +175,7 @@ impl Replay<'_> {
     }
 
     async fn fold_next_batch(&mut self) -> Result<(), RebuildError> {
-        let batch = self.batches.recv().await.ok_or(ReaderError::Ended)??;
+        let batch = self.reader.next().await?;
         let folded = self.projection.fold(Audience::Rebuild, self.position, &batch).await;
         self.position = match folded {
             // Our generation is gone: another rebuild switched to a later one and deleted ours.
