@@ -42,7 +42,7 @@ pub(crate) enum CliCommand {
     Cancel(CancelArgs),
     /// List the languages that the server knows
     Languages(LanguagesArgs),
-    /// List what stands in the ledger and is no event; for operators
+    /// List foreign messages: what the ledger holds besides events; for operators
     Quarantine(QuarantineArgs),
     /// Work with tokens
     #[command(subcommand)]

@@ -110,7 +110,7 @@ pub struct EventView {
     pub data: Value,
 }
 
-/// Messages of the ledger that are no event.
+/// Messages of the ledger that are not events.
 #[derive(Debug, Deserialize)]
 pub struct QuarantineList {
     /// The last one first.
@@ -119,7 +119,7 @@ pub struct QuarantineList {
     pub next: Option<String>,
 }
 
-/// A message of the ledger that is no event.
+/// A message of the ledger that is not an event.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "plain data: the names say it")]
 pub struct QuarantineEntry {

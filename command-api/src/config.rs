@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_required_and_shown_to_nobody() {
+    fn secrets_are_required_and_never_shown() {
         for missing in SECRETS.map(|(name, _)| name) {
             let others = SECRETS.iter().filter(|(name, _)| *name != missing);
             let vars = others.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));

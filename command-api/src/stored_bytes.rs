@@ -113,7 +113,7 @@ impl StoredBytes {
         // `forget_old` may have run for this period already, and would not take it away before the
         // next.
         let is_too_old = period < known.period - PERIODS;
-        // What was accepted before anything counts is nobody's.
+        // What was accepted before this process counts belongs to no principal that it knows.
         if let Some(principal) = known.unended.get(&id).cloned() {
             let objects = event.objects().into_iter();
             for object in objects.filter(|it| !is_too_old || !it.bucket.expires()) {
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_acceptance_is_nobodys() {
+    fn a_second_acceptance_counts_for_no_principal() {
         let (stored, _clock) = given();
         let stdin = content(&object(1, 1_000));
         let (first, second) = (accepted("ada"), Accepted { stdin, ..accepted("bob") });
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_of_what_was_accepted_too_long_ago_is_nobodys() {
+    fn an_outcome_of_what_was_accepted_too_long_ago_counts_for_no_principal() {
         let (stored, _clock) = given();
         let stdout = Captured { content: content(&object(1, 2_000)), ..Captured::default() };
         let completed = Completed { stdout, ..testing::completed(1) };

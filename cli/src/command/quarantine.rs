@@ -1,4 +1,4 @@
-//! `runledger quarantine`: what stands in the ledger and is no event.
+//! `runledger quarantine`: what the ledger holds besides events.
 
 use std::process::ExitCode;
 

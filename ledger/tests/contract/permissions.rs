@@ -374,7 +374,7 @@ async fn a_viewer_cannot_have_the_server_write_to_the_ledger() {
     let subject = "$JS.view.API.CONSUMER.CREATE.OBJ_SOURCES.copier";
     viewer.may_not_publish("viewer", subject, request.clone()).await;
     assert_eq!(state(&server).await, before);
-    // The same by one who may does it.
+    // The same request by a user who may does it.
     let tester = tester(&server).await;
     tester.request("$JS.API.CONSUMER.CREATE.OBJ_SOURCES.copier", request).await.unwrap();
     let written = async { while state(&server).await.1 == before.1 {} };
